@@ -1,0 +1,1 @@
+"""ONNX network → integer network → memory image, and the integer golden model that executes the image."""

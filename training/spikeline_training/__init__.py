@@ -1,0 +1,1 @@
+"""Quantised training of binary-activation spiking networks with Brevitas, and their export to ONNX."""
