@@ -1,0 +1,89 @@
+"""The sizes that an accelerator is built with, and whether a network fits them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from spikeline.errors import DeviceError
+from spikeline.network import Network
+
+FOLDER = Path(__file__).parent / "geometries"
+
+
+@dataclass(frozen=True)
+class LayerGeometry:
+    """A layer core: room for `inputs` × `neurons` weights; `spikes_per_cycle` is 1 or an even power of its RAM banks' ports."""
+
+    inputs: int
+    neurons: int
+    spikes_per_cycle: int
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What the bitstream (or the simulator) was built with; networks up to these sizes run on it."""
+
+    name: str
+    layers: tuple[LayerGeometry, ...]
+    weight_bits: int
+    membrane_bits: int
+    classes: int
+
+    @property
+    def lanes(self) -> int:
+        """Weights in one 64-bit memory word, so neurons of one slice."""
+        return 64 // self.weight_bits
+
+    @staticmethod
+    def load(name: str | Path) -> "Geometry":
+        """Read a geometry by its name or from a JSON file. Raises DeviceError for one that is not there or not sound."""
+        path = Path(name) if Path(name).suffix == ".json" else FOLDER / f"{name}.json"
+        known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.json")))
+        try:
+            data = json.loads(path.read_text())
+            geometry = Geometry(
+                name=path.stem,
+                layers=tuple(LayerGeometry(**layer) for layer in data["layers"]),
+                weight_bits=int(data["weight_bits"]),
+                membrane_bits=int(data["membrane_bits"]),
+                classes=int(data["classes"]),
+            )
+        except FileNotFoundError:
+            raise DeviceError(f"no geometry {name}; there are {known}, or name a .json file") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise DeviceError(f"{path} is not a geometry: {error}") from None
+        geometry._check(path)
+        return geometry
+
+    def _check(self, path: Path) -> None:
+        sound = (
+            1 <= len(self.layers) <= 8
+            and self.weight_bits in (2, 4, 8)
+            and 4 <= self.membrane_bits <= 24
+            and 2 <= self.classes <= self.lanes
+            and all(x.spikes_per_cycle in (1, 2, 4, 8) and 1 <= x.inputs < 1 << 16 and 1 <= x.neurons < 1 << 16 for x in self.layers)
+            and all(a.neurons == b.inputs for a, b in zip(self.layers, self.layers[1:], strict=False))
+            and all(x.neurons % self.lanes == 0 for x in self.layers)
+        )
+        if not sound:
+            raise DeviceError(
+                f"{path}: a geometry has 1 to 8 layers, each with as many inputs as the one before has neurons, neurons in "
+                f"multiples of 64 / weight_bits, 1, 2, 4 or 8 spikes per cycle, weights of 2, 4 or 8 bits, membranes of 4 to "
+                f"24 bits and at most 64 / weight_bits classes"
+            )
+
+    def misfits(self, network: Network) -> list[str]:
+        """Say in words why `network` does not fit; an empty list if it does."""
+        problems = []
+        if network.weight_bits != self.weight_bits:
+            problems.append(f"weights are packed for {network.weight_bits} bits, the accelerator has {self.weight_bits}")
+        if len(network.layers) > len(self.layers):
+            problems.append(f"{len(network.layers)} layers, the accelerator has {len(self.layers)}")
+        for n, (layer, room) in enumerate(zip(network.layers, self.layers, strict=False)):
+            if layer.inputs > room.inputs or layer.neurons > room.neurons:
+                problems.append(f"layer {n} is {layer.inputs}×{layer.neurons}, the accelerator has room for {room.inputs}×{room.neurons}")
+        if network.membrane_bits > self.membrane_bits:
+            problems.append(f"membranes need {network.membrane_bits} bits, the accelerator has {self.membrane_bits}")
+        if network.layers[-1].neurons > self.classes:
+            problems.append(f"{network.layers[-1].neurons} classes, the accelerator tells {self.classes} apart")
+        return problems

@@ -1,0 +1,192 @@
+"""The memory image: a header, then the packets that load a network, in the order in which the accelerator takes them.
+
+Layout in docs/registers.md (`Image file header`, `Stream words`). All words are little-endian.
+"""
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spikeline.errors import ImageError
+from spikeline.files import atomic
+from spikeline.network import Layer, Network
+from spikeline.spec import (
+    CONFIG,
+    CONFIG_LAYER,
+    GEOMETRY,
+    HEADER,
+    HEADER_MAGIC,
+    IMAGE_MAGIC,
+    IMAGE_VERSION,
+    LAYER,
+    THRESHOLD_PAIR,
+    Decode,
+    Encoder,
+    ImageField,
+    PacketType,
+)
+
+HEADER_BYTES = 64
+WORD = np.dtype("<u8")
+
+
+@dataclass(frozen=True)
+class Image:
+    """A network with its packets; each packet is uint64 (words,), header included."""
+
+    network: Network
+    packets: tuple[np.ndarray, ...]
+    crc: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all packets."""
+        return sum(p.nbytes for p in self.packets)
+
+
+def packet(kind: PacketType, body: np.ndarray, layer: int = 0) -> np.ndarray:
+    """Put the header before `body`, uint64 (words,)."""
+    header = HEADER.pack(kind=kind, layer=layer, magic=HEADER_MAGIC, length=len(body))
+    return np.concatenate([np.array([header], WORD), body.astype(WORD, copy=False)])
+
+
+def pack_spikes(spikes: np.ndarray) -> np.ndarray:
+    """Make the SPIKES packet of a batch: spikes uint8 (B, T, N) of 0/1 → uint64 (1 + B·T·⌈N/64⌉,), input i at bit i mod 64."""
+    batch, steps, inputs = spikes.shape
+    padded = np.zeros((batch, steps, -(-inputs // 64) * 8), np.uint8)  # bytes
+    bits = np.packbits(spikes, axis=-1, bitorder="little")
+    padded[..., : bits.shape[-1]] = bits
+    return packet(PacketType.SPIKES, padded.reshape(-1).view(WORD))
+
+
+def pack_weights(weights: np.ndarray, bits: int) -> np.ndarray:
+    """Pack int8 (inputs, neurons) row by row into uint64 (inputs, slices): neuron n at lane n mod (64 / bits) of its slice."""
+    lanes = 64 // bits
+    inputs, neurons = weights.shape
+    padded = np.zeros((inputs, -(-neurons // lanes) * lanes), np.uint64)
+    padded[:, :neurons] = weights.astype(np.int64).astype(np.uint64) & np.uint64((1 << bits) - 1)
+    shifts = np.arange(lanes, dtype=np.uint64) * np.uint64(bits)
+    return (padded.reshape(inputs, -1, lanes) << shifts).sum(-1, dtype=np.uint64)
+
+
+def unpack_weights(words: np.ndarray, neurons: int, bits: int) -> np.ndarray:
+    """Undo `pack_weights`."""
+    shifts = np.arange(64 // bits, dtype=np.uint64) * np.uint64(bits)
+    raw = ((words[:, :, None] >> shifts) & np.uint64((1 << bits) - 1)).astype(np.int64)
+    signed = np.where(raw >> (bits - 1), raw - (1 << bits), raw)
+    return signed.reshape(len(words), -1)[:, :neurons].astype(np.int8)
+
+
+def pack_thresholds(thresholds: np.ndarray) -> np.ndarray:
+    """Pack int32 (neurons,) two to a word; an odd last one stands with a zero."""
+    padded = np.zeros(-(-len(thresholds) // 2) * 2, "<i4")
+    padded[: len(thresholds)] = thresholds
+    return padded.view(WORD)
+
+
+def build(network: Network) -> Image:
+    """Turn an integer network into its packets."""
+    config = CONFIG.pack(
+        layers=len(network.layers), time_steps=network.time_steps, decode=network.decode, encoder=network.encoder
+    )
+    sizes = [CONFIG_LAYER.pack(inputs=layer.inputs, neurons=layer.neurons) for layer in network.layers]
+    packets = [packet(PacketType.CONFIG, np.array([config, *sizes], WORD))]
+    for n, layer in enumerate(network.layers):
+        packets.append(packet(PacketType.THRESHOLDS, pack_thresholds(layer.thresholds), n))
+        packets.append(packet(PacketType.WEIGHTS, pack_weights(layer.weights, network.weight_bits).reshape(-1), n))
+    return Image(network, tuple(packets), zlib.crc32(_header(network, packets) + b"".join(p.tobytes() for p in packets)))
+
+
+def _header(network: Network, packets: list[np.ndarray] | tuple[np.ndarray, ...], crc: int = 0) -> bytes:
+    words = np.zeros(HEADER_BYTES // 4, "<u4")
+    words[ImageField.MAGIC // 4] = IMAGE_MAGIC
+    words[ImageField.VERSION // 4] = IMAGE_VERSION
+    words[ImageField.CRC // 4] = crc
+    words[ImageField.BODY_BYTES // 4] = sum(p.nbytes for p in packets)
+    words[ImageField.GEOMETRY // 4] = GEOMETRY.pack(
+        layers=len(network.layers),
+        weight_bits=network.weight_bits,
+        membrane_bits=network.membrane_bits,
+        classes=network.layers[-1].neurons,
+    )
+    for n, layer in enumerate(network.layers):
+        words[ImageField.LAYER // 4 + n] = LAYER.pack(inputs=layer.inputs, neurons=layer.neurons)
+    return words.tobytes()
+
+
+def save(image: Image, path: Path | str) -> None:
+    """Write an image file, whole or not at all."""
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        file.write(_header(image.network, image.packets, image.crc))
+        for p in image.packets:
+            file.write(p.tobytes())
+
+
+def load(path: Path | str) -> Image:
+    """Read and check an image file. Raises ImageError that names the file, what is wrong with it and what to do."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot read {path}: {error.strerror}; make it with `spikeline compile`") from None
+    try:
+        return parse(data)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from None
+
+
+def parse(data: bytes) -> Image:
+    """Read an image from memory; see `load`."""
+    again = "compile the network again"
+    if len(data) < HEADER_BYTES:
+        raise ImageError(f"only {len(data)} bytes, not an image; {again}")
+    words = np.frombuffer(data[:HEADER_BYTES], "<u4")
+    if words[ImageField.MAGIC // 4] != IMAGE_MAGIC:
+        raise ImageError("not a Spikeline image (wrong magic); make one with `spikeline compile`")
+    if words[ImageField.VERSION // 4] != IMAGE_VERSION:
+        raise ImageError(f"image version {words[ImageField.VERSION // 4]}, this runtime reads {IMAGE_VERSION}; {again}")
+    body = len(data) - HEADER_BYTES
+    if words[ImageField.BODY_BYTES // 4] != body:
+        raise ImageError(f"{body} bytes of packets where the header says {words[ImageField.BODY_BYTES // 4]}: cut short or grown; {again}")
+    crc = int(words[ImageField.CRC // 4])
+    at = ImageField.CRC
+    if crc != zlib.crc32(data[:at] + bytes(4) + data[at + 4 :]):
+        raise ImageError(f"CRC-32 does not match: the file is damaged; {again}")
+    try:
+        packets = _split(np.frombuffer(data[HEADER_BYTES:], WORD))
+        network = _network(packets, GEOMETRY.unpack(words[ImageField.GEOMETRY // 4])["weight_bits"])
+    except (ValueError, IndexError, KeyError) as error:  # a sound CRC over packets that make no sense
+        raise ImageError(f"packets are inconsistent ({error}); {again}") from None
+    image = build(network)
+    if image.crc != crc:
+        raise ImageError(f"header and packets disagree; {again}")
+    return Image(network, tuple(packets), crc)
+
+
+def _split(words: np.ndarray) -> list[np.ndarray]:
+    packets, at = [], 0
+    while at < len(words):
+        end = at + 1 + HEADER.unpack(words[at])["length"]
+        if end > len(words):
+            raise ValueError("a packet runs past the end")
+        packets.append(words[at:end])
+        at = end
+    return packets
+
+
+def _network(packets: list[np.ndarray], weight_bits: int) -> Network:
+    config = CONFIG.unpack(packets[0][1])
+    sizes = [CONFIG_LAYER.unpack(word) for word in packets[0][2:]]
+    if len(sizes) != config["layers"] or len(packets) != 1 + 2 * len(sizes):
+        raise ValueError("CONFIG does not match the packets that follow")
+    layers = []
+    for n, size in enumerate(sizes):
+        thresholds, weights = packets[1 + 2 * n][1:], packets[2 + 2 * n][1:]
+        layers.append(
+            Layer(
+                unpack_weights(weights.reshape(size["inputs"], -1), size["neurons"], weight_bits),
+                thresholds.view("<i4")[: size["neurons"]].astype(np.int32),
+            )
+        )
+    return Network(tuple(layers), weight_bits, config["time_steps"], Encoder(config["encoder"]), Decode(config["decode"]))

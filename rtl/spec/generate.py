@@ -1,0 +1,194 @@
+"""Write the Verilog, Python and C constants and the documentation tables from spikeline.rdl.
+
+    generate.py           write the files
+    generate.py --check   compare them instead; exit status 1 if one differs
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from systemrdl import RDLCompiler
+from systemrdl.node import RegfileNode, RegNode
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+ADDRMAPS = ("spikeline_regs", "spikeline_stream", "spikeline_image")
+NOTICE = "Generated from rtl/spec/spikeline.rdl by `make gen`; do not edit."
+
+
+class Field(NamedTuple):
+    name: str
+    lsb: int
+    bits: int
+    reset: int
+    access: str
+    desc: str
+    encode: str
+
+
+class Word(NamedTuple):
+    """One register, stream word or file word; `count` > 1 for an array of them."""
+
+    name: str
+    address: int
+    bits: int
+    count: int
+    stride: int
+    desc: str
+    fields: list[Field]
+
+
+class Map(NamedTuple):
+    name: str
+    title: str
+    desc: str
+    words: list[Word]
+
+
+class Enum(NamedTuple):
+    name: str
+    members: list[tuple[str, int, str]]
+
+
+def read(path: Path) -> tuple[list[Map], list[Enum]]:
+    """Elaborate the register description; enumerations are those that a field is encoded with, plus the packet's."""
+    compiler = RDLCompiler()
+    compiler.compile_file(str(path))
+    maps, enums = [], {}
+
+    def word(node: RegNode, name: str, desc: str, array: RegNode | RegfileNode) -> Word:
+        fields = []
+        for f in node.fields():
+            encode = f.get_property("encode")
+            if encode is not None:
+                enums[encode.type_name] = Enum(encode.type_name.removesuffix("_e"), [(m.name, m.value, m.rdl_desc or "") for m in encode])
+            fields.append(Field(f.inst_name, f.low, f.width, f.get_property("reset") or 0, f.get_property("sw").name,
+                                f.get_property("desc") or "", encode.type_name.removesuffix("_e") if encode else ""))
+        count, stride = (array.array_dimensions[0], array.array_stride) if array.is_array else (1, 0)
+        return Word(name, node.raw_absolute_address, node.get_property("regwidth"), count, stride, desc, fields)
+
+    for name in ADDRMAPS:
+        top = compiler.elaborate(name).top
+        words = []
+        for node in top.children(unroll=False):
+            if isinstance(node, RegfileNode):  # a counter: two words of one thing
+                for part in node.registers():
+                    desc = f"{node.get_property('desc')} {part.get_property('desc')}"
+                    words.append(word(part, f"{node.inst_name}_{part.inst_name}", desc, node))
+            else:
+                words.append(word(node, node.inst_name, node.get_property("desc") or "", node))
+        maps.append(Map(name.removeprefix("spikeline_"), top.get_property("name"), top.get_property("desc"), words))
+    return maps, list(enums.values())
+
+
+def verilog(maps: list[Map], enums: list[Enum]) -> str:
+    out = [f"// {NOTICE}", "`ifndef SPIKELINE_VH", "`define SPIKELINE_VH"]
+    for m in (m for m in maps if m.name != "image"):
+        out += ["", f"// {m.title}: {'byte addresses and ' if m.name == 'regs' else ''}bit ranges of fields, reset values"]
+        for w in m.words:
+            if m.name == "regs":
+                out.append(f"`define SPK_REG_{w.name} 12'h{w.address:03x}")
+            for f in w.fields:
+                out.append(f"`define SPK_{w.name}_{f.name.upper()} {f.lsb + f.bits - 1}:{f.lsb}")
+                if f.reset:
+                    out.append(f"`define SPK_{w.name}_{f.name.upper()}_RESET {f.bits}'h{f.reset:x}")
+    for e in enums:
+        out += ["", f"// {e.name}"] + [f"`define SPK_{e.name.upper()}_{n} {v}" for n, v, _ in e.members]
+    return "\n".join([*out, "", "`endif", ""])
+
+
+def python(maps: list[Map], enums: list[Enum]) -> str:
+    out = [f'"""Registers, packets and image fields. {NOTICE}"""', "", "from enum import IntEnum", "", "from spikeline.word import Word"]
+    for e in enums:
+        out += ["", "", f"class {e.name.title().replace('_', '')}(IntEnum):"] + [f"    {n} = {v}  # {d}" for n, v, d in e.members]
+    for m in maps:
+        if m.name != "stream":
+            out += ["", "", f"class {'Register' if m.name == 'regs' else 'ImageField'}(IntEnum):", '    """Byte address."""', ""]
+            out += [f"    {w.name} = 0x{w.address:02X}" + (f"  # {w.count} of them, {w.stride} bytes apart" if w.count > 1 else "") for w in m.words]
+    seen: dict[str, str] = {}
+    for m in maps:
+        for w in m.words:
+            if len(w.fields) == 1 and w.fields[0].name == "value":
+                continue
+            line = f"{w.name} = Word({w.bits}, {', '.join(f'{f.name}=({f.lsb}, {f.bits})' for f in w.fields)})"
+            if seen.setdefault(w.name, line) != line:
+                raise ValueError(f"{w.name} is defined twice with different fields")
+    out += ["", "", "# Fields of a word: (lowest bit, bits)", *seen.values(), "", "# Constants"]
+    out += [f"{'' if m.name != 'image' else 'IMAGE_'}{w.name}{'' if f.name == 'value' else '_' + f.name.upper()} = 0x{f.reset:X}"
+            for m in maps for w in m.words for f in w.fields if f.reset and w.name != "STATUS"]
+    return "\n".join([*out, ""])
+
+
+def c(maps: list[Map], enums: list[Enum]) -> str:
+    out = [f"/* {NOTICE} */", "#ifndef SPIKELINE_SPEC_H", "#define SPIKELINE_SPEC_H"]
+    for m in maps:
+        prefix = {"regs": "SPK_REG", "stream": "SPK_STREAM", "image": "SPK_IMAGE"}[m.name]
+        out += ["", f"/* {m.title} */"]
+        for w in m.words:
+            suffix = "ULL" if w.bits == 64 else "U"
+            if m.name != "stream":
+                out.append(f"#define {prefix}_{w.name} 0x{w.address:02X}U")
+            if w.count > 1:
+                out += [f"#define {prefix}_{w.name}_COUNT {w.count}U", f"#define {prefix}_{w.name}_STRIDE {w.stride}U"]
+            for f in w.fields:
+                name = f"{prefix}_{w.name}_{f.name.upper()}"
+                out += [f"#define {name}_LSB {f.lsb}", f"#define {name}_MASK 0x{((1 << f.bits) - 1) << f.lsb:X}{suffix}"]
+                if f.reset:
+                    out.append(f"#define {name}_RESET 0x{f.reset:X}{suffix}")
+    for e in enums:
+        out += ["", f"enum spk_{e.name} {{"] + [f"    SPK_{e.name.upper()}_{n} = {v}, /* {d} */" for n, v, d in e.members] + ["};"]
+    return "\n".join([*out, "", "#endif", ""])
+
+
+def markdown(maps: list[Map], enums: list[Enum]) -> str:
+    out = ["# Registers, packets and image fields", "", f"<!-- {NOTICE} -->"]
+    for m in maps:
+        at = "Offset" if m.name != "stream" else None
+        out += ["", f"## {m.title}", "", m.desc, "", f"|{' Offset |' if at else ''} Word | Bits | Field | Access | Reset | Meaning |",
+                "|" + "---|" * (7 if at else 6)]
+        for w in m.words:
+            where = f"`0x{w.address:02X}`" + (f" + {w.stride}·i" if w.count > 1 else "")
+            name = f"`{w.name}`" + (f" i = 0..{w.count - 1}" if w.count > 1 else "")
+            for i, f in enumerate(w.fields):
+                head = [where, name] if i == 0 else ["", ""]
+                meaning = " ".join(filter(None, [w.desc if i == 0 else "", f.desc, f"See {f.encode}." if f.encode else ""]))
+                field = "" if f.name == "value" else f"`{f.name}`"
+                access = f.access if m.name == "regs" else ""
+                reset = f"`0x{f.reset:X}`" if f.reset else ""
+                out.append("| " + " | ".join([*head[0 if at else 1 :], f"{f.lsb + f.bits - 1}:{f.lsb}", field, access, reset, meaning]) + " |")
+    for e in enums:
+        out += ["", f"## {e.name}", "", "| Value | Name | Meaning |", "|---|---|---|"] + [f"| {v} | `{n}` | {d} |" for n, v, d in e.members]
+    return "\n".join([*out, ""])
+
+
+TARGETS = {
+    ROOT / "rtl/spikeline.vh": verilog,
+    ROOT / "host/spikeline/spec.py": python,
+    ROOT / "firmware/runtime/spikeline_spec.h": c,
+    ROOT / "docs/registers.md": markdown,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compare instead of writing")
+    check = parser.parse_args().check
+    maps, enums = read(HERE / "spikeline.rdl")
+    stale = []
+    for path, write in TARGETS.items():
+        text = write(maps, enums)
+        if check:
+            if not path.exists() or path.read_text() != text:
+                stale.append(str(path.relative_to(ROOT)))
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    if stale:
+        print(f"differs from rtl/spec/spikeline.rdl: {', '.join(stale)}; run `make gen` and commit the result", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
