@@ -1,0 +1,98 @@
+"""Spike encoders: pixels to spike trains, defined to the bit so that hardware and software make the same spikes.
+
+threshold   A pixel spikes, at every time step, iff it is at least 128.
+
+bernoulli   A pixel spikes iff it is above r, a byte drawn anew for each pixel and time step, so with probability
+            pixel / 256. Each image has a generator of its own:
+
+            seeding     SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): the generator of image i starts from the
+                        (i + 1)-th output of the reference SplitMix64 whose state starts at `seed`; 0 becomes 1.
+                            z = seed + (i + 1) * 0x9E3779B97F4A7C15
+                            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9
+                            z = (z ^ (z >> 27)) * 0x94D049BB133111EB
+                            x = z ^ (z >> 31)
+            advance     xorshift64 (Marsaglia, 2003), full period 2^64 - 1:
+                            x ^= x << 13;  x ^= x >> 7;  x ^= x << 17
+            order       for each time step, for each group k of 8 consecutive pixels: advance once; the r of pixel
+                        8k + j is byte j of x, byte 0 being the least significant. A last group of fewer pixels
+                        uses the low bytes of its word.
+
+            All arithmetic is modulo 2^64.
+"""
+
+import numpy as np
+
+from spikeline.errors import DataError
+
+THRESHOLD = 128  # a pixel of at least this spikes
+_CHUNK = 512  # images encoded at a time: keeps the random words in the processor's cache
+
+
+def encode(pixels: np.ndarray, encoder: str, time_steps: int, seed: int = 0, first_image: int = 0) -> np.ndarray:
+    """Spike trains of a batch of images.
+
+    `pixels` is uint8 (B, N); `encoder` is one of ENCODERS; `seed` (any integer, taken modulo 2^64) and the index
+    `first_image` of the batch's first image matter to random encoders only: batches encode like the whole.
+    Returns uint8 (B, T, N) of 0 and 1. Raises DataError for an unknown encoder or arguments out of range.
+    """
+    if encoder not in ENCODERS:
+        raise DataError(f"unknown encoder {encoder!r}; known are {', '.join(ENCODERS)}")
+    if time_steps < 1:
+        raise DataError(f"time_steps is {time_steps}; it must be at least 1")
+    if encoder == "bernoulli":
+        return bernoulli(pixels, time_steps, seed, first_image)
+    return np.repeat(threshold(pixels)[:, None, :], time_steps, axis=1)
+
+
+def threshold(pixels: np.ndarray) -> np.ndarray:
+    """Spikes of one time step, the same at every one: uint8 of the shape of `pixels` (uint8). Raises DataError."""
+    return (_checked(pixels) >= THRESHOLD).astype(np.uint8)
+
+
+def bernoulli(pixels: np.ndarray, time_steps: int, seed: int = 0, first_image: int = 0) -> np.ndarray:
+    """Random spikes with probability pixel / 256. Shapes and errors as in `encode`; the draw is defined above."""
+    batch, size = _checked(pixels).shape
+    if first_image < 0:
+        raise DataError(f"first_image is {first_image}; it must not be negative")
+    spikes = np.empty((batch, time_steps, size), np.uint8)  # (B, T, N)
+    for start in range(0, batch, _CHUNK):
+        chunk = pixels[start : start + _CHUNK]  # (b, N)
+        draws = _random_bytes(image_seed(seed, first_image + start, len(chunk)), time_steps, size)  # (b, T, N)
+        np.greater(chunk[:, None, :], draws, out=spikes[start : start + _CHUNK], casting="unsafe")
+    return spikes
+
+
+def image_seed(seed: int, first_image: int, count: int = 1) -> np.ndarray:
+    """Initial generator states, uint64 (count,), of the images from `first_image` on; never 0."""
+    mask = 2**64 - 1
+    index = np.arange(1, count + 1, dtype=np.uint64)
+    base = np.uint64((seed + first_image * 0x9E3779B97F4A7C15) & mask)
+    z = base + index * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    z[z == 0] = 1
+    return z
+
+
+def _random_bytes(state: np.ndarray, time_steps: int, size: int) -> np.ndarray:
+    """The draws r, uint8 (B, T, N), of generators that start from `state`, uint64 (B,)."""
+    groups = -(-size // 8)
+    x = state.copy()
+    words = np.empty((time_steps * groups, len(x)), "<u8")  # (T * G, B)
+    for word in words:
+        x ^= x << np.uint64(13)
+        x ^= x >> np.uint64(7)
+        x ^= x << np.uint64(17)
+        word[:] = x
+    draws = np.ascontiguousarray(words.T).view(np.uint8)  # (B, T * G * 8)
+    return draws.reshape(len(x), time_steps, groups * 8)[:, :, :size]
+
+
+def _checked(pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype != np.uint8 or pixels.ndim != 2:
+        raise DataError(f"pixels are {pixels.dtype} of shape {pixels.shape}; expected uint8 of shape (images, pixels)")
+    return pixels
+
+
+ENCODERS = ("threshold", "bernoulli")
