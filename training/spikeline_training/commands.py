@@ -1,0 +1,60 @@
+"""The subcommands `spikeline train` and `spikeline export`. Heavy imports wait until one of them runs."""
+
+import argparse
+from pathlib import Path
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add both subcommands to the `spikeline` command."""
+    train = subparsers.add_parser("train", help="train a spiking network on MNIST")
+    train.add_argument("--preset", required=True, metavar="NAME_OR_FILE", help="a shipped preset or a .toml file")
+    train.add_argument("--out", required=True, type=Path, metavar="DIR", help="checkpoint, metrics and events go here")
+    train.add_argument("--data", type=Path, metavar="DIR", help="the four raw MNIST files (default: fetch and cache)")
+    train.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out")
+    train.add_argument("--epochs", type=int, help="instead of the preset's")
+    train.add_argument("--seed", type=int, help="instead of the preset's")
+    train.add_argument("--threads", type=int, help="processor threads (default: torch's choice)")
+    train.set_defaults(run=_train)
+
+    export = subparsers.add_parser("export", help="write a trained network as QONNX and prove it spike for spike")
+    export.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help="checkpoint.pt of a training")
+    export.add_argument("--out", required=True, type=Path, metavar="FILE", help="the .onnx file to write")
+    export.add_argument("--data", type=Path, metavar="DIR", help="the four raw MNIST files (default: fetch and cache)")
+    export.add_argument("--verify", type=int, default=1000, metavar="N", help="test images to prove (default 1000)")
+    export.set_defaults(run=_export)
+
+
+def _train(args: argparse.Namespace) -> None:
+    import torch
+
+    from spikeline_training import preset
+    from spikeline_training.train import CHECKPOINT, train
+
+    chosen = preset.load(args.preset, epochs=args.epochs, seed=args.seed)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    last = train(chosen, args.out, args.data, args.resume, after_epoch=_report)
+    print(
+        f"{chosen.name}: {100 * last['test_accuracy']:.2f} % of the test images at T = {chosen.time_steps}; "
+        f"{args.out / CHECKPOINT}"
+    )
+
+
+def _report(metrics: dict) -> None:
+    rates = " ".join(f"{100 * rate:.1f}" for rate in metrics["spike_rates"])
+    print(
+        f"epoch {metrics['epoch']}: loss {metrics['loss']:.4f}, train {100 * metrics['train_accuracy']:.2f} %, "
+        f"test {100 * metrics['test_accuracy']:.2f} % at T = {metrics['time_steps']}, spike rates {rates} %, "
+        f"{metrics['seconds']:.1f} s",
+        flush=True,
+    )
+
+
+def _export(args: argparse.Namespace) -> None:
+    from spikeline_training.export import export
+
+    proof = export(args.checkpoint, args.out, args.verify, args.data)
+    print(
+        f"{args.out}: {proof['spikes_compared']} spikes of {proof['images']} images at T = {proof['time_steps']} "
+        f"agree, accuracy {100 * proof['accuracy']:.2f} %"
+    )

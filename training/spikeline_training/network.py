@@ -1,0 +1,61 @@
+"""The network while it trains: quantised weights, BatchNorm before each neuron, and spikes of 0 or 1.
+
+Discontinuous integration (Yin et al., BioCAS 2017, SNN-DC): a neuron keeps nothing between time steps, so one time step
+is one plain feed-forward pass, and training sees single steps. BatchNorm is gone in the exported network: it folds into
+each neuron's threshold (fold.py).
+"""
+
+from collections.abc import Sequence
+
+import brevitas.nn as qnn
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spikeline_training.preset import Preset
+from spikeline_training.quantiser import Spike, weight_quantiser
+
+# BatchNorm centres membranes on 0, the lower edge of the surrogate gradient's window 0 <= u < 2; half a threshold
+# higher, most of them lie inside it.
+MEMBRANE_OFFSET = 0.5
+
+
+class SpikingNetwork(nn.Module):
+    """Fully connected discontinuous network.
+
+    Hidden weights have a scale per neuron. The output layer has one scale for all and no bias, so that its integer
+    membranes compare like the real ones.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], weight_bits: int, input_dropout: float = 0.0, hidden_dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        *hidden, last = zip(sizes[:-1], sizes[1:], strict=True)
+        per_neuron, per_layer = weight_quantiser(weight_bits, True), weight_quantiser(weight_bits, False)
+        self.linear = nn.ModuleList(qnn.QuantLinear(i, o, False, weight_quant=per_neuron) for i, o in hidden)
+        self.norm = nn.ModuleList(nn.BatchNorm1d(o) for _, o in hidden)
+        self.spike = nn.ModuleList(qnn.QuantIdentity(act_quant=Spike) for _ in hidden)
+        self.output = qnn.QuantLinear(*last, False, weight_quant=per_layer)
+        self.input_dropout, self.hidden_dropout = input_dropout, hidden_dropout
+
+    def forward(self, spikes: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """One time step. Spikes (B, N) of 0 and 1 give the output membrane (B, 10) and each hidden layer's spike rate.
+
+        A rate is the mean over the batch and the layer's neurons, a scalar through which gradients flow.
+        """
+        s = _drop(spikes, self.input_dropout, self.training)
+        rates = []
+        for linear, norm, spike in zip(self.linear, self.norm, self.spike, strict=True):
+            s = spike(norm(linear(s)) + MEMBRANE_OFFSET)  # (B, H)
+            rates.append(s.mean())
+            s = _drop(s, self.hidden_dropout, self.training)
+        return self.output(s), rates
+
+
+def build(preset: Preset) -> SpikingNetwork:
+    """The untrained network of a preset, initialised from torch's global generator."""
+    return SpikingNetwork(preset.sizes, preset.weight_bits, preset.input_dropout, preset.hidden_dropout)
+
+
+def _drop(spikes: Tensor, probability: float, training: bool) -> Tensor:
+    return F.dropout(spikes, probability, training) if probability else spikes

@@ -1,0 +1,127 @@
+"""A preset: everything that decides what a training run produces, read from a TOML file."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spikeline.encode import ENCODERS
+from spikeline.errors import PresetError
+
+FOLDER = Path(__file__).parent / "presets"
+WEIGHT_BITS = (1, 2, 3, 4, 8)
+INTEGRATIONS = ("discontinuous",)
+
+
+def _key(default: Any, legal: str, low: float = -math.inf, high: float = math.inf, choices: tuple = ()) -> Any:
+    return field(default=default, metadata={"legal": legal, "low": low, "high": high, "choices": choices})
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One training run. A TOML file sets some keys; the others keep the defaults below."""
+
+    name: str = ""  # the file's stem
+    sizes: tuple[int, ...] = _key((784, 256, 256, 10), "784, then at least one hidden size of 1..4096, then 10")
+    integration: str = _key("discontinuous", "'discontinuous'", choices=INTEGRATIONS)
+    weight_bits: int = _key(4, "1 (±1), 2 (-1, 0, 1), 3, 4 or 8", choices=WEIGHT_BITS)
+    encoder: str = _key("bernoulli", " or ".join(map(repr, ENCODERS)), choices=ENCODERS)
+    time_steps: int = _key(4, "1..255; the threshold encoder repeats itself, so it takes 1", 1, 255)
+    seed: int = _key(0, "0..2^63 - 1", 0, 2**63 - 1)
+    eval_seed: int = _key(0, "0..2^63 - 1; seeds the test images' spikes", 0, 2**63 - 1)
+    train_images: int = _key(60000, "1..60000, at least one batch; the first images of the training split", 1, 60000)
+    epochs: int = _key(40, "1..10000", 1, 10000)
+    batch: int = _key(256, "2..60000 images", 2, 60000)
+    peak_lr: float = _key(4e-3, "above 0, at most 1", 1e-12, 1)
+    schedule: str = _key("one_cycle", "'one_cycle' or 'constant'", choices=("one_cycle", "constant"))
+    input_dropout: float = _key(0.0, "0..0.9", 0, 0.9)
+    hidden_dropout: float = _key(0.0, "0..0.9", 0, 0.9)
+    activity: float = _key(0.0, "0..10; weight of the mean spike rate of each hidden layer in the loss", 0, 10)
+    rotation: float = _key(0.0, "0..45 degrees, either way", 0, 45)
+    scale: float = _key(0.0, "0..0.5, relative, either way", 0, 0.5)
+    shear: float = _key(0.0, "0..0.5, relative, either way", 0, 0.5)
+    shift: float = _key(0.0, "0..8 pixels, either way", 0, 8)
+    elastic: float = _key(0.0, "0..4 pixels; standard deviation of the displacement of a 7 x 7 grid", 0, 4)
+
+    @property
+    def augments(self) -> bool:
+        """Whether any augmentation is on."""
+        return any((self.rotation, self.scale, self.shear, self.shift, self.elastic))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as in TOML: what a checkpoint keeps."""
+        return dataclasses.asdict(self) | {"sizes": list(self.sizes)}
+
+
+def load(name_or_file: str, **overrides: Any) -> Preset:
+    """The shipped preset of that name, or the preset in that TOML file, with overrides that are not None on top.
+
+    Raises PresetError, naming the file, the key and its legal values, for whatever cannot be used.
+    """
+    import tomllib
+
+    path = Path(name_or_file)
+    if path.suffix != ".toml":
+        path = FOLDER / f"{name_or_file}.toml"
+        if not path.is_file():
+            raise PresetError(f"no preset {name_or_file!r}; shipped are {', '.join(names())}, or give a .toml file")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PresetError(f"cannot read preset {path}: {error}") from error
+    given = {key: value for key, value in overrides.items() if value is not None}
+    return from_dict({"name": path.stem} | values | given, str(path))
+
+
+def names() -> list[str]:
+    """Names of the shipped presets."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def from_dict(values: Mapping[str, Any], origin: str) -> Preset:
+    """A checked preset from plain values; `origin` names their file in messages. Raises PresetError."""
+    fields = {f.name: f for f in dataclasses.fields(Preset)}
+    for key in values:
+        if key not in fields:
+            raise PresetError(f"{origin}: unknown key {key!r}; known are {', '.join(fields)}")
+    checked = {key: _checked(fields[key], value, origin) for key, value in values.items()}
+    preset = Preset(**checked)
+
+    def refuse(key: str, why: str) -> PresetError:
+        legal = fields[key].metadata["legal"]
+        return PresetError(f"{origin}: {key} = {getattr(preset, key)!r} {why}; legal is {legal}")
+
+    inner = preset.sizes[1:-1]
+    if len(preset.sizes) < 3 or preset.sizes[0] != 784 or preset.sizes[-1] != 10 or not all(1 <= n <= 4096 for n in inner):
+        raise refuse("sizes", "is no network for MNIST")
+    if preset.encoder == "threshold" and preset.time_steps != 1:
+        raise refuse("time_steps", "does not go with encoder = 'threshold'")
+    if preset.train_images < preset.batch:
+        raise refuse("train_images", f"is less than batch = {preset.batch}")
+    return preset
+
+
+def _checked(key: dataclasses.Field, value: Any, origin: str) -> Any:
+    """The value in its key's type, or a PresetError."""
+    if key.name == "name":
+        return str(value)
+    legal = key.metadata["legal"]
+    wanted = type(key.default)
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if wanted is tuple and isinstance(value, list | tuple):
+        fits = all(isinstance(n, int) and not isinstance(n, bool) for n in value)
+        value = tuple(value)
+    elif wanted is float and (is_integer or isinstance(value, float)):
+        fits, value = math.isfinite(value), float(value)
+    else:
+        fits = is_integer if wanted is int else isinstance(value, wanted)
+    if not fits:
+        raise PresetError(f"{origin}: {key.name} = {value!r} has the wrong type; legal is {legal}")
+    choices = key.metadata["choices"]
+    if choices and value not in choices:
+        raise PresetError(f"{origin}: {key.name} = {value!r} is not legal; legal is {legal}")
+    if wanted in (int, float) and not key.metadata["low"] <= value <= key.metadata["high"]:
+        raise PresetError(f"{origin}: {key.name} = {value!r} is out of range; legal is {legal}")
+    return value

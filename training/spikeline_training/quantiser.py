@@ -1,0 +1,73 @@
+"""The two quantisers: spikes of 0 or 1 from membranes, small signed integers from weights."""
+
+from typing import Any
+
+import torch
+from brevitas.inject.enum import FloatToIntImplType, ScalingImplType
+from brevitas.quant import Int8WeightPerTensorFloat, Uint8ActPerTensorFloat
+from torch import Tensor, nn
+
+
+class Spike(Uint8ActPerTensorFloat):
+    """Fire at threshold 1: s = (u >= 1), as floor(u) held in 0..1.
+
+    The straight-through gradient is 1 for 0 <= u < 2 and 0 elsewhere, the paper's rectangular window.
+    """
+
+    bit_width = 1
+    float_to_int_impl_type = FloatToIntImplType.FLOOR
+    scaling_impl_type = ScalingImplType.CONST
+    scaling_init = scaling_const = 1.0
+    min_val, max_val, scaling_stats_op = 0.0, 1.0, None
+
+
+def weight_quantiser(bits: int, per_neuron: bool) -> Any:
+    """Brevitas injector of signed weights of `bits` bits with a scale per neuron, or one for the whole layer.
+
+    1 bit is ±1; more are the symmetric range -(2^(bits-1) - 1)..2^(bits-1) - 1, so 2 bits are -1, 0 and 1.
+    """
+    return Int8WeightPerTensorFloat.let(
+        tensor_quant=StraightThrough, bit_width=bits, narrow_range=True, per_neuron=per_neuron
+    )
+
+
+class StraightThrough(nn.Module):
+    """Brevitas tensor quantiser: value = scale * integer, and the gradient of the value goes to the weight unchanged.
+
+    The scale maps the largest weight to the largest integer, so there is nothing to clamp; for 1 and 2 bits it is the
+    mean of |w|, because the largest weight would leave nearly all others at 0. No gradient goes through the scale.
+    Those two shortcuts are what makes this a third of the cost of the general quantiser.
+    """
+
+    def __init__(self, bit_width: int, per_neuron: bool) -> None:
+        super().__init__()
+        self.largest = 2 ** (bit_width - 1) - 1  # 0 for ±1
+        self.per_neuron = per_neuron
+        self.register_buffer("bit_width", torch.tensor(float(bit_width)), persistent=False)
+        self.register_buffer("zero_point", torch.tensor(0.0), persistent=False)
+
+    def forward(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Weight (O, I) to its quantised value (O, I), scale (O, 1) or (), zero point and bit width."""
+        size = weight.detach().abs()
+        axes = (1,) if self.per_neuron else (0, 1)
+        if self.largest <= 1:
+            scale = size.mean(axes, keepdim=self.per_neuron)
+        else:
+            scale = size.amax(axes, keepdim=self.per_neuron) / self.largest
+        scale = scale.clamp_min(1e-10)
+        return _Round.apply(weight, scale, self.largest), scale, self.zero_point, self.bit_width
+
+
+class _Round(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, scale: Tensor, largest: int) -> Tensor:
+        if largest == 0:
+            return torch.where(weight < 0, -scale, scale)
+        steps = (weight / scale).round_()
+        if largest == 1:
+            steps.clamp_(-1, 1)
+        return steps.mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, *gradient: Tensor) -> tuple[Tensor, None, None]:
+        return gradient[0], None, None

@@ -1,0 +1,159 @@
+"""The training loop: presets in; checkpoint, metrics and TensorBoard events out."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from spikeline import mnist
+from spikeline.encode import THRESHOLD, encode
+from spikeline.errors import PresetError
+from spikeline.files import atomic
+from torch import Tensor
+from tqdm import tqdm
+
+from spikeline_training import checkpoint
+from spikeline_training.augment import augment
+from spikeline_training.fold import accuracy, evaluate, fold
+from spikeline_training.network import build
+from spikeline_training.preset import Preset
+
+CHECKPOINT, METRICS, EVENTS = "checkpoint.pt", "metrics.jsonl", "tensorboard"
+PROGRESS_EVERY = 20  # batches
+
+
+def train(
+    preset: Preset,
+    out: Path,
+    data: Path | None = None,
+    resume: bool = False,
+    after_epoch: Callable[[dict[str, Any]], None] = lambda metrics: None,
+) -> dict[str, Any]:
+    """Train a preset and return the metrics of its last epoch.
+
+    Writes `out`/checkpoint.pt (atomically, every epoch), metrics.jsonl (one JSON object per epoch) and tensorboard/.
+    `data` is a folder with the four MNIST files, None for the cache. `resume` continues from the checkpoint in `out`
+    and ends with the same bits as a run without a break; without a checkpoint it starts from the beginning.
+    `after_epoch` is called with each epoch's metrics when its checkpoint is on disk. For the same preset and number of
+    threads, results are deterministic. Raises PresetError for a checkpoint of another preset, DataError for bad data.
+    """
+    from torch.utils.tensorboard import SummaryWriter
+
+    images, labels = (torch.from_numpy(a[: preset.train_images].copy()) for a in mnist.load("train", data))
+    labels = labels.long()
+    test_images, test_labels = mnist.load("test", data)
+    test_spikes = torch.from_numpy(encode(test_images, preset.encoder, preset.time_steps, preset.eval_seed))  # (B, T, N)
+    truth = torch.from_numpy(test_labels).long()
+
+    torch.manual_seed(preset.seed)
+    network = build(preset)
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+    history: list[dict[str, Any]] = []
+    if resume and (out / CHECKPOINT).exists():
+        history = checkpoint.restore(out / CHECKPOINT, preset, network, optimizer)
+    steps = len(images) // preset.batch
+
+    out.mkdir(parents=True, exist_ok=True)
+    with SummaryWriter(str(out / EVENTS), purge_step=len(history)) as board:
+        for epoch in range(len(history), preset.epochs):
+            start = time.perf_counter()
+            network.train()
+            order = torch.randperm(len(images))
+            total = Totals(len(preset.sizes) - 2)
+            with tqdm(total=steps, desc=f"epoch {epoch + 1}/{preset.epochs}", unit="batch", leave=False) as bar:
+                for i in range(steps):
+                    lr = learning_rate(preset, epoch * steps + i, preset.epochs * steps)
+                    optimizer.param_groups[0]["lr"] = lr
+                    chosen = order[i * preset.batch : (i + 1) * preset.batch]
+                    spikes = sample(augment(images[chosen], preset), preset.encoder)  # (B, N)
+                    membrane, rates = network(spikes)
+                    loss = hinge(membrane, labels[chosen]) + preset.activity * sum(rates)
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                    total.add(loss, membrane, labels[chosen], rates)
+                    if i % PROGRESS_EVERY == PROGRESS_EVERY - 1:
+                        left = (time.perf_counter() - start) / (i + 1) * (steps * (preset.epochs - epoch) - i - 1)
+                        bar.set_postfix_str(f"{total}, {tqdm.format_interval(left)} left in all")
+                        bar.update(PROGRESS_EVERY)
+            loss_mean, train_accuracy = total.means()
+            if not math.isfinite(loss_mean):
+                raise PresetError(f"training diverged in epoch {epoch + 1}; lower peak_lr = {preset.peak_lr}")
+            membranes, test_rates = evaluate(fold(network), test_spikes)
+            metrics = {
+                "epoch": epoch + 1,
+                "loss": loss_mean,
+                "train_accuracy": train_accuracy,
+                "test_accuracy": accuracy(membranes, truth),
+                "time_steps": preset.time_steps,
+                "spike_rates": test_rates,
+                "lr": lr,
+                "seconds": round(time.perf_counter() - start, 3),
+            }
+            history.append(metrics)
+            checkpoint.save(out / CHECKPOINT, preset, network, optimizer, history)
+            with atomic(out / METRICS) as path:
+                path.write_text("".join(json.dumps(line) + "\n" for line in history))
+            for key in ("loss", "train_accuracy", "test_accuracy", "lr", "seconds"):
+                board.add_scalar(key, metrics[key], epoch + 1)
+            for layer, rate in enumerate(test_rates):
+                board.add_scalar(f"spike_rate/{f'hidden{layer}' if layer else 'input'}", rate, epoch + 1)
+            after_epoch(metrics)
+    return history[-1]
+
+
+def hinge(membrane: Tensor, labels: Tensor) -> Tensor:
+    """Squared hinge loss on output membranes (B, 10) with targets of +1 for the label and -1 for the others."""
+    target = 2 * F.one_hot(labels, membrane.shape[1]) - 1
+    return (1 - target * membrane).clamp_min(0).square().mean()
+
+
+def sample(pixels: Tensor, encoder: str) -> Tensor:
+    """Spikes of one time step for training, float32 of 0 and 1, from uint8 pixels (B, N).
+
+    The distribution is that of `spikeline.encode`; the random bytes come from torch, eight to a draw, which is cheaper.
+    """
+    if encoder == "threshold":
+        return (pixels >= THRESHOLD).float()
+    batch, size = pixels.shape
+    words = torch.empty(batch, -(-size // 8), dtype=torch.int64).random_(-(2**63), None)
+    return (pixels > words.view(torch.uint8)[:, :size]).float()
+
+
+def learning_rate(preset: Preset, step: int, steps: int) -> float:
+    """Learning rate at a step: constant, or one cycle: a cosine rise over the first quarter, then a fall to nothing."""
+    if preset.schedule == "constant":
+        return preset.peak_lr
+    rise = max(1, round(0.25 * steps))
+    if step < rise:
+        return preset.peak_lr * (0.04 + 0.96 * (1 - math.cos(math.pi * step / rise)) / 2)
+    return preset.peak_lr * max(1e-5, (1 + math.cos(math.pi * (step - rise) / (steps - rise))) / 2)
+
+
+class Totals:
+    """Running means over the batches of an epoch."""
+
+    def __init__(self, hidden_layers: int) -> None:
+        self.batches, self.images = 0, 0
+        self.loss, self.hits = torch.zeros(()), torch.zeros((), dtype=torch.long)
+        self.rates = torch.zeros(hidden_layers)
+
+    def add(self, loss: Tensor, membrane: Tensor, labels: Tensor, rates: list[Tensor]) -> None:
+        """Count one batch."""
+        self.batches, self.images = self.batches + 1, self.images + len(labels)
+        self.loss += loss.detach()
+        self.hits += (membrane.detach().argmax(1) == labels).sum()
+        self.rates += torch.stack(rates).detach()
+
+    def means(self) -> tuple[float, float]:
+        """Mean loss per batch, and accuracy."""
+        return float(self.loss) / self.batches, float(self.hits) / self.images
+
+    def __str__(self) -> str:
+        loss, hits = self.means()
+        rates = " ".join(f"{100 * rate / self.batches:.1f}" for rate in self.rates.tolist())
+        return f"loss {loss:.4f}, accuracy {100 * hits:.2f} %, spike rates {rates} %"
