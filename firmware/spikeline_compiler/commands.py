@@ -1,0 +1,130 @@
+"""The `compile` subcommand."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spikeline.geometry import Geometry
+    from spikeline.image import Image
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser("compile", help="turn a trained network (QONNX) into a memory image")
+    parser.add_argument("model", type=Path, help="ONNX file of one time step")
+    parser.add_argument("--out", type=Path, required=True, metavar="IMAGE", help="memory image to write")
+    parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="built sizes, or a .json (%(default)s)")
+    parser.add_argument("--mem-dir", type=Path, metavar="DIR", help="also write one $readmemh file for each memory")
+    parser.add_argument("--verify", type=int, default=0, metavar="N", help="compare spikes with the ONNX on N images")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the MNIST files for --verify")
+    parser.add_argument("--time-steps", type=int, metavar="T", help="instead of the file's metadata")
+    parser.add_argument("--encoder", metavar="NAME", help="instead of the file's metadata")
+    parser.add_argument("--json", action="store_true", help="report in JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Compile; nothing is written unless all of it succeeds. Raises SpikelineError."""
+    from spikeline import image as images
+    from spikeline.errors import CompileError
+    from spikeline.files import atomic
+    from spikeline.geometry import Geometry
+    from spikeline_compiler import memfiles
+    from spikeline_compiler.lower import compile_onnx
+
+    if args.verify < 0:
+        raise CompileError(f"--verify {args.verify}: give the number of images, 0 for none")
+    geometry = Geometry.load(args.geometry)
+    image = images.build(compile_onnx(args.model, geometry, args.time_steps, args.encoder))
+    report = describe(image, geometry)
+    proof = Path(f"{args.out}.verify.json")
+    if args.verify:
+        report["verify"] = check(args.model, image, args.verify, args.data)
+    try:
+        proof.unlink(missing_ok=True)  # it spoke of the image that is replaced now
+        if args.mem_dir:
+            report["memories"] = memfiles.write(image, geometry, args.mem_dir)
+        images.save(image, args.out)
+        if args.verify:
+            with atomic(proof) as path:
+                path.write_text(json.dumps(report["verify"], indent=1) + "\n")
+    except OSError as error:
+        raise CompileError(f"cannot write {error.filename or args.out} ({error.strerror}); write elsewhere") from None
+    print(json.dumps(report, indent=1) if args.json else table(report, args.out))
+
+
+def check(model: Path, image: "Image", count: int, data: Path | None) -> dict[str, int]:
+    """Verify on `count` MNIST test images, or on random spikes for a network of another input size.
+
+    Raises CompileError if any image differs.
+    """
+    import numpy as np
+
+    from spikeline import mnist
+    from spikeline.encode import encode
+    from spikeline.errors import CompileError
+    from spikeline_compiler.verify import verify
+
+    network = image.network
+    if network.sizes[0] == mnist.PIXELS:
+        pixels, _ = mnist.load("test", data)
+        spikes = encode(pixels[:count], network.encoder.name.lower(), network.time_steps, seed=0)
+    else:
+        rng = np.random.default_rng(0)
+        density = np.linspace(0, 1, count)[:, None, None]  # from silence to all inputs at once
+        spikes = (rng.random((count, network.time_steps, network.sizes[0])) < density).astype(np.uint8)
+    result = verify(model, image, spikes)
+    if result["onnx_mismatches"]:
+        raise CompileError(
+            f"ONNX and golden model differ on {result['onnx_mismatches']} of {result['images']} images, so no image is "
+            "written. A membrane may lie so near the threshold that float32 rounds it across: export biases half-way "
+            "between two multiples of the scale"
+        )
+    return result
+
+
+def describe(image: "Image", geometry: "Geometry") -> dict[str, Any]:
+    """What the image holds, as plain data."""
+    network = image.network
+    return {
+        "geometry": geometry.name,
+        "sizes": network.sizes,
+        "time_steps": network.time_steps,
+        "encoder": network.encoder.name.lower(),
+        "decode": network.decode.name.lower(),
+        "membrane_bits": {"needed": network.membrane_bits, "available": geometry.membrane_bits},
+        "layers": [
+            {
+                "inputs": layer.inputs,
+                "neurons": layer.neurons,
+                "weight_bits": network.weight_bits,
+                "weights": [int(layer.weights.min()), int(layer.weights.max())],
+                "thresholds": [int(layer.thresholds.min()), int(layer.thresholds.max())],
+                "membranes": list(layer.membrane_range),
+            }
+            for layer in network.layers
+        ],
+        "bytes": image.nbytes,
+        "crc": f"{image.crc:08x}",
+    }
+
+
+def table(report: dict[str, Any], out: Path) -> str:
+    """`describe` for a reader."""
+    row = "{:>5} {:>7} {:>8} {:>5} {:>11} {:>15} {:>15}".format
+    lines = [row("layer", "fan-in", "neurons", "bits", "weights", "thresholds", "membranes")]
+    for n, layer in enumerate(report["layers"]):
+        ranges = ("{}…{}".format(*layer[key]) for key in ("weights", "thresholds", "membranes"))
+        lines.append(row(n, layer["inputs"], layer["neurons"], layer["weight_bits"], *ranges))
+    bits = report["membrane_bits"]
+    lines.append(
+        f"{report['time_steps']} time steps, {report['encoder']} encoder, {report['decode']} decode; "
+        f"membranes need {bits['needed']} of {bits['available']} bits"
+    )
+    if check := report.get("verify"):
+        lines.append(f"verified: {check['images']} images, {check['spikes_compared']} spikes, all equal to the ONNX")
+    if "memories" in report:
+        lines.append(f"{report['memories']} memory files")
+    lines.append(f"{out}: {report['bytes']} bytes, CRC {report['crc']}, for {report['geometry']}")
+    return "\n".join(lines)

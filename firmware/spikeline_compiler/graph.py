@@ -1,0 +1,148 @@
+"""The ONNX graph that the passes rewrite, and the contract that each of them keeps."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import ModelProto, NodeProto, helper, numpy_helper
+
+from spikeline.errors import CompileError
+
+OLDEST_OPSET = 9  # before it, broadcasting, Dropout and BatchNormalization meant other things
+STANDARD_DOMAINS = ("", "ai.onnx")
+QUANT_INPUTS = {"Quant": 4, "BipolarQuant": 2}
+QUANT_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas")
+
+# A pass rewrites a graph in place, so that
+#   - the graph computes the same function of real numbers, and its input and output keep their names;
+#   - every spike tensor keeps its name, so that it can be looked up in an execution of the file as it was;
+#   - running it again changes nothing;
+#   - what it does not know it leaves alone, and `lower` refuses what is left; it raises CompileError only for a node
+#     that it knows but that cannot be mapped.
+Pass = Callable[["Graph"], None]
+
+
+class Graph:
+    """One time step of a network: one input float (batch, inputs), one output, nodes in topological order."""
+
+    def __init__(self, model: ModelProto):
+        """Raise CompileError unless there are one output and one float32 input (batch, inputs)."""
+        self.model = model
+        graph = model.graph
+        self.nodes: list[NodeProto] = list(graph.node)
+        self.constants: dict[str, np.ndarray] = {x.name: numpy_helper.to_array(x) for x in graph.initializer}
+        self.metadata = {p.key: p.value for p in model.metadata_props}
+        inputs = [x for x in graph.input if x.name not in self.constants]
+        if len(inputs) != 1 or len(graph.output) != 1:
+            raise CompileError(
+                f"the graph has {len(inputs)} inputs and {len(graph.output)} outputs; export one time step of a "
+                "discontinuous network, from one spike vector to one output (membranes carried from step to step "
+                "are continuous integration, which is not supported yet)"
+            )
+        self.input, self.output = inputs[0].name, graph.output[0].name
+        tensor = inputs[0].type.tensor_type
+        dims = tensor.shape.dim
+        if len(dims) != 2 or dims[1].dim_value < 1 or tensor.elem_type != onnx.TensorProto.FLOAT:
+            shape = [d.dim_value or d.dim_param or "?" for d in dims]
+            raise CompileError(
+                f"input {self.input!r} is {onnx.TensorProto.DataType.Name(tensor.elem_type)} {shape}; export the "
+                "network with a float32 input of shape (batch, inputs), images flattened before it"
+            )
+        self.inputs: int = dims[1].dim_value
+
+    def to_model(self) -> ModelProto:
+        """Return the graph as it stands, as ONNX."""
+        model = ModelProto()
+        model.CopyFrom(self.model)
+        graph = model.graph
+        del graph.node[:], graph.initializer[:], graph.value_info[:]
+        graph.node.extend(self.nodes)
+        graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in self.constants.items())
+        return model
+
+    def producer(self, tensor: str) -> NodeProto | None:
+        """The node that makes `tensor`, or None for the input and for constants."""
+        return next((node for node in self.nodes if tensor in node.output), None)
+
+    def consumers(self, tensor: str) -> list[NodeProto]:
+        return [node for node in self.nodes if tensor in node.input]
+
+    def fresh(self, name: str) -> str:
+        """A tensor name like `name` that is not in use."""
+        used = {self.input, *self.constants, *(t for node in self.nodes for t in (*node.input, *node.output))}
+        while name in used:
+            name += "_"
+        return name
+
+    def add_constant(self, name: str, value: np.ndarray) -> str:
+        name = self.fresh(name)
+        self.constants[name] = value
+        return name
+
+    def replace(self, node: NodeProto, *others: NodeProto) -> None:
+        """Put `others` in the place of `node`."""
+        at = next(i for i, x in enumerate(self.nodes) if x is node)
+        self.nodes[at : at + 1] = others
+
+
+def load(path: Path | str) -> Graph:
+    """Read an ONNX file. Raises CompileError for one that is missing, damaged, too old or not one time step."""
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(model)
+        opset = next((x.version for x in model.opset_import if x.domain in STANDARD_DOMAINS), 0)
+        if opset < OLDEST_OPSET:
+            raise CompileError(f"{path} is of ONNX opset {opset}; export it at opset {OLDEST_OPSET} or later")
+        for node in model.graph.node:  # the checker knows the standard operators only
+            if len(node.input) < QUANT_INPUTS.get(operator(node), 0) or not node.output:
+                raise refuse(node, "it lacks inputs or outputs", "export the network again")
+        return Graph(model)
+    except OSError as error:
+        raise CompileError(f"cannot read {path}: {error.strerror or error}") from None
+    except (DecodeError, onnx.checker.ValidationError, ValueError, TypeError, RuntimeError, LookupError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise CompileError(f"{path} is not a sound ONNX file ({reason}); export the network again") from None
+
+
+def operator(node: NodeProto) -> str:
+    """Name of the operator; one of a foreign domain carries the domain, so that it matches nothing we know."""
+    if node.domain in STANDARD_DOMAINS:
+        return node.op_type
+    if node.domain in QUANT_DOMAINS:
+        return {"IntQuant": "Quant"}.get(node.op_type, node.op_type)
+    return f"{node.domain}.{node.op_type}"
+
+
+def attribute(node: NodeProto, name: str, default: Any) -> Any:
+    """Value of an attribute, text as str."""
+    value = next((helper.get_attribute_value(a) for a in node.attribute if a.name == name), default)
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def refuse(node: NodeProto, reason: str, fix: str) -> CompileError:
+    """The error that names the node, what is wrong with it and what to do."""
+    name = repr(node.name) if node.name else f"that makes {node.output[0] if node.output else '?'!r}"
+    return CompileError(f"{node.op_type} node {name}: {reason}; {fix}")
+
+
+def constant_input(graph: Graph, node: NodeProto, index: int, what: str) -> np.ndarray:
+    """A constant operand of `node`. Raises CompileError if it is computed, or not finite."""
+    name = node.input[index] if index < len(node.input) else ""
+    if name not in graph.constants:
+        raise refuse(node, f"its {what} {name!r} is not a constant", "export the network in evaluation mode")
+    value = graph.constants[name]
+    if value.dtype.kind in "cOSU":
+        raise refuse(node, f"its {what} {name!r} is {value.dtype}", "export it as float32 or as integers")
+    if not np.isfinite(value.astype(np.float64)).all():
+        raise refuse(node, f"its {what} {name!r} has a NaN or an infinity", "train again from before the loss diverged")
+    return value
+
+
+def walk_back(graph: Graph, tensor: str, through: tuple[str, ...]) -> Iterator[NodeProto]:
+    """The nodes of these operators that make `tensor` from their first input, last one first."""
+    while (node := graph.producer(tensor)) is not None and operator(node) in through:
+        yield node
+        tensor = node.input[0]
