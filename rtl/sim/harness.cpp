@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Verilated accelerator behind a C interface: AXI4-Lite master, stream source and sink with optional random stalls,
+// record of what passes between the layers. host/spikeline/sim.py builds it and calls it.
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "Vspikeline.h"
+#include "Vspikeline___024root.h"
+#include "verilated.h"
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace {
+
+const int neurons[] = {SPK_NEURONS};  // of each layer core, given by the build
+constexpr int layers = sizeof neurons / sizeof *neurons;
+constexpr int membrane_words = (SPK_CLASSES * SPK_MEMBRANE_BITS + 31) / 32;
+constexpr int bus_timeout = 1000;  // cycles
+
+// Bits [from, from + count) of a Verilated value of any width.
+uint32_t bits(uint64_t value, int from, int count) {
+    return uint32_t(value >> from) & (count < 32 ? (1u << count) - 1 : ~0u);
+}
+template <std::size_t N> uint32_t bits(const VlWide<N>& value, int from, int count) {
+    const std::size_t word = from / 32;
+    const uint64_t pair = value[word] | (word + 1 < N ? uint64_t(value[word + 1]) << 32 : 0);
+    return bits(pair, from % 32, count);
+}
+template <class T> void append(std::vector<uint32_t>& out, const T& value, int from, int count) {
+    for (int at = 0; at < count; at += 32) out.push_back(bits(value, from + at, count - at < 32 ? count - at : 32));
+}
+
+struct Sim {
+    VerilatedContext context;
+    Vspikeline top{&context};
+    uint64_t cycles = 0;
+
+    const uint64_t* send = nullptr;
+    std::size_t send_left = 0;
+    bool send_last = true;  // TLAST with the final word
+    uint64_t* receive = nullptr;
+    std::size_t receive_room = 0, received = 0;
+    bool receive_done = true, receive_overflow = false;
+
+    uint64_t random = 1;
+    uint32_t stall_send = 0, stall_receive = 0;  // in 1/65536
+    bool send_shown = false;                     // a word that was offered stays offered
+
+    bool record = false;
+    std::vector<uint32_t> spikes[layers], membranes[layers];
+
+    uint32_t draw() {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        return uint32_t(random) & 0xFFFF;
+    }
+
+    void tick() {
+        send_shown = send_left && (send_shown || !stall_send || draw() >= stall_send);
+        top.s_axis_tvalid = send_shown;
+        if (send_shown) {
+            top.s_axis_tdata = *send;
+            top.s_axis_tlast = send_left == 1 && send_last;
+        }
+        top.m_axis_tready = !receive_done && (!stall_receive || draw() >= stall_receive);
+        top.aclk = 0;
+        top.eval();
+
+        const bool sent = top.s_axis_tvalid && top.s_axis_tready;
+        const bool got = top.m_axis_tvalid && top.m_axis_tready;
+        if (got) {
+            if (received < receive_room) receive[received++] = top.m_axis_tdata;
+            else receive_overflow = true;
+            receive_done = top.m_axis_tlast;
+        }
+        if (record) probe();
+        top.aclk = 1;
+        top.eval();
+        ++cycles;
+        if (sent) {
+            ++send;
+            --send_left;
+            send_shown = false;
+        }
+    }
+
+    void probe() {
+        const auto& root = *top.rootp;
+        const uint32_t moved = root.spikeline__DOT__core__DOT__link_valid & root.spikeline__DOT__core__DOT__link_ready;
+        for (int layer = 0, from = 0; moved && layer < layers; from += neurons[layer++]) {
+            if (!(moved >> layer & 1)) continue;
+            append(spikes[layer], root.spikeline__DOT__core__DOT__link_spikes, from, neurons[layer]);
+            append(membranes[layer], root.spikeline__DOT__core__DOT__link_membranes,
+                   layer * SPK_CLASSES * SPK_MEMBRANE_BITS, SPK_CLASSES * SPK_MEMBRANE_BITS);
+        }
+    }
+};
+
+}  // namespace
+
+EXPORT Sim* sim_new() {
+    auto sim = std::make_unique<Sim>();
+    sim->top.aresetn = 0;
+    for (int i = 0; i < 4; ++i) sim->tick();
+    sim->top.aresetn = 1;
+    sim->tick();
+    return sim.release();
+}
+
+EXPORT void sim_free(Sim* sim) { delete sim; }
+
+EXPORT uint64_t sim_cycles(const Sim* sim) { return sim->cycles; }
+
+// Both return 0, or -1 if the accelerator does not answer.
+EXPORT int sim_write(Sim* sim, uint32_t address, uint32_t data, uint32_t strobe) {
+    auto& top = sim->top;
+    top.s_axil_awaddr = address;
+    top.s_axil_wdata = data;
+    top.s_axil_wstrb = strobe;
+    top.s_axil_awvalid = top.s_axil_wvalid = 1;
+    top.s_axil_bready = 1;
+    int left = bus_timeout;
+    for (bool taken = false; !taken && left; --left) {
+        top.eval();
+        taken = top.s_axil_awready && top.s_axil_wready;
+        sim->tick();
+    }
+    top.s_axil_awvalid = top.s_axil_wvalid = 0;
+    for (bool answered = false; !answered && left; --left) {
+        answered = top.s_axil_bvalid;
+        sim->tick();
+    }
+    top.s_axil_bready = 0;
+    return left ? 0 : -1;
+}
+
+EXPORT int sim_read(Sim* sim, uint32_t address, uint32_t* data) {
+    auto& top = sim->top;
+    top.s_axil_araddr = address;
+    top.s_axil_arvalid = 1;
+    top.s_axil_rready = 1;
+    int left = bus_timeout;
+    for (bool taken = false; !taken && left; --left) {
+        top.eval();
+        taken = top.s_axil_arready;
+        sim->tick();
+    }
+    top.s_axil_arvalid = 0;
+    for (bool answered = false; !answered && left; --left) {
+        answered = top.s_axil_rvalid;
+        *data = top.s_axil_rdata;
+        sim->tick();
+    }
+    top.s_axil_rready = 0;
+    return left ? 0 : -1;
+}
+
+// Start to send `words` words, TLAST with the final one if `last`; the memory must live until they are sent.
+EXPORT void sim_send(Sim* sim, const uint64_t* data, std::size_t words, int last) {
+    sim->send = data;
+    sim->send_left = words;
+    sim->send_last = last;
+    sim->send_shown = false;
+}
+
+// Start to receive up to TLAST.
+EXPORT void sim_receive(Sim* sim, uint64_t* data, std::size_t room) {
+    sim->receive = data;
+    sim->receive_room = room;
+    sim->received = 0;
+    sim->receive_done = false;
+    sim->receive_overflow = false;
+}
+
+// Forget both transfers.
+EXPORT void sim_halt(Sim* sim) {
+    sim->send_left = 0;
+    sim->send_shown = false;
+    sim->receive_done = true;
+}
+
+EXPORT std::size_t sim_sending(const Sim* sim) { return sim->send_left; }
+EXPORT std::size_t sim_received(const Sim* sim) { return sim->received; }
+// 0 under way, 1 done, -1 more words than room
+EXPORT int sim_receive_state(const Sim* sim) { return sim->receive_overflow ? -1 : sim->receive_done; }
+
+// Let up to `cycles` cycles pass, fewer if all that was started is done before.
+EXPORT void sim_run(Sim* sim, uint64_t cycles) {
+    while (cycles-- && (sim->send_left || !sim->receive_done)) sim->tick();
+}
+EXPORT void sim_idle(Sim* sim, uint64_t cycles) {
+    while (cycles--) sim->tick();
+}
+
+// Stall either stream at random in this share of the cycles, in 1/65536.
+EXPORT void sim_stall(Sim* sim, uint64_t seed, uint32_t send, uint32_t receive) {
+    sim->random = seed ? seed : 1;
+    sim->stall_send = send;
+    sim->stall_receive = receive;
+}
+
+// Record what passes from layer to layer, from empty.
+EXPORT void sim_record(Sim* sim, int on) {
+    sim->record = on;
+    for (int layer = 0; layer < layers; ++layer) {
+        sim->spikes[layer].clear();
+        sim->membranes[layer].clear();
+    }
+}
+// Words recorded of a layer's spikes or, with `membranes`, of its first neurons' membranes; copied to `out` unless null.
+EXPORT std::size_t sim_recorded(const Sim* sim, int layer, int membranes, uint32_t* out) {
+    const auto& words = membranes ? sim->membranes[layer] : sim->spikes[layer];
+    if (out) std::memcpy(out, words.data(), words.size() * sizeof(uint32_t));
+    return words.size();
+}

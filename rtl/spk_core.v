@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network: loader → input → layer cores in a chain → decode. Layers work on different time steps at once.
+`resetall
+`timescale 1ns / 1ps
+`default_nettype none
+
+module spk_core #(
+    // What is built: see spikeline.v
+    parameter LAYERS = 3,
+    parameter [LAYERS*16-1:0] LAYER_INPUTS = {16'd256, 16'd256, 16'd784},
+    parameter [LAYERS*16-1:0] LAYER_NEURONS = {16'd16, 16'd256, 16'd256},
+    parameter [LAYERS*16-1:0] LAYER_PARALLEL = {16'd2, 16'd2, 16'd4},
+    parameter WEIGHT_BITS = 4,
+    parameter MEMBRANE_BITS = 14,
+    parameter CLASSES = 16
+) (
+    input  wire                aclk,
+    input  wire                reset,
+    input  wire [        63:0] s_axis_tdata,
+    input  wire                s_axis_tvalid,
+    input  wire                s_axis_tlast,
+    output wire                s_axis_tready,
+    output wire [        63:0] m_axis_tdata,
+    output wire                m_axis_tvalid,
+    output wire                m_axis_tlast,
+    input  wire                m_axis_tready,
+    input  wire                scores,
+    output wire                idle,
+    output wire                loaded,
+    output wire                error_valid,
+    output wire [         7:0] error_code,
+    output wire [         7:0] error_packet,
+    output wire [         7:0] error_layer,
+    output wire                count_cycle,
+    output wire                count_image,
+    output wire                count_step,
+    output wire                count_stall_input,
+    output wire                count_stall_output,
+    output wire [LAYERS*4-1:0] count_row_reads
+);
+
+localparam USER_BITS = 4;
+localparam INPUTS = LAYER_INPUTS[15:0];
+
+// Where the spikes of layer l begin in the vector of all layers' spikes.
+function integer offset(input integer l);
+    integer k;
+    begin
+        offset = 0;
+        for (k = 0; k < l; k = k + 1) offset = offset + LAYER_NEURONS[k*16 +: 16];
+    end
+endfunction
+
+localparam NEURONS = offset(LAYERS);
+
+// ---- loader and input ----
+wire [7:0]           config_layers;
+wire [15:0]          config_time_steps;
+wire                 config_decode;
+wire [LAYERS*16-1:0] config_inputs;
+wire [LAYERS*16-1:0] config_neurons;
+wire [LAYERS-1:0]    weight_write;
+wire [LAYERS-1:0]    threshold_write;
+wire [15:0]          write_row;
+wire [15:0]          write_slice;
+wire [15:0]          write_pair;
+wire [63:0]          write_data;
+wire                 spikes_begin;
+wire [63:0]          spikes_data;
+wire                 spikes_last;
+wire                 spikes_valid;
+wire                 spikes_ready;
+wire                 spikes_image_end;
+wire                 loader_idle;
+wire                 layers_idle;
+wire                 starved;
+
+spk_loader #(
+    .LAYERS(LAYERS),
+    .LAYER_INPUTS(LAYER_INPUTS),
+    .LAYER_NEURONS(LAYER_NEURONS),
+    .CLASSES(CLASSES),
+    .WEIGHT_BITS(WEIGHT_BITS)
+) loader (
+    .aclk(aclk),
+    .reset(reset),
+    .s_axis_tdata(s_axis_tdata),
+    .s_axis_tvalid(s_axis_tvalid),
+    .s_axis_tlast(s_axis_tlast),
+    .s_axis_tready(s_axis_tready),
+    .config_layers(config_layers),
+    .config_time_steps(config_time_steps),
+    .config_decode(config_decode),
+    .config_inputs(config_inputs),
+    .config_neurons(config_neurons),
+    .loaded(loaded),
+    .weight_write(weight_write),
+    .threshold_write(threshold_write),
+    .write_row(write_row),
+    .write_slice(write_slice),
+    .write_pair(write_pair),
+    .write_data(write_data),
+    .spikes_begin(spikes_begin),
+    .spikes_data(spikes_data),
+    .spikes_last(spikes_last),
+    .spikes_valid(spikes_valid),
+    .spikes_ready(spikes_ready),
+    .spikes_image_end(spikes_image_end),
+    .layers_idle(layers_idle),
+    .idle(loader_idle),
+    .starved(starved),
+    .error_valid(error_valid),
+    .error_code(error_code),
+    .error_packet(error_packet),
+    .error_layer(error_layer)
+);
+
+wire [INPUTS-1:0]    input_spikes;
+wire [USER_BITS-1:0] input_user;
+wire                 input_valid;
+wire                 input_ready;
+
+spk_input #(.INPUTS(INPUTS)) in (
+    .aclk(aclk),
+    .reset(reset),
+    .config_inputs(config_inputs[15:0]),
+    .config_time_steps(config_time_steps),
+    .s_begin(spikes_begin),
+    .s_data(spikes_data),
+    .s_last(spikes_last),
+    .s_valid(spikes_valid),
+    .s_ready(spikes_ready),
+    .s_image_end(spikes_image_end),
+    .m_spikes(input_spikes),
+    .m_user(input_user),
+    .m_valid(input_valid),
+    .m_ready(input_ready)
+);
+
+// ---- layers: the last one in use is read by the decoder ----
+wire [NEURONS-1:0]                      link_spikes;
+wire [LAYERS*CLASSES*MEMBRANE_BITS-1:0] link_membranes;
+wire [LAYERS*USER_BITS-1:0]             link_user;
+wire [LAYERS-1:0]                       link_valid;
+wire [LAYERS-1:0]                       link_ready;
+wire [LAYERS-1:0]                       layer_ready;
+wire [LAYERS-1:0]                       layer_idle;
+wire [LAYERS*CLASSES-1:0]               class_spikes;
+wire                                    decode_ready;
+
+genvar l;
+generate
+    for (l = 0; l < LAYERS; l = l + 1) begin : layer
+        localparam LAYER_IN = LAYER_INPUTS[l*16 +: 16];
+        localparam LAYER_OUT = LAYER_NEURONS[l*16 +: 16];
+        wire [LAYER_IN-1:0]  spikes;
+        wire [USER_BITS-1:0] user;
+        wire                 valid;
+        wire                 last = config_layers == l + 1;
+
+        if (l == 0) begin : first
+            assign spikes = input_spikes;
+            assign user = input_user;
+            assign valid = input_valid;
+        end else begin : next
+            assign spikes = link_spikes[offset(l-1) +: LAYER_IN];
+            assign user = link_user[(l-1)*USER_BITS +: USER_BITS];
+            assign valid = link_valid[l-1] && config_layers > l;
+        end
+        if (l == LAYERS - 1) begin : end_of_chain
+            assign link_ready[l] = decode_ready;
+        end else begin : chain
+            assign link_ready[l] = last ? decode_ready : layer_ready[l+1];
+        end
+        if (LAYER_OUT < CLASSES) begin : few
+            assign class_spikes[l*CLASSES +: CLASSES] = {{(CLASSES-LAYER_OUT){1'b0}}, link_spikes[offset(l) +: LAYER_OUT]};
+        end else begin : enough
+            assign class_spikes[l*CLASSES +: CLASSES] = link_spikes[offset(l) +: CLASSES];
+        end
+
+        spk_layer #(
+            .INPUTS(LAYER_IN),
+            .NEURONS(LAYER_OUT),
+            .PARALLEL(LAYER_PARALLEL[l*16 +: 16]),
+            .WEIGHT_BITS(WEIGHT_BITS),
+            .MEMBRANE_BITS(MEMBRANE_BITS),
+            .CLASSES(CLASSES),
+            .USER_BITS(USER_BITS)
+        ) core (
+            .aclk(aclk),
+            .reset(reset),
+            .config_neurons(config_neurons[l*16 +: 16]),
+            .weight_write(weight_write[l]),
+            .threshold_write(threshold_write[l]),
+            .write_row(write_row),
+            .write_slice(write_slice),
+            .write_pair(write_pair),
+            .write_data(write_data),
+            .s_spikes(spikes),
+            .s_user(user),
+            .s_valid(valid),
+            .s_ready(layer_ready[l]),
+            .m_spikes(link_spikes[offset(l) +: LAYER_OUT]),
+            .m_membranes(link_membranes[l*CLASSES*MEMBRANE_BITS +: CLASSES*MEMBRANE_BITS]),
+            .m_user(link_user[l*USER_BITS +: USER_BITS]),
+            .m_valid(link_valid[l]),
+            .m_ready(link_ready[l]),
+            .row_reads(count_row_reads[l*4 +: 4]),
+            .idle(layer_idle[l])
+        );
+    end
+endgenerate
+
+assign input_ready = layer_ready[0];
+
+// ---- decode ----
+reg [CLASSES*MEMBRANE_BITS-1:0] last_membranes;
+reg [CLASSES-1:0]               last_spikes;
+reg [USER_BITS-1:0]             last_user;
+reg                             last_valid;
+reg [15:0]                      last_neurons;
+wire                            decode_idle;
+
+integer d;
+always @* begin
+    last_membranes = 0;
+    last_spikes = 0;
+    last_user = 0;
+    last_valid = 1'b0;
+    last_neurons = 16'd0;
+    for (d = 0; d < LAYERS; d = d + 1)
+        if (config_layers == d + 1) begin
+            last_membranes = link_membranes[d*CLASSES*MEMBRANE_BITS +: CLASSES*MEMBRANE_BITS];
+            last_spikes = class_spikes[d*CLASSES +: CLASSES];
+            last_user = link_user[d*USER_BITS +: USER_BITS];
+            last_valid = link_valid[d];
+            last_neurons = config_neurons[d*16 +: 16];
+        end
+end
+
+spk_decode #(.CLASSES(CLASSES), .MEMBRANE_BITS(MEMBRANE_BITS)) decode (
+    .aclk(aclk),
+    .reset(reset),
+    .config_classes(last_neurons),
+    .config_time_steps(config_time_steps),
+    .config_decode(config_decode),
+    .scores(scores),
+    .s_membranes(last_membranes),
+    .s_spikes(last_spikes),
+    .s_user(last_user),
+    .s_valid(last_valid),
+    .s_ready(decode_ready),
+    .m_axis_tdata(m_axis_tdata),
+    .m_axis_tvalid(m_axis_tvalid),
+    .m_axis_tlast(m_axis_tlast),
+    .m_axis_tready(m_axis_tready),
+    .image_done(count_image),
+    .idle(decode_idle)
+);
+
+// ---- status ----
+reg running_reg;
+always @(posedge aclk) running_reg <= !reset && (spikes_begin || (running_reg && !idle));
+
+assign layers_idle = !input_valid && &layer_idle && decode_idle;
+assign idle = loader_idle && layers_idle;
+assign count_cycle = running_reg;
+assign count_step = input_valid && input_ready;
+assign count_stall_input = starved;
+assign count_stall_output = m_axis_tvalid && !m_axis_tready;
+
+endmodule
+
+`resetall

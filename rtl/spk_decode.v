@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Output of the network: adds up each class over the time steps, finds the largest value, sends the result.
+//
+//   membrane:     value = Σ_t (u − θ)          spike count:  value = Σ_t (u ≥ θ)
+//
+// The lowest of equal classes wins. While one image's values are compared, CLASSES cycles, the next image's are added up.
+`resetall
+`timescale 1ns / 1ps
+`default_nettype none
+`include "spikeline.vh"
+
+module spk_decode #(
+    // Classes, an even number
+    parameter CLASSES = 16,
+    // Bits of a membrane
+    parameter MEMBRANE_BITS = 14
+) (
+    input  wire                             aclk,
+    input  wire                             reset,
+    input  wire [                     15:0] config_classes,
+    input  wire [                     15:0] config_time_steps,
+    input  wire                             config_decode,
+    // Follow each result with the values
+    input  wire                             scores,
+    // The last layer, step by step
+    input  wire [CLASSES*MEMBRANE_BITS-1:0] s_membranes,
+    input  wire [              CLASSES-1:0] s_spikes,
+    input  wire [                      3:0] s_user,
+    input  wire                             s_valid,
+    output wire                             s_ready,
+    // Results
+    output reg  [                     63:0] m_axis_tdata,
+    output reg                              m_axis_tvalid,
+    output reg                              m_axis_tlast,
+    input  wire                             m_axis_tready,
+    output wire                             image_done,
+    output wire                             idle
+);
+
+localparam VALUE_BITS = 32;
+localparam COUNT_BITS = $clog2(CLASSES + 1);
+
+wire first_step = s_user[0];
+wire last_step = s_user[1];
+wire first_image = s_user[2];
+wire last_image = s_user[3];
+
+// ---- values, step by step ----
+reg  [CLASSES*VALUE_BITS-1:0] value_reg;
+reg  [CLASSES*VALUE_BITS-1:0] value_next;
+reg signed [VALUE_BITS-1:0]   added;
+wire                          take = s_valid && s_ready;
+
+integer c;
+always @* begin
+    added = 0;
+    for (c = 0; c < CLASSES; c = c + 1) begin
+        if (config_decode == `SPK_DECODE_SPIKE_COUNT) added = {{(VALUE_BITS-1){1'b0}}, s_spikes[c]};
+        else added = $signed(s_membranes[c*MEMBRANE_BITS +: MEMBRANE_BITS]);
+        value_next[c*VALUE_BITS +: VALUE_BITS] = (first_step ? {VALUE_BITS{1'b0}} : value_reg[c*VALUE_BITS +: VALUE_BITS]) + added;
+    end
+end
+
+always @(posedge aclk) if (take) value_reg <= value_next;
+
+// ---- compare one class a cycle; the values turn past and stand as before after CLASSES of them ----
+localparam [1:0] STATE_FREE = 2'd0, STATE_COMPARE = 2'd1, STATE_RESULT = 2'd2, STATE_VALUES = 2'd3;
+
+reg [1:0]                    state_reg;
+reg [CLASSES*VALUE_BITS-1:0] turn_reg;
+reg [COUNT_BITS-1:0]         count_reg;
+reg signed [VALUE_BITS-1:0]  best_reg;
+reg [COUNT_BITS-1:0]         label_reg;
+reg                          last_image_reg;
+reg [31:0]                   image_reg;
+
+wire signed [VALUE_BITS-1:0] now = turn_reg[VALUE_BITS-1:0];
+wire [15:0]                  count = {{(16-COUNT_BITS){1'b0}}, count_reg};
+wire                         out_ready = !m_axis_tvalid || m_axis_tready;
+wire                         values_end = count + 16'd2 >= config_classes;
+
+assign s_ready = !last_step || state_reg == STATE_FREE;
+assign image_done = state_reg == STATE_RESULT && out_ready;
+assign idle = state_reg == STATE_FREE && !m_axis_tvalid;
+
+always @(posedge aclk) begin
+    if (m_axis_tready) m_axis_tvalid <= 1'b0;
+    case (state_reg)
+        STATE_FREE:
+            if (take && last_step) begin
+                turn_reg <= value_next;
+                last_image_reg <= last_image;
+                image_reg <= first_image ? 32'd0 : image_reg + 32'd1;
+                count_reg <= 0;
+                state_reg <= STATE_COMPARE;
+            end
+        STATE_COMPARE: begin
+            if (count < config_classes && (count == 0 || now > best_reg)) begin
+                best_reg <= now;
+                label_reg <= count_reg;
+            end
+            turn_reg <= {turn_reg[VALUE_BITS-1:0], turn_reg[CLASSES*VALUE_BITS-1:VALUE_BITS]};
+            count_reg <= count_reg + 1'b1;
+            if (count_reg == CLASSES - 1) state_reg <= STATE_RESULT;
+        end
+        STATE_RESULT:
+            if (out_ready) begin
+                m_axis_tvalid <= 1'b1;
+                m_axis_tlast <= last_image_reg && !scores;
+                m_axis_tdata[`SPK_RESULT_LABEL] <= {{(16-COUNT_BITS){1'b0}}, label_reg};
+                m_axis_tdata[`SPK_RESULT_STEPS] <= config_time_steps;
+                m_axis_tdata[`SPK_RESULT_IMAGE] <= image_reg;
+                count_reg <= 0;
+                state_reg <= scores ? STATE_VALUES : STATE_FREE;
+            end
+        STATE_VALUES:
+            if (out_ready) begin
+                m_axis_tvalid <= 1'b1;
+                m_axis_tlast <= last_image_reg && values_end;
+                m_axis_tdata[`SPK_SCORE_PAIR_EVEN] <= now;
+                m_axis_tdata[`SPK_SCORE_PAIR_ODD] <= count + 16'd1 < config_classes ? turn_reg[VALUE_BITS +: VALUE_BITS] : 0;
+                turn_reg <= {{(2*VALUE_BITS){1'b0}}, turn_reg[CLASSES*VALUE_BITS-1:2*VALUE_BITS]};
+                count_reg <= count_reg + 2'd2;
+                if (values_end) state_reg <= STATE_FREE;
+            end
+    endcase
+    if (reset) begin
+        state_reg <= STATE_FREE;
+        m_axis_tvalid <= 1'b0;
+    end
+end
+
+endmodule
+
+`resetall

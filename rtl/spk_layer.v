@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+// Layer core: takes a spike vector a time step, reads one row of weights per spike, gives the vector of fired neurons.
+//
+// Input i belongs to scan lane i mod PARALLEL, which reads word (i / PARALLEL) * 2 + lane mod 2 of RAM bank lane / 2.
+// A step costs as many cycles as its busiest scan lane has spikes, at least one; steps follow each other without a gap
+// while fewer than QUEUE of them are between the scanner and the next layer.
+`resetall
+`timescale 1ns / 1ps
+`default_nettype none
+
+module spk_layer #(
+    // Room for inputs and neurons; neurons in multiples of 64 / WEIGHT_BITS
+    parameter INPUTS = 784,
+    parameter NEURONS = 256,
+    // Spikes per cycle: 1, 2, 4 or 8
+    parameter PARALLEL = 4,
+    // Bits of a weight (2, 4 or 8) and of a membrane
+    parameter WEIGHT_BITS = 4,
+    parameter MEMBRANE_BITS = 14,
+    // Neurons whose membranes can be read, at most 64 / WEIGHT_BITS
+    parameter CLASSES = 16,
+    // Bits that travel with a step
+    parameter USER_BITS = 4
+) (
+    input  wire                             aclk,
+    input  wire                             reset,
+    // Neurons in use
+    input  wire [                     15:0] config_neurons,
+    // Loading, only while idle
+    input  wire                             weight_write,
+    input  wire                             threshold_write,
+    input  wire [                     15:0] write_row,
+    input  wire [                     15:0] write_slice,
+    input  wire [                     15:0] write_pair,
+    input  wire [                     63:0] write_data,
+    // Spikes in
+    input  wire [               INPUTS-1:0] s_spikes,
+    input  wire [            USER_BITS-1:0] s_user,
+    input  wire                             s_valid,
+    output wire                             s_ready,
+    // Spikes out, and the membranes of the first neurons
+    output wire [              NEURONS-1:0] m_spikes,
+    output wire [CLASSES*MEMBRANE_BITS-1:0] m_membranes,
+    output wire [            USER_BITS-1:0] m_user,
+    output wire                             m_valid,
+    input  wire                             m_ready,
+    // Rows read in this cycle, and nothing under way
+    output wire [                      3:0] row_reads,
+    output wire                             idle
+);
+
+localparam QUEUE = 16;
+localparam LANE_WIDTH = (INPUTS + PARALLEL - 1) / PARALLEL;
+localparam INDEX_BITS = LANE_WIDTH > 1 ? $clog2(LANE_WIDTH) : 1;
+localparam BANKS = PARALLEL > 1 ? PARALLEL / 2 : 1;
+localparam DEPTH = PARALLEL > 1 ? 2 * LANE_WIDTH : (INPUTS > 1 ? INPUTS : 2);
+localparam ADDRESS_BITS = $clog2(DEPTH);
+localparam LANES = 64 / WEIGHT_BITS;
+localparam SLICES = NEURONS / LANES;
+localparam PAIR_BITS = $clog2(LANES / 2);
+
+// ---- scanners ----
+wire [PARALLEL-1:0]            scan_ready;
+wire [PARALLEL-1:0]            scan_next_valid;
+wire [PARALLEL-1:0]            scan_done;
+wire [PARALLEL-1:0]            scan_empty;
+wire [PARALLEL-1:0]            scan_valid;
+wire [PARALLEL*INDEX_BITS-1:0] scan_index;
+wire [PARALLEL*USER_BITS-1:0]  scan_user;
+
+reg                     running_reg;   // the scanners are within a step
+reg                     first_reg;     // this is its first cycle
+reg  [USER_BITS-1:0]    user_reg;
+reg  [$clog2(QUEUE):0]  unfinished_reg; // steps started and not yet taken by the next layer
+
+wire finish = running_reg && &scan_done;
+wire start = (!running_reg || finish) && &scan_next_valid && unfinished_reg != QUEUE;
+
+assign s_ready = &scan_ready;
+
+genvar p;
+genvar i;
+generate
+    for (p = 0; p < PARALLEL; p = p + 1) begin : lane
+        wire [LANE_WIDTH-1:0] vector;
+        for (i = 0; i < LANE_WIDTH; i = i + 1) begin : bits
+            if (i * PARALLEL + p < INPUTS) begin : used
+                assign vector[i] = s_spikes[i*PARALLEL+p];
+            end else begin : unused
+                assign vector[i] = 1'b0;
+            end
+        end
+        spk_scan #(.WIDTH(LANE_WIDTH), .USER_BITS(USER_BITS)) scan (
+            .aclk(aclk),
+            .reset(reset),
+            .s_vector(vector),
+            .s_user(s_user),
+            .s_valid(s_valid && s_ready),
+            .s_ready(scan_ready[p]),
+            .next_valid(scan_next_valid[p]),
+            .next_user(scan_user[p*USER_BITS +: USER_BITS]),
+            .start(start),
+            .done(scan_done[p]),
+            .empty(scan_empty[p]),
+            .valid(scan_valid[p]),
+            .index(scan_index[p*INDEX_BITS +: INDEX_BITS])
+        );
+    end
+endgenerate
+
+always @(posedge aclk) begin
+    running_reg <= start || (running_reg && !finish);
+    first_reg <= start;
+    if (start) user_reg <= scan_user[USER_BITS-1:0];
+    unfinished_reg <= unfinished_reg + start - (m_valid && m_ready);
+    if (reset) begin
+        running_reg <= 1'b0;
+        unfinished_reg <= 0;
+    end
+end
+
+// ---- row addresses, shared by all slices; a write takes the even lanes' port ----
+reg  [PARALLEL-1:0]              read_reg;
+reg  [PARALLEL*ADDRESS_BITS-1:0] address_reg;
+reg  [SLICES*BANKS-1:0]          write_reg;
+reg  [SLICES-1:0]                threshold_write_reg;
+reg  [PAIR_BITS-1:0]             pair_reg;
+reg  [63:0]                      write_data_reg;
+wire [15:0]                      write_word = PARALLEL > 1 ? write_row / PARALLEL * 2 + write_row % 2 : write_row;
+wire [15:0]                      write_bank = write_row % PARALLEL / 2;
+
+integer a;
+integer s;
+integer w;
+always @(posedge aclk) begin
+    for (a = 0; a < PARALLEL; a = a + 1) begin
+        read_reg[a] <= scan_valid[a];
+        if (weight_write)
+            address_reg[a*ADDRESS_BITS +: ADDRESS_BITS] <= write_word[ADDRESS_BITS-1:0];
+        else if (PARALLEL > 1)
+            address_reg[a*ADDRESS_BITS +: ADDRESS_BITS] <= {scan_index[a*INDEX_BITS +: INDEX_BITS], a[0]};
+        else
+            address_reg <= scan_index[ADDRESS_BITS-1:0];
+    end
+    for (s = 0; s < SLICES; s = s + 1) begin
+        for (w = 0; w < BANKS; w = w + 1)
+            write_reg[s*BANKS+w] <= weight_write && write_slice == s && write_bank == w;
+        threshold_write_reg[s] <= threshold_write && write_pair / (LANES / 2) == s;
+    end
+    pair_reg <= write_pair[PAIR_BITS-1:0];
+    write_data_reg <= write_data;
+    if (reset) begin
+        read_reg <= 0;
+        write_reg <= 0;
+        threshold_write_reg <= 0;
+    end
+end
+
+// ---- control beside the data: address, RAM, sum, membrane ----
+reg [3:0]             active_reg; // a cycle of a step
+reg [2:0]             begin_reg;  // its first
+reg [3:0]             end_reg;    // its last
+reg [PARALLEL-1:0]    row_valid_reg;
+reg [4*USER_BITS-1:0] users_reg;
+
+always @(posedge aclk) begin
+    active_reg <= {active_reg[2:0], running_reg};
+    begin_reg <= {begin_reg[1:0], first_reg};
+    end_reg <= {end_reg[2:0], finish};
+    row_valid_reg <= read_reg;
+    users_reg <= {users_reg[3*USER_BITS-1:0], user_reg};
+    if (reset) begin
+        active_reg <= 0;
+        end_reg <= 0;
+    end
+end
+
+// ---- neurons ----
+wire [NEURONS-1:0]               fired;
+wire [NEURONS*MEMBRANE_BITS-1:0] membranes;
+reg  [NEURONS-1:0]               used;
+
+genvar t;
+generate
+    for (t = 0; t < SLICES; t = t + 1) begin : slice
+        spk_slice #(.PARALLEL(PARALLEL), .DEPTH(DEPTH), .WEIGHT_BITS(WEIGHT_BITS), .MEMBRANE_BITS(MEMBRANE_BITS)) slice (
+            .aclk(aclk),
+            .read(read_reg),
+            .address(address_reg),
+            .row_valid(row_valid_reg),
+            .sum_valid(active_reg[2]),
+            .sum_first(begin_reg[2]),
+            .write(write_reg[t*BANKS +: BANKS]),
+            .threshold_write(threshold_write_reg[t]),
+            .threshold_pair(pair_reg),
+            .write_data(write_data_reg),
+            .fired(fired[t*LANES +: LANES]),
+            .membranes(membranes[t*LANES*MEMBRANE_BITS +: LANES*MEMBRANE_BITS])
+        );
+    end
+endgenerate
+
+// Neurons beyond those in use hold what an earlier network left: they must not fire.
+reg [SLICES-1:0] slice_full_reg;
+reg [SLICES-1:0] slice_part_reg;
+reg [LANES-1:0]  lane_used_reg;
+integer k;
+always @(posedge aclk) begin
+    for (k = 0; k < SLICES; k = k + 1) begin
+        slice_full_reg[k] <= config_neurons >= (k + 1) * LANES;
+        slice_part_reg[k] <= config_neurons / LANES == k;
+    end
+    for (k = 0; k < LANES; k = k + 1) lane_used_reg[k] <= config_neurons % LANES > k;
+end
+
+integer m;
+always @*
+    for (m = 0; m < NEURONS; m = m + 1)
+        used[m] = slice_full_reg[m/LANES] || (slice_part_reg[m/LANES] && lane_used_reg[m%LANES]);
+
+// ---- queue to the next layer ----
+wire                   push = end_reg[3];
+wire [NEURONS-1:0]     push_spikes = fired & used;
+wire [USER_BITS-1:0]   push_user = users_reg[3*USER_BITS +: USER_BITS];
+
+spk_fifo #(.WIDTH(USER_BITS + NEURONS + CLASSES * MEMBRANE_BITS), .DEPTH(QUEUE)) queue (
+    .aclk(aclk),
+    .reset(reset),
+    .s_data({push_user, push_spikes, membranes[CLASSES*MEMBRANE_BITS-1:0]}),
+    .s_valid(push),
+    .m_data({m_user, m_spikes, m_membranes}),
+    .m_valid(m_valid),
+    .m_ready(m_ready)
+);
+
+// ---- status ----
+integer r;
+reg [3:0] row_reads_next;
+reg [3:0] row_reads_reg;
+always @* begin
+    row_reads_next = 0;
+    for (r = 0; r < PARALLEL; r = r + 1) row_reads_next = row_reads_next + read_reg[r];
+end
+always @(posedge aclk) row_reads_reg <= row_reads_next;
+
+assign row_reads = row_reads_reg;
+assign idle = unfinished_reg == 0 && &scan_empty;
+
+endmodule
+
+`resetall

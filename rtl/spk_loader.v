@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packet loader: checks each packet, keeps the network's configuration, writes thresholds and weights, passes spikes on.
+//
+// A packet is HEADER, `length` words, TLAST on the last. One that is refused is drained to TLAST and the first error is
+// reported. What a header can show to be wrong is refused before anything is written; a WEIGHTS or THRESHOLDS packet that is
+// cut short leaves its layer not loaded. Everything but spikes waits until the layers are idle.
+`resetall
+`timescale 1ns / 1ps
+`default_nettype none
+`include "spikeline.vh"
+
+module spk_loader #(
+    // Layer cores, 1 to 8, and their sizes: 16 bits a layer, layer 0 lowest
+    parameter LAYERS = 3,
+    parameter [LAYERS*16-1:0] LAYER_INPUTS = {16'd256, 16'd256, 16'd784},
+    parameter [LAYERS*16-1:0] LAYER_NEURONS = {16'd16, 16'd256, 16'd256},
+    // Most classes that can be read
+    parameter CLASSES = 16,
+    // Bits of a weight: 2, 4 or 8
+    parameter WEIGHT_BITS = 4
+) (
+    input  wire                 aclk,
+    input  wire                 reset,
+    // Packets
+    input  wire [         63:0] s_axis_tdata,
+    input  wire                 s_axis_tvalid,
+    input  wire                 s_axis_tlast,
+    output wire                 s_axis_tready,
+    // Network in use
+    output reg  [          7:0] config_layers,
+    output reg  [         15:0] config_time_steps,
+    output reg                  config_decode,
+    output reg  [LAYERS*16-1:0] config_inputs,
+    output reg  [LAYERS*16-1:0] config_neurons,
+    output wire                 loaded,
+    // Writes to the layers, one-hot
+    output reg  [   LAYERS-1:0] weight_write,
+    output reg  [   LAYERS-1:0] threshold_write,
+    output reg  [         15:0] write_row,
+    output reg  [         15:0] write_slice,
+    output reg  [         15:0] write_pair,
+    output reg  [         63:0] write_data,
+    // Words of spikes
+    output wire                 spikes_begin,
+    output wire [         63:0] spikes_data,
+    output wire                 spikes_last,
+    output wire                 spikes_valid,
+    input  wire                 spikes_ready,
+    input  wire                 spikes_image_end,
+    // Status
+    input  wire                 layers_idle,
+    output wire                 idle,
+    output wire                 starved,
+    output reg                  error_valid,
+    output reg  [          7:0] error_code,
+    output wire [          7:0] error_packet,
+    output wire [          7:0] error_layer
+);
+
+localparam LANES = 64 / WEIGHT_BITS;
+
+localparam [2:0]
+    STATE_HEADER = 3'd0,
+    STATE_WAIT = 3'd1,   // until the layers can be written, and two cycles for the sizes below
+    STATE_CHECK = 3'd2,
+    STATE_BODY = 3'd3,
+    STATE_COMMIT = 3'd4, // of a CONFIG
+    STATE_DRAIN = 3'd5;
+
+reg [2:0]  state_reg;
+reg [1:0]  wait_reg;
+reg [7:0]  kind_reg;
+reg [7:0]  layer_reg;
+reg [15:0] magic_reg;
+reg [31:0] length_reg;
+reg        header_last_reg;
+reg [31:0] left_reg; // words of the body still to come
+reg [3:0]  word_reg; // word of a CONFIG
+
+wire config_packet = kind_reg == `SPK_PACKET_TYPE_CONFIG;
+wire thresholds_packet = kind_reg == `SPK_PACKET_TYPE_THRESHOLDS;
+wire weights_packet = kind_reg == `SPK_PACKET_TYPE_WEIGHTS;
+wire spikes_packet = kind_reg == `SPK_PACKET_TYPE_SPIKES;
+
+wire body_ready = state_reg == STATE_BODY && (!spikes_packet || spikes_ready);
+wire body = body_ready && s_axis_tvalid;
+wire body_end = left_reg == 1;
+
+assign s_axis_tready = state_reg == STATE_HEADER || body_ready || state_reg == STATE_DRAIN;
+assign spikes_begin = state_reg == STATE_CHECK && spikes_packet;
+assign spikes_data = s_axis_tdata;
+assign spikes_last = body_end;
+assign spikes_valid = state_reg == STATE_BODY && spikes_packet && s_axis_tvalid;
+assign idle = state_reg == STATE_HEADER;
+assign starved = body_ready && spikes_packet && !s_axis_tvalid;
+assign error_packet = kind_reg;
+assign error_layer = layer_reg;
+
+// ---- a CONFIG is gathered aside and taken over as a whole ----
+reg [7:0]           new_layers_reg;
+reg [15:0]          new_time_steps_reg;
+reg                 new_decode_reg;
+reg [LAYERS*16-1:0] new_inputs_reg;
+reg [LAYERS*16-1:0] new_neurons_reg;
+reg                 new_sound;
+
+integer c;
+always @* begin
+    new_sound = new_layers_reg != 0 && {24'd0, new_layers_reg} + 1 == length_reg && new_time_steps_reg != 0;
+    for (c = 0; c < LAYERS; c = c + 1)
+        if (c < new_layers_reg) begin
+            if (new_inputs_reg[c*16 +: 16] == 0 || new_inputs_reg[c*16 +: 16] > LAYER_INPUTS[c*16 +: 16]) new_sound = 1'b0;
+            if (new_neurons_reg[c*16 +: 16] == 0 || new_neurons_reg[c*16 +: 16] > LAYER_NEURONS[c*16 +: 16]) new_sound = 1'b0;
+            if (c + 1 == new_layers_reg && new_neurons_reg[c*16 +: 16] > CLASSES) new_sound = 1'b0;
+            if (c > 0) begin
+                if (new_inputs_reg[c*16 +: 16] != new_neurons_reg[(c > 0 ? c - 1 : 0)*16 +: 16]) new_sound = 1'b0;
+            end
+        end
+end
+
+// ---- sizes of the layer that the packet is for ----
+reg [15:0] layer_inputs;
+reg [15:0] layer_neurons;
+reg [15:0] slices_reg;
+reg [31:0] weight_words_reg;
+reg [31:0] threshold_words_reg;
+
+integer z;
+always @* begin
+    layer_inputs = 16'd0;
+    layer_neurons = 16'd0;
+    for (z = 0; z < LAYERS; z = z + 1)
+        if (layer_reg == z) begin
+            layer_inputs = config_inputs[z*16 +: 16];
+            layer_neurons = config_neurons[z*16 +: 16];
+        end
+end
+
+always @(posedge aclk) begin
+    slices_reg <= (layer_neurons + LANES - 1) / LANES;
+    weight_words_reg <= layer_inputs * slices_reg;
+    threshold_words_reg <= ({16'd0, layer_neurons} + 1) / 2;
+end
+
+// ---- is a header acceptable? ----
+reg [7:0] refusal;
+always @* begin
+    refusal = `SPK_ERROR_CODE_NONE;
+    if (magic_reg != `SPK_HEADER_MAGIC_RESET)
+        refusal = `SPK_ERROR_CODE_HEADER;
+    else if (!config_packet && !thresholds_packet && !weights_packet && !spikes_packet)
+        refusal = `SPK_ERROR_CODE_TYPE;
+    else if ((thresholds_packet || weights_packet) && layer_reg >= config_layers)
+        refusal = `SPK_ERROR_CODE_LAYER;
+    else if (spikes_packet && !loaded)
+        refusal = `SPK_ERROR_CODE_NOT_LOADED;
+    else if ((config_packet && (length_reg < 2 || length_reg > LAYERS + 1))
+             || (thresholds_packet && length_reg != threshold_words_reg)
+             || (weights_packet && length_reg != weight_words_reg)
+             || (spikes_packet && length_reg == 0))
+        refusal = `SPK_ERROR_CODE_LENGTH;
+    else if (header_last_reg)
+        refusal = `SPK_ERROR_CODE_SHORT;
+end
+
+// ---- which layers are loaded ----
+reg [LAYERS-1:0] weights_loaded_reg;
+reg [LAYERS-1:0] thresholds_loaded_reg;
+reg [LAYERS-1:0] layer_used;
+reg [LAYERS-1:0] layer_named;
+
+integer u;
+always @*
+    for (u = 0; u < LAYERS; u = u + 1) begin
+        layer_used[u] = u < config_layers;
+        layer_named[u] = layer_reg == u;
+    end
+
+assign loaded = config_layers != 0 && &((weights_loaded_reg & thresholds_loaded_reg) | ~layer_used);
+
+wire begin_body = state_reg == STATE_CHECK && refusal == `SPK_ERROR_CODE_NONE;
+wire end_body = body && body_end && s_axis_tlast;
+
+integer n;
+always @(posedge aclk) begin
+    for (n = 0; n < LAYERS; n = n + 1)
+        if (layer_named[n] && (begin_body || end_body)) begin
+            if (weights_packet) weights_loaded_reg[n] <= end_body;
+            if (thresholds_packet) thresholds_loaded_reg[n] <= end_body;
+        end
+    if (state_reg == STATE_COMMIT && new_sound) begin
+        config_layers <= new_layers_reg;
+        config_time_steps <= new_time_steps_reg;
+        config_decode <= new_decode_reg;
+        config_inputs <= new_inputs_reg;
+        config_neurons <= new_neurons_reg;
+        weights_loaded_reg <= 0;
+        thresholds_loaded_reg <= 0;
+    end
+    if (reset) config_layers <= 8'd0;
+end
+
+// ---- body words ----
+always @(posedge aclk) begin
+    weight_write <= {LAYERS{body && weights_packet}} & layer_named;
+    threshold_write <= {LAYERS{body && thresholds_packet}} & layer_named;
+    write_data <= s_axis_tdata;
+
+    if (state_reg == STATE_CHECK) begin
+        word_reg <= 4'd0;
+        write_row <= 16'd0;
+        write_slice <= 16'hFFFF; // counts to 0 with the first word
+        write_pair <= 16'hFFFF;
+    end
+    if (body) begin
+        word_reg <= word_reg + 4'd1;
+        write_pair <= write_pair + 16'd1;
+        if (write_slice + 16'd1 == slices_reg) begin
+            write_slice <= 16'd0;
+            write_row <= write_row + 16'd1;
+        end else begin
+            write_slice <= write_slice + 16'd1;
+        end
+    end
+end
+
+integer k;
+always @(posedge aclk)
+    if (body && config_packet) begin
+        if (word_reg == 0) begin
+            new_layers_reg <= s_axis_tdata[`SPK_CONFIG_LAYERS];
+            new_time_steps_reg <= s_axis_tdata[`SPK_CONFIG_TIME_STEPS];
+            new_decode_reg <= s_axis_tdata[`SPK_CONFIG_DECODE];
+        end
+        for (k = 0; k < LAYERS; k = k + 1)
+            if (word_reg == k + 1) begin
+                new_inputs_reg[k*16 +: 16] <= s_axis_tdata[`SPK_LAYER_INPUTS];
+                new_neurons_reg[k*16 +: 16] <= s_axis_tdata[`SPK_LAYER_NEURONS];
+            end
+    end
+
+// ---- from packet to packet ----
+always @(posedge aclk) begin
+    error_valid <= 1'b0;
+    case (state_reg)
+        STATE_HEADER:
+            if (s_axis_tvalid) begin
+                kind_reg <= s_axis_tdata[`SPK_HEADER_KIND];
+                layer_reg <= s_axis_tdata[`SPK_HEADER_LAYER];
+                magic_reg <= s_axis_tdata[`SPK_HEADER_MAGIC];
+                length_reg <= s_axis_tdata[`SPK_HEADER_LENGTH];
+                header_last_reg <= s_axis_tlast;
+                wait_reg <= 2'd0;
+                state_reg <= STATE_WAIT;
+            end
+        STATE_WAIT: begin
+            if (!wait_reg[1]) wait_reg <= wait_reg + 2'd1;
+            else if (spikes_packet || layers_idle) state_reg <= STATE_CHECK;
+        end
+        STATE_CHECK: begin
+            left_reg <= length_reg;
+            state_reg <= STATE_BODY;
+            if (refusal != `SPK_ERROR_CODE_NONE) begin
+                error_valid <= 1'b1;
+                error_code <= refusal;
+                state_reg <= header_last_reg ? STATE_HEADER : STATE_DRAIN;
+            end
+        end
+        STATE_BODY:
+            if (body) begin
+                left_reg <= left_reg - 1;
+                if (body_end || s_axis_tlast) begin
+                    state_reg <= !s_axis_tlast ? STATE_DRAIN : config_packet && body_end ? STATE_COMMIT : STATE_HEADER;
+                    error_code <= !body_end ? `SPK_ERROR_CODE_SHORT : !s_axis_tlast ? `SPK_ERROR_CODE_LONG : `SPK_ERROR_CODE_LENGTH;
+                    error_valid <= !body_end || !s_axis_tlast || (spikes_packet && !spikes_image_end);
+                end
+            end
+        STATE_COMMIT: begin
+            state_reg <= STATE_HEADER;
+            error_valid <= !new_sound;
+            error_code <= `SPK_ERROR_CODE_CONFIG;
+        end
+        default: // STATE_DRAIN
+            if (s_axis_tvalid && s_axis_tlast) state_reg <= STATE_HEADER;
+    endcase
+    if (reset) begin
+        state_reg <= STATE_HEADER;
+        error_valid <= 1'b0;
+    end
+end
+
+endmodule
+
+`resetall

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// AXI4-Lite registers: identity, geometry, control, status, error, counters (docs/registers.md).
+`resetall
+`timescale 1ns / 1ps
+`default_nettype none
+`include "spikeline.vh"
+
+module spk_regs #(
+    // Hash of the sources and geometry
+    parameter [31:0] BUILD = 0,
+    // What was built: see spikeline.v
+    parameter LAYERS = 3,
+    parameter [LAYERS*16-1:0] LAYER_INPUTS = 0,
+    parameter [LAYERS*16-1:0] LAYER_NEURONS = 0,
+    parameter [LAYERS*16-1:0] LAYER_PARALLEL = 0,
+    parameter WEIGHT_BITS = 4,
+    parameter MEMBRANE_BITS = 14,
+    parameter CLASSES = 16
+) (
+    input  wire                aclk,
+    input  wire                aresetn,
+    input  wire [        11:0] s_axil_awaddr,
+    input  wire                s_axil_awvalid,
+    output wire                s_axil_awready,
+    input  wire [        31:0] s_axil_wdata,
+    input  wire [         3:0] s_axil_wstrb,
+    input  wire                s_axil_wvalid,
+    output wire                s_axil_wready,
+    output wire [         1:0] s_axil_bresp,
+    output reg                 s_axil_bvalid,
+    input  wire                s_axil_bready,
+    input  wire [        11:0] s_axil_araddr,
+    input  wire                s_axil_arvalid,
+    output wire                s_axil_arready,
+    output reg  [        31:0] s_axil_rdata,
+    output wire [         1:0] s_axil_rresp,
+    output reg                 s_axil_rvalid,
+    input  wire                s_axil_rready,
+    // Control
+    output reg                 soft_reset,
+    output reg                 scores,
+    // Status
+    input  wire                idle,
+    input  wire                loaded,
+    input  wire                error_valid,
+    input  wire [         7:0] error_code,
+    input  wire [         7:0] error_packet,
+    input  wire [         7:0] error_layer,
+    // What happens in this cycle
+    input  wire                count_cycle,
+    input  wire                count_image,
+    input  wire                count_step,
+    input  wire                count_stall_input,
+    input  wire                count_stall_output,
+    input  wire [LAYERS*4-1:0] count_row_reads
+);
+
+localparam COUNTER_BITS = 48;
+localparam COUNTERS = 5 + LAYERS;
+
+assign s_axil_bresp = 2'b00;
+assign s_axil_rresp = 2'b00;
+
+// ---- writes: address and data are taken together ----
+wire write = s_axil_awvalid && s_axil_wvalid && !s_axil_bvalid;
+wire control = write && s_axil_awaddr[11:2] == `SPK_REG_CONTROL >> 2;
+reg  clear_error_reg;
+reg  clear_counters_reg;
+
+assign s_axil_awready = write;
+assign s_axil_wready = write;
+
+always @(posedge aclk) begin
+    s_axil_bvalid <= write || (s_axil_bvalid && !s_axil_bready);
+    soft_reset <= control && s_axil_wstrb[0] && |s_axil_wdata[`SPK_CONTROL_RESET];
+    clear_error_reg <= control && s_axil_wstrb[0] && |s_axil_wdata[`SPK_CONTROL_CLEAR_ERROR];
+    clear_counters_reg <= control && s_axil_wstrb[0] && |s_axil_wdata[`SPK_CONTROL_CLEAR_COUNTERS];
+    if (control && s_axil_wstrb[1]) scores <= s_axil_wdata[`SPK_CONTROL_SCORES];
+    if (!aresetn) begin
+        s_axil_bvalid <= 1'b0;
+        soft_reset <= 1'b0;
+        scores <= 1'b0;
+    end
+end
+
+// ---- the first error stays ----
+reg [7:0] error_code_reg;
+reg [7:0] error_packet_reg;
+reg [7:0] error_layer_reg;
+
+always @(posedge aclk) begin
+    if (error_valid && error_code_reg == `SPK_ERROR_CODE_NONE) begin
+        error_code_reg <= error_code;
+        error_packet_reg <= error_packet;
+        error_layer_reg <= error_layer;
+    end
+    if (!aresetn || soft_reset || clear_error_reg) begin
+        error_code_reg <= `SPK_ERROR_CODE_NONE;
+        error_packet_reg <= 8'd0;
+        error_layer_reg <= 8'd0;
+    end
+end
+
+// ---- counters; reading a low word captures the high one ----
+reg [COUNTERS*COUNTER_BITS-1:0] counter_reg;
+wire [COUNTERS*4-1:0] count = {
+    count_row_reads,
+    3'd0, count_stall_output, 3'd0, count_stall_input, 3'd0, count_step, 3'd0, count_image, 3'd0, count_cycle
+};
+
+integer n;
+always @(posedge aclk) begin
+    for (n = 0; n < COUNTERS; n = n + 1)
+        counter_reg[n*COUNTER_BITS +: COUNTER_BITS] <= counter_reg[n*COUNTER_BITS +: COUNTER_BITS] + count[n*4 +: 4];
+    if (!aresetn || clear_counters_reg) counter_reg <= 0;
+end
+
+// ---- reads ----
+wire        read = s_axil_arvalid && s_axil_arready;
+wire [11:0] address = {s_axil_araddr[11:2], 2'b00};
+reg  [31:0] data;
+reg  [31:0] high_reg;
+reg  [31:0] high;
+
+assign s_axil_arready = !s_axil_rvalid;
+
+integer r;
+always @* begin
+    data = 32'd0;
+    high = high_reg;
+    case (address)
+        `SPK_REG_ID: data[`SPK_ID_VALUE] = `SPK_ID_VALUE_RESET;
+        `SPK_REG_VERSION: data[`SPK_VERSION_MAJOR] = `SPK_VERSION_MAJOR_RESET;
+        `SPK_REG_BUILD: data[`SPK_BUILD_VALUE] = BUILD;
+        `SPK_REG_CONTROL: data[`SPK_CONTROL_SCORES] = scores;
+        `SPK_REG_STATUS: begin
+            data[`SPK_STATUS_IDLE] = idle;
+            data[`SPK_STATUS_LOADED] = loaded;
+        end
+        `SPK_REG_ERROR: begin
+            data[`SPK_ERROR_CODE] = error_code_reg;
+            data[`SPK_ERROR_PACKET] = error_packet_reg;
+            data[`SPK_ERROR_LAYER] = error_layer_reg;
+        end
+        `SPK_REG_GEOMETRY: begin
+            data[`SPK_GEOMETRY_LAYERS] = LAYERS;
+            data[`SPK_GEOMETRY_WEIGHT_BITS] = WEIGHT_BITS;
+            data[`SPK_GEOMETRY_MEMBRANE_BITS] = MEMBRANE_BITS;
+            data[`SPK_GEOMETRY_CLASSES] = CLASSES;
+        end
+        default: ;
+    endcase
+    for (r = 0; r < LAYERS; r = r + 1) begin
+        if (address == `SPK_REG_PARALLEL) data[r*4 +: 4] = LAYER_PARALLEL[r*16 +: 4];
+        if (address == `SPK_REG_LAYER + 4 * r) begin
+            data[`SPK_LAYER_INPUTS] = LAYER_INPUTS[r*16 +: 16];
+            data[`SPK_LAYER_NEURONS] = LAYER_NEURONS[r*16 +: 16];
+        end
+    end
+    // The counters of the whole core come first, those of the layers at ROW_READS.
+    for (r = 0; r < COUNTERS; r = r + 1) begin
+        if (address == (r < 5 ? `SPK_REG_CYCLES_LO + 8 * r : `SPK_REG_ROW_READS_LO + 8 * (r - 5))) begin
+            data = counter_reg[r*COUNTER_BITS +: 32];
+            high = {{(64-COUNTER_BITS){1'b0}}, counter_reg[r*COUNTER_BITS+32 +: COUNTER_BITS-32]};
+        end
+        if (address == (r < 5 ? `SPK_REG_CYCLES_HI + 8 * r : `SPK_REG_ROW_READS_HI + 8 * (r - 5))) data = high_reg;
+    end
+end
+
+always @(posedge aclk) begin
+    if (read) begin
+        s_axil_rdata <= data;
+        high_reg <= high;
+    end
+    s_axil_rvalid <= read || (s_axil_rvalid && !s_axil_rready);
+    if (!aresetn) s_axil_rvalid <= 1'b0;
+end
+
+endmodule
+
+`resetall
