@@ -24,12 +24,12 @@ NPM_TIMEOUT_S = 120.0
 
 
 class IdxFile(NamedTuple):
-    """One of the four original files: `count` records of `record` bytes after a header of `header` bytes."""
+    """One of the four original files: `images` records of `record` bytes after a header of `header` bytes."""
 
     name: str
     md5: str
     header: int
-    count: int
+    images: int
     record: int
 
 
@@ -66,8 +66,8 @@ def fetch(root: Path | str | None = None) -> Path:
         for file in FILES.values():
             if reason := _fault(Path(root), file):
                 raise DataError(
-                    f"MNIST file {Path(root) / file.name} {reason}; put the raw file (gunzipped, MD5 {file.md5}) there, "
-                    "or leave the folder out and let spikeline fetch it"
+                    f"MNIST file {Path(root) / file.name} {reason}; put the raw file (gunzipped, MD5 {file.md5}) "
+                    "there, or leave the folder out and let spikeline fetch it"
                 )
         return Path(root)
     folder = cache_dir() / "mnist"
@@ -96,7 +96,7 @@ def fetch(root: Path | str | None = None) -> Path:
 
 def _fault(folder: Path, file: IdxFile) -> str | None:
     """What is wrong with the file, or None."""
-    path, expected = folder / file.name, file.header + file.count * file.record
+    path, expected = folder / file.name, file.header + file.images * file.record
     if not path.is_file():
         return "is missing"
     if (size := path.stat().st_size) != expected:

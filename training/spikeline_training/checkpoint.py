@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from spikeline.errors import PresetError
 from spikeline.files import atomic
-
 from spikeline_training import preset as presets
 from spikeline_training.network import SpikingNetwork, build
 from spikeline_training.preset import Preset

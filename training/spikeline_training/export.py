@@ -23,15 +23,15 @@ from brevitas.quant import Int8WeightPerTensorFloat
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.change_batchsize import ChangeBatchSize
+from qonnx.transformation.general import RemoveUnusedTensors
 from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantInit
-from qonnx.transformation.general import RemoveUnusedTensors
+from torch import Tensor, nn
+
 from spikeline import mnist
 from spikeline.encode import encode
 from spikeline.errors import SpikelineError
 from spikeline.files import atomic
-from torch import Tensor, nn
-
 from spikeline_training import checkpoint
 from spikeline_training.fold import IntegerNetwork, accuracy, evaluate, fold
 from spikeline_training.preset import Preset
@@ -92,7 +92,8 @@ def export(checkpoint_path: Path, out: Path, images: int = 1000, data: Path | No
     with atomic(out) as temporary:
         onnx.save(model, str(temporary))
         proof = prove(onnx.load(str(temporary)), folded, integers, spikes[: max(1, images)])
-        proof |= {"accuracy": score, "accuracy_images": len(truth), "preset": preset.name, "eval_seed": preset.eval_seed}
+        proof |= {"accuracy": score, "accuracy_images": len(truth)}
+        proof |= {"preset": preset.name, "eval_seed": preset.eval_seed}
         with atomic(proof_path) as temporary_proof:
             temporary_proof.write_text(json.dumps(proof, indent=2) + "\n")
     return proof
@@ -254,7 +255,7 @@ def _execute(model: onnx.ModelProto, spikes: np.ndarray, hidden_layers: int) -> 
 def _same(what: str, ours: np.ndarray, theirs: Tensor) -> None:
     differing = int((ours != theirs.numpy()).sum())
     if differing:
-        raise SpikelineError(f"the exported ONNX differs from the Brevitas model in {differing} {what}; nothing written")
+        raise SpikelineError(f"the ONNX file and the Brevitas model differ in {differing} {what}; nothing is written")
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""From the trained network to integers: BatchNorm folds into each neuron's threshold, and firing boundaries are snapped.
+"""From the trained network to integers: BatchNorm folds into each neuron's threshold, firing boundaries are snapped.
 
 A hidden neuron fires iff scale * u + bias >= 1, where u is the integer sum of the weights of its input spikes. That is
 u >= θ with the integer threshold θ = ceil((1 - bias) / scale). Only θ matters to the spikes, so scale and bias are free
@@ -11,11 +11,13 @@ as long as they give the same θ, and we choose those with which float arithmeti
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from spikeline.errors import PresetError
 from spikeline_training.network import MEMBRANE_OFFSET, SpikingNetwork
 
 SMALLEST_EXPONENT, LARGEST_EXPONENT = -12, 0  # of a scale: 1 - scale * (θ - 1/2) stays exact in float32
@@ -62,18 +64,18 @@ class IntegerNetwork:
 def fold(network: SpikingNetwork) -> IntegerNetwork:
     """The integer network that spikes as `network` does in evaluation mode, up to float rounding in the latter.
 
-    Raises ValueError if a parameter is not finite.
+    Raises PresetError if a parameter is not finite.
     """
     hidden = []
     for linear, norm in zip(network.linear, network.norm, strict=True):
         weights, weight_scale = _integers(linear)
         gain = _array(norm.weight) / np.sqrt(_array(norm.running_var) + norm.eps)
         bias = _array(norm.bias) + MEMBRANE_OFFSET - gain * _array(norm.running_mean)
-        signed = np.where(gain[:, None] < 0, -weights, weights).astype(np.int8)  # a negative gain turns the weights round
-        hidden.append(snap(signed, np.float32(np.abs(gain) * weight_scale), np.float32(bias)))
+        signed = np.where(gain < 0, -1, 1).astype(np.int8)[:, None] * weights  # keeps every scale positive
+        hidden.append(snap(signed, (np.abs(gain) * weight_scale).astype(np.float32), bias.astype(np.float32)))
     weights, weight_scale = _integers(network.output)
     if not np.isfinite(weight_scale).all():
-        raise ValueError("the output weights are not finite")
+        raise PresetError("the output weights are not finite: the training diverged; lower peak_lr")
     return IntegerNetwork(hidden, OutputLayer(weights, _power_of_two(float(weight_scale[0]))))
 
 
@@ -82,14 +84,15 @@ def snap(weights: np.ndarray, scale: np.ndarray, bias: np.ndarray) -> HiddenLaye
 
     Integer `weights` (O, I), float32 `scale` >= 0 and `bias` (O,). A neuron of scale 0 fires always or never, and so do
     those whose boundary no sum can reach: their threshold is clipped to just below, or just above, every sum.
-    Raises ValueError if a scale or bias is not finite.
+    Raises PresetError if a scale or bias is not finite.
     """
     if not (np.isfinite(scale).all() and np.isfinite(bias).all()):
-        raise ValueError("a folded scale or bias is not finite")
+        raise PresetError("a folded scale or bias is not finite: the training diverged; lower peak_lr")
     reach = np.abs(weights.astype(np.int64)).sum(1)  # |u| never exceeds this
     thresholds = np.array([threshold(s, b, r) for s, b, r in zip(scale, bias, reach, strict=True)], np.int64)
     powers = np.array([_power_of_two(float(s)) for s in scale], np.float32)
-    return HiddenLayer(weights, thresholds, powers, np.float32(1 - powers.astype(np.float64) * (thresholds - 0.5)))
+    half_way = 1 - powers.astype(np.float64) * (thresholds - 0.5)
+    return HiddenLayer(weights, thresholds, powers, half_way.astype(np.float32))
 
 
 def threshold(scale: np.float32, bias: np.float32, reach: int) -> int:
@@ -131,7 +134,7 @@ def _integers(linear: torch.nn.Module) -> tuple[np.ndarray, np.ndarray]:
     return (quantised.value.double() / scale).round().to(torch.int8).numpy(), scale.flatten().numpy()
 
 
-def _array(parameter: Tensor) -> np.ndarray:
+def _array(parameter: Any) -> np.ndarray:
     return parameter.detach().double().numpy()
 
 

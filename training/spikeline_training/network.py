@@ -6,6 +6,7 @@ each neuron's threshold (fold.py).
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import brevitas.nn as qnn
 import torch.nn.functional as F
@@ -30,7 +31,7 @@ class SpikingNetwork(nn.Module):
         self, sizes: Sequence[int], weight_bits: int, input_dropout: float = 0.0, hidden_dropout: float = 0.0
     ) -> None:
         super().__init__()
-        *hidden, last = zip(sizes[:-1], sizes[1:], strict=True)
+        *hidden, last = pairwise(sizes)
         per_neuron, per_layer = weight_quantiser(weight_bits, True), weight_quantiser(weight_bits, False)
         self.linear = nn.ModuleList(qnn.QuantLinear(i, o, False, weight_quant=per_neuron) for i, o in hidden)
         self.norm = nn.ModuleList(nn.BatchNorm1d(o) for _, o in hidden)

@@ -60,7 +60,10 @@ def load(name_or_file: str, **overrides: Any) -> Preset:
 
     Raises PresetError, naming the file, the key and its legal values, for whatever cannot be used.
     """
-    import tomllib
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib  # type: ignore[no-redef]
 
     path = Path(name_or_file)
     if path.suffix != ".toml":
@@ -93,8 +96,8 @@ def from_dict(values: Mapping[str, Any], origin: str) -> Preset:
         legal = fields[key].metadata["legal"]
         return PresetError(f"{origin}: {key} = {getattr(preset, key)!r} {why}; legal is {legal}")
 
-    inner = preset.sizes[1:-1]
-    if len(preset.sizes) < 3 or preset.sizes[0] != 784 or preset.sizes[-1] != 10 or not all(1 <= n <= 4096 for n in inner):
+    first, *hidden, last = preset.sizes if len(preset.sizes) > 1 else (0, 0)
+    if (first, last) != (784, 10) or not hidden or not all(1 <= size <= 4096 for size in hidden):
         raise refuse("sizes", "is no network for MNIST")
     if preset.encoder == "threshold" and preset.time_steps != 1:
         raise refuse("time_steps", "does not go with encoder = 'threshold'")

@@ -43,8 +43,7 @@ class StraightThrough(nn.Module):
         super().__init__()
         self.largest = 2 ** (bit_width - 1) - 1  # 0 for ±1
         self.per_neuron = per_neuron
-        self.register_buffer("bit_width", torch.tensor(float(bit_width)), persistent=False)
-        self.register_buffer("zero_point", torch.tensor(0.0), persistent=False)
+        self.bit_width, self.zero_point = torch.tensor(float(bit_width)), torch.tensor(0.0)
 
     def forward(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Weight (O, I) to its quantised value (O, I), scale (O, 1) or (), zero point and bit width."""

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
 from spikeline import mnist
 from spikeline.encode import THRESHOLD, encode
 from spikeline.errors import PresetError
 from spikeline.files import atomic
-from torch import Tensor
-from tqdm import tqdm
-
 from spikeline_training import checkpoint
 from spikeline_training.augment import augment
 from spikeline_training.fold import accuracy, evaluate, fold
@@ -46,7 +46,7 @@ def train(
     images, labels = (torch.from_numpy(a[: preset.train_images].copy()) for a in mnist.load("train", data))
     labels = labels.long()
     test_images, test_labels = mnist.load("test", data)
-    test_spikes = torch.from_numpy(encode(test_images, preset.encoder, preset.time_steps, preset.eval_seed))  # (B, T, N)
+    test_spikes = torch.from_numpy(encode(test_images, preset.encoder, preset.time_steps, preset.eval_seed))
     truth = torch.from_numpy(test_labels).long()
 
     torch.manual_seed(preset.seed)

@@ -1,0 +1,92 @@
+"""Presets: the shipped ones load, and each mistake is named with its key, file and legal values."""
+
+import pytest
+
+from spikeline.errors import PresetError
+from spikeline_training import preset
+
+
+@pytest.mark.parametrize("name", preset.names())
+def test_shipped_presets_load_under_their_own_names(name):
+    assert preset.load(name).name == name
+
+
+def test_the_demonstration_preset_says_what_is_promised():
+    demo = preset.load("mnist-dc-256")
+    assert (demo.sizes, demo.weight_bits, demo.encoder, demo.time_steps) == ((784, 256, 256, 10), 4, "bernoulli", 4)
+
+
+def test_a_file_keeps_defaults_and_takes_overrides(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("weight_bits = 2\nepochs = 3\npeak_lr = 1\n")
+    loaded = preset.load(str(path), epochs=7, seed=None)
+    assert (loaded.name, loaded.weight_bits, loaded.epochs, loaded.seed) == ("mine", 2, 7, 0)
+    assert isinstance(loaded.peak_lr, float)
+
+
+def test_plain_values_make_the_same_preset_again():
+    first = preset.load("tiny")
+    assert preset.from_dict(first.as_dict(), "a checkpoint") == first
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "legal"),
+    [
+        ("weigth_bits = 4", "weigth_bits", "weight_bits"),
+        ("weight_bits = 5", "weight_bits", "3, 4 or 8"),
+        ("weight_bits = 4.0", "weight_bits", "3, 4 or 8"),
+        ("weight_bits = true", "weight_bits", "3, 4 or 8"),
+        ('encoder = "morse"', "encoder", "'threshold' or 'bernoulli'"),
+        ("encoder = 1", "encoder", "'threshold' or 'bernoulli'"),
+        ('integration = "continuous"', "integration", "'discontinuous'"),
+        ("time_steps = 0", "time_steps", "1..255"),
+        ('encoder = "threshold"\ntime_steps = 4', "time_steps", "takes 1"),
+        ("epochs = 0", "epochs", "1..10000"),
+        ("epochs = [1]", "epochs", "1..10000"),
+        ("batch = 1", "batch", "2..60000"),
+        ("peak_lr = 0.0", "peak_lr", "above 0"),
+        ("peak_lr = nan", "peak_lr", "above 0"),
+        ('peak_lr = "fast"', "peak_lr", "above 0"),
+        ("hidden_dropout = 1.0", "hidden_dropout", "0..0.9"),
+        ("activity = -1.0", "activity", "0..10"),
+        ("rotation = inf", "rotation", "0..45"),
+        ("train_images = 100", "train_images", "at least one batch"),
+        ("sizes = [784, 10]", "sizes", "at least one hidden"),
+        ("sizes = []", "sizes", "at least one hidden"),
+        ("sizes = [100, 32, 10]", "sizes", "784"),
+        ("sizes = [784, 0, 10]", "sizes", "1..4096"),
+        ("sizes = [784, 3.5, 10]", "sizes", "1..4096"),
+        ("sizes = 784", "sizes", "1..4096"),
+        ("seed = -1", "seed", "0..2^63"),
+    ],
+)
+def test_a_mistake_names_key_file_and_legal_values(tmp_path, line, key, legal):
+    path = tmp_path / "wrong.toml"
+    path.write_text(line + "\n")
+    with pytest.raises(PresetError) as error:
+        preset.load(str(path))
+    for part in (key, str(path), legal):
+        assert part in str(error.value)
+
+
+def test_an_override_is_checked_like_the_file():
+    with pytest.raises(PresetError, match="epochs = 0"):
+        preset.load("tiny", epochs=0)
+
+
+def test_an_unknown_name_lists_the_shipped_ones():
+    with pytest.raises(PresetError, match="tiny"):
+        preset.load("huge")
+
+
+@pytest.mark.parametrize("content", [b"epochs = ", b"\xff\xfe"])
+def test_a_broken_file_is_named(tmp_path, content):
+    path = tmp_path / "broken.toml"
+    path.write_bytes(content)
+    with pytest.raises(PresetError, match="broken.toml"):
+        preset.load(str(path))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(PresetError, match="absent.toml"):
+        preset.load(str(tmp_path / "absent.toml"))
