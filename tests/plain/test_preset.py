@@ -83,10 +83,10 @@ def test_an_unknown_name_lists_the_shipped_ones():
 def test_a_broken_file_is_named(tmp_path, content):
     path = tmp_path / "broken.toml"
     path.write_bytes(content)
-    with pytest.raises(PresetError, match="broken.toml"):
+    with pytest.raises(PresetError, match=r"broken\.toml"):
         preset.load(str(path))
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(PresetError, match="absent.toml"):
+    with pytest.raises(PresetError, match=r"absent\.toml"):
         preset.load(str(tmp_path / "absent.toml"))
