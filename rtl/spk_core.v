@@ -73,6 +73,7 @@ wire                 spikes_ready;
 wire                 spikes_image_end;
 wire                 loader_idle;
 wire                 layers_idle;
+wire                 arriving;
 wire                 starved;
 
 spk_loader #(
@@ -108,6 +109,7 @@ spk_loader #(
     .spikes_image_end(spikes_image_end),
     .layers_idle(layers_idle),
     .idle(loader_idle),
+    .arriving(arriving),
     .starved(starved),
     .error_valid(error_valid),
     .error_code(error_code),
@@ -260,7 +262,7 @@ spk_decode #(.CLASSES(CLASSES), .MEMBRANE_BITS(MEMBRANE_BITS)) decode (
 
 // ---- status ----
 reg running_reg;
-always @(posedge aclk) running_reg <= !reset && (spikes_begin || (running_reg && !idle));
+always @(posedge aclk) running_reg <= !reset && (arriving || (running_reg && !idle));
 
 assign layers_idle = !input_valid && &layer_idle && decode_idle;
 assign idle = loader_idle && layers_idle;

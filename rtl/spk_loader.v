@@ -50,6 +50,7 @@ module spk_loader #(
     // Status
     input  wire                 layers_idle,
     output wire                 idle,
+    output wire                 arriving, // the first word of a SPIKES packet
     output wire                 starved,
     output reg                  error_valid,
     output reg  [          7:0] error_code,
@@ -92,6 +93,7 @@ assign spikes_data = s_axis_tdata;
 assign spikes_last = body_end;
 assign spikes_valid = state_reg == STATE_BODY && spikes_packet && s_axis_tvalid;
 assign idle = state_reg == STATE_HEADER;
+assign arriving = idle && s_axis_tvalid && s_axis_tdata[`SPK_HEADER_KIND] == `SPK_PACKET_TYPE_SPIKES;
 assign starved = body_ready && spikes_packet && !s_axis_tvalid;
 assign error_packet = kind_reg;
 assign error_layer = layer_reg;

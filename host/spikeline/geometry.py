@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent / "geometries"
 
 @dataclass(frozen=True)
 class LayerGeometry:
-    """A layer core: room for `inputs` × `neurons` weights; `spikes_per_cycle` is 1 or an even power of its RAM banks' ports."""
+    """A layer core: room for `inputs` × `neurons` weights; `spikes_per_cycle` of them are added at once: 1, 2, 4 or 8."""
 
     inputs: int
     neurons: int
@@ -28,6 +28,7 @@ class Geometry:
     weight_bits: int
     membrane_bits: int
     classes: int
+    clock_mhz: float  # that it is built for
 
     @property
     def lanes(self) -> int:
@@ -47,6 +48,7 @@ class Geometry:
                 weight_bits=int(data["weight_bits"]),
                 membrane_bits=int(data["membrane_bits"]),
                 classes=int(data["classes"]),
+                clock_mhz=float(data["clock_mhz"]),
             )
         except FileNotFoundError:
             raise DeviceError(f"no geometry {name}; there are {known}, or name a .json file") from None
@@ -61,7 +63,8 @@ class Geometry:
             and self.weight_bits in (2, 4, 8)
             and 4 <= self.membrane_bits <= 24
             and 2 <= self.classes <= self.lanes
-            and all(x.spikes_per_cycle in (1, 2, 4, 8) and 1 <= x.inputs < 1 << 16 and 1 <= x.neurons < 1 << 16 for x in self.layers)
+            and self.classes % 2 == 0
+            and all(x.spikes_per_cycle in (1, 2, 4, 8) and 16 <= x.inputs < 1 << 16 and 16 <= x.neurons < 1 << 16 for x in self.layers)
             and all(a.neurons == b.inputs for a, b in zip(self.layers, self.layers[1:], strict=False))
             and all(x.neurons % self.lanes == 0 for x in self.layers)
         )
@@ -69,7 +72,7 @@ class Geometry:
             raise DeviceError(
                 f"{path}: a geometry has 1 to 8 layers, each with as many inputs as the one before has neurons, neurons in "
                 f"multiples of 64 / weight_bits, 1, 2, 4 or 8 spikes per cycle, weights of 2, 4 or 8 bits, membranes of 4 to "
-                f"24 bits and at most 64 / weight_bits classes"
+                f"24 bits and an even number of classes up to 64 / weight_bits"
             )
 
     def misfits(self, network: Network) -> list[str]:

@@ -7,6 +7,7 @@ import numpy as np
 from spikeline.errors import ImageError
 from spikeline.spec import Decode, Encoder
 
+MAX_LAYERS = 8  # that registers and image headers have room for
 VALUE_BITS = 32  # of a class value: the output membrane or spike count summed over the time steps
 
 
@@ -50,8 +51,8 @@ class Network:
     decode: Decode = Decode.MEMBRANE
 
     def __post_init__(self) -> None:
-        if not self.layers:
-            raise ImageError("a network needs at least one layer")
+        if not 1 <= len(self.layers) <= MAX_LAYERS:
+            raise ImageError(f"{len(self.layers)} layers: must be 1 to {MAX_LAYERS}")
         if self.weight_bits not in (2, 4, 8):
             raise ImageError(f"weights of {self.weight_bits} bits do not pack into memory words; use 2, 4 or 8")
         if not 1 <= self.time_steps < 1 << 16:

@@ -156,6 +156,11 @@ class SimDevice:
         """Words received since the last `start` with a receive buffer."""
         return self._lib.sim_received(self._sim)
 
+    @property
+    def progress(self) -> int:
+        """A number that grows whenever a word is sent or received."""
+        return self.received - self._lib.sim_sending(self._sim)
+
     def halt(self) -> None:
         """Stop both transfers where they are."""
         self._lib.sim_halt(self._sim)

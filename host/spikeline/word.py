@@ -1,5 +1,7 @@
 """Pack and unpack the bit fields of a register, stream word or file word."""
 
+import numpy as np
+
 
 class Word:
     """A word of `bits` bits with named fields, each given as (lowest bit, bits)."""
@@ -17,6 +19,10 @@ class Word:
                 raise ValueError(f"{name} = {value} does not fit its {width} bits")
             word |= int(value) << lsb
         return word
+
+    def unpack_array(self, words: np.ndarray) -> dict[str, np.ndarray]:
+        """Return every field of an array of unsigned words, as arrays of its shape and dtype."""
+        return {name: (words >> words.dtype.type(lsb)) & words.dtype.type((1 << width) - 1) for name, (lsb, width) in self.fields.items()}
 
     def unpack(self, word: int) -> dict[str, int]:
         """Return the value of every field of `word`, unsigned."""

@@ -1,0 +1,194 @@
+"""The API: load an image, classify batches, read counters. On the golden model, the simulated accelerator or a board."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spikeline import golden, image
+from spikeline.driver import Counters, Driver
+from spikeline.encode import encode
+from spikeline.errors import DataError, DeviceError
+from spikeline.geometry import Geometry
+from spikeline.image import Image
+from spikeline.sim import SimDevice
+
+BACKENDS = ("sim", "golden")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a batch of B images was classified as."""
+
+    labels: np.ndarray  # uint16 (B,)
+    steps: np.ndarray  # uint16 (B,): time steps used
+    values: np.ndarray | None  # int32 (B, classes): what the class is read from, if asked for
+
+
+class _Golden:
+    """The golden model with the calls of a driver."""
+
+    def __init__(self, geometry: Geometry):
+        self.geometry = geometry
+        self.image: Image | None = None
+        self.clear_counters()
+
+    def load(self, image: Image) -> None:
+        self.image = image
+        self.clear_counters()
+
+    def run(self, spikes: np.ndarray, scores: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        if self.image is None:
+            raise DeviceError("no model is loaded; load an image first")
+        trace = golden.run(self.image.network, spikes)
+        self._images += len(spikes)
+        self._row_reads = self._row_reads + trace.row_reads.sum((0, 1))
+        steps = np.full(len(spikes), spikes.shape[1], np.uint16)
+        return trace.labels, steps, trace.values if scores else None
+
+    def counters(self) -> Counters:
+        steps = self.image.network.time_steps if self.image else 0
+        return Counters(self._images, self._images * steps, tuple(int(n) for n in self._row_reads))
+
+    def clear_counters(self) -> None:
+        self._images = 0
+        self._row_reads = np.zeros(len(self.image.network.layers) if self.image else 0, np.int64)
+
+    def reset(self) -> None:
+        self.image = None
+
+    def close(self) -> None:
+        pass
+
+
+class Accelerator:
+    """A spiking network accelerator. Use it as a context manager, or `close` it.
+
+    backend: `sim`, the Verilated RTL, or `golden`, the integer model in numpy. geometry: name or JSON file of what is built.
+    timeout: seconds without progress after which a wait gives up.
+
+    Raises DeviceError if the backend cannot be had, ImageError if the image cannot be used; see `spikeline.errors`.
+    """
+
+    def __init__(
+        self,
+        model: Image | Path | str | None = None,
+        backend: str = "sim",
+        geometry: Geometry | str | Path = "z020-256",
+        timeout: float = 30.0,
+    ):
+        built = geometry if isinstance(geometry, Geometry) else Geometry.load(geometry)
+        self._backend: Driver | _Golden
+        if backend == "golden":
+            self._backend = _Golden(built)
+        elif backend == "sim":
+            self._backend = Driver(SimDevice(built), built.name, built.clock_mhz, timeout)
+        else:
+            raise DeviceError(f"no backend {backend}; there are {', '.join(BACKENDS)}")
+        self.geometry = built
+        if model is not None:
+            self.load(model)
+
+    def load(self, model: Image | Path | str) -> None:
+        """Load a network: an image or the path of an image file. A model that is there already is replaced."""
+        self._backend.load(model if isinstance(model, Image) else image.load(model))
+
+    @property
+    def image(self) -> Image | None:
+        """The loaded image."""
+        return self._backend.image
+
+    def infer(
+        self,
+        pixels: np.ndarray,
+        seed: int = 0,
+        scores: bool = False,
+        batch: int = 1000,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Result:
+        """Classify images, uint8 (B, inputs), encoded as the network was trained for; `seed` is the Bernoulli encoder's.
+
+        The result does not depend on `batch`, the images of one transfer. `progress` is called with the images done.
+        """
+        if self.image is None:
+            raise DeviceError("no model is loaded; load an image first")
+        network = self.image.network
+        if pixels.ndim != 2 or pixels.dtype != np.uint8 or pixels.shape[1] != network.sizes[0]:
+            raise DataError(f"images must be uint8 (B, {network.sizes[0]}), not {pixels.dtype} {pixels.shape}")
+        results = []
+        for at in range(0, len(pixels), batch):
+            part = pixels[at : at + batch]
+            spikes = encode(part, network.encoder.name.lower(), network.time_steps, seed, first_image=at)
+            results.append(self.infer_spikes(spikes, scores))
+            progress(at + len(part))
+        return _join(results, network.layers[-1].neurons, scores)
+
+    def infer_spikes(self, spikes: np.ndarray, scores: bool = False) -> Result:
+        """Classify spike trains, uint8 or bool (B, T, inputs) of 0/1, in one transfer."""
+        if self.image is None:
+            raise DeviceError("no model is loaded; load an image first")
+        network = self.image.network
+        if spikes.ndim != 3 or spikes.shape[1:] != (network.time_steps, network.sizes[0]):
+            raise DataError(f"spikes must be (B, {network.time_steps}, {network.sizes[0]}), not {spikes.shape}")
+        if not len(spikes):
+            return _join([], network.layers[-1].neurons, scores)
+        return Result(*self._backend.run(spikes, scores))
+
+    def trace(self, spikes: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+        """Run spike trains (B, T, inputs) and look inside: what every neuron did at every step.
+
+        Returns the spikes of each layer, bool (B, T, neurons), and u − θ of the output layer, int32 (B, T, classes).
+        Raises DeviceError on a device that cannot be looked into.
+        """
+        if self.image is None:
+            raise DeviceError("no model is loaded; load an image first")
+        network = self.image.network
+        if isinstance(self._backend, _Golden):
+            trace = golden.run(network, spikes)
+            return trace.spikes, trace.membranes
+        device = self._backend.device
+        if not isinstance(device, SimDevice):
+            raise DeviceError("only the golden model and the simulator show single spikes; use --backend sim")
+        device.record(True)
+        self.infer_spikes(spikes)
+        fired = [
+            device.recorded_spikes(n)[:, : layer.neurons].reshape(*spikes.shape[:2], -1) for n, layer in enumerate(network.layers)
+        ]
+        last = len(network.layers) - 1
+        membranes = device.recorded_membranes(last)[:, : network.sizes[-1]].reshape(*spikes.shape[:2], -1)
+        device.record(False)
+        return fired, membranes
+
+    def counters(self) -> Counters:
+        """What was counted since `clear_counters` or power-on."""
+        return self._backend.counters()
+
+    def clear_counters(self) -> None:
+        """Set all counters to zero."""
+        self._backend.clear_counters()
+
+    def reset(self) -> None:
+        """Stop all work and forget the model and any error; load an image again before the next `infer`."""
+        self._backend.reset()
+
+    def close(self) -> None:
+        """Free the device."""
+        self._backend.close()
+
+    def __enter__(self) -> "Accelerator":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _join(results: list[Result], classes: int, scores: bool) -> Result:
+    if not results:
+        none = np.zeros(0, np.uint16)
+        return Result(none, none, np.zeros((0, classes), np.int32) if scores else None)
+    return Result(
+        np.concatenate([r.labels for r in results]),
+        np.concatenate([r.steps for r in results]),
+        np.concatenate([r.values for r in results if r.values is not None]) if scores else None,
+    )

@@ -1,0 +1,212 @@
+"""Subcommands of the runtime: data, info, run, report, bench."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from spikeline.errors import DataError
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommands."""
+    data = subparsers.add_parser("data", help="fetch and check MNIST")
+    data.add_argument("--root", type=Path, metavar="DIR", help="keep it here instead of the cache")
+    data.set_defaults(run=run_data)
+
+    info = subparsers.add_parser("info", help="say what is in a memory image")
+    info.add_argument("image", type=Path)
+    info.add_argument("--json", action="store_true", help="as JSON")
+    info.set_defaults(run=run_info)
+
+    run = subparsers.add_parser("run", help="classify MNIST test images on the accelerator")
+    _image_and_backend(run)
+    run.add_argument("--json", action="store_true", help="report as JSON")
+    run.set_defaults(run=run_run)
+
+    report = subparsers.add_parser("report", help="run, compare with the golden model, draw; what `make demo` ends with")
+    _image_and_backend(report)
+    report.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for report.json and the pictures")
+    report.add_argument("--trace", type=int, default=1000, metavar="N", help="images whose every spike is compared (%(default)s)")
+    report.set_defaults(run=run_report)
+
+    bench = subparsers.add_parser("bench", help="measure throughput, latency and the simulator's own speed")
+    _image_and_backend(bench)
+    bench.add_argument("--out", type=Path, metavar="FILE", help="also write the figures to this JSON file")
+    bench.set_defaults(run=run_bench)
+
+
+def _image_and_backend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", type=Path, help="memory image from `spikeline compile`")
+    parser.add_argument("--backend", default="sim", metavar="NAME", help="sim or golden (%(default)s)")
+    parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="sizes that are built, or a .json (%(default)s)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the MNIST files instead of the cache")
+    parser.add_argument("--images", type=_positive, default=10_000, metavar="N", help="test images (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the Bernoulli encoder (%(default)s)")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def run_data(args: argparse.Namespace) -> None:
+    from spikeline import mnist
+
+    print(f"MNIST is complete in {mnist.fetch(args.root)}")
+
+
+def run_info(args: argparse.Namespace) -> None:
+    from spikeline import image
+
+    loaded = image.load(args.image)
+    network = loaded.network
+    layers: list[dict[str, Any]] = [
+        {
+            "inputs": layer.inputs,
+            "neurons": layer.neurons,
+            "membrane_range": layer.membrane_range,
+            "weight_bytes": weights.nbytes - 8,
+            "threshold_bytes": thresholds.nbytes - 8,
+        }
+        for layer, thresholds, weights in zip(network.layers, loaded.packets[1::2], loaded.packets[2::2], strict=True)
+    ]
+    facts = {
+        "layers": network.sizes,
+        "weight_bits": network.weight_bits,
+        "membrane_bits": network.membrane_bits,
+        "time_steps": network.time_steps,
+        "encoder": network.encoder.name.lower(),
+        "decode": network.decode.name.lower(),
+        "bytes": loaded.nbytes,
+        "crc32": f"{loaded.crc:08x}",
+        "memory": layers,
+    }
+    if args.json:
+        print(json.dumps(facts))
+        return
+    print(f"{args.image}: {'-'.join(map(str, network.sizes))}, {network.weight_bits}-bit weights in memory")
+    print(f"{network.time_steps} time steps, {facts['encoder']} input, class from the {facts['decode'].replace('_', ' ')}")
+    print(f"{'layer':>5} {'inputs':>7} {'neurons':>8} {'weights':>10} {'thresholds':>11}  membrane")
+    for n, layer in enumerate(layers):
+        low, high = layer["membrane_range"]
+        sizes = f"{layer['weight_bytes']:>8} B {layer['threshold_bytes']:>9} B"
+        print(f"{n:>5} {layer['inputs']:>7} {layer['neurons']:>8} {sizes}  {low} … {high}")
+    print(f"membranes need {network.membrane_bits} bits; {loaded.nbytes} bytes of packets; CRC-32 {loaded.crc:08x}")
+
+
+class _Progress:
+    """A line that tells how far a run is; nothing where no one watches."""
+
+    def __init__(self, total: int, what: str):
+        self.total, self.what, self.start = total, what, time.perf_counter()
+
+    def __call__(self, done: int) -> None:
+        if sys.stderr.isatty():
+            rate = done / (time.perf_counter() - self.start)
+            left = (self.total - done) / rate
+            end = "\r" if done < self.total else "\n"
+            print(f"{self.what}: {done:,}/{self.total:,} images, {rate:,.0f}/s, {left:.0f} s left ", end=end, file=sys.stderr, flush=True)
+
+
+def _measure(args: argparse.Namespace) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Open the accelerator, load the image, classify; the caller closes the accelerator."""
+    from spikeline import mnist, report
+    from spikeline.accelerator import Accelerator
+
+    pixels, truth = mnist.load("test", args.data)
+    if args.images > len(pixels):
+        raise DataError(f"--images {args.images}: MNIST has {len(pixels)} test images")
+    pixels, truth = pixels[: args.images], truth[: args.images]
+    accelerator = Accelerator(args.image, args.backend, args.geometry)
+    try:
+        figures = report.measure(accelerator, pixels, truth, args.seed, _Progress(len(pixels), args.backend))
+    except BaseException:
+        accelerator.close()
+        raise
+    return accelerator, pixels, truth, {"dataset": "mnist-test", "backend": args.backend, **figures, "commit": report.commit()}
+
+
+def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [
+        ("network", f"{'-'.join(map(str, figures['layers']))}, {figures['weight_bits']}-bit weights, {figures['time_steps']} time steps"),
+        ("accuracy", f"{figures['accuracy']:.2%} of {figures['images']:,} test images"),
+        ("input spikes per image", f"{figures['input_spikes_per_image']:,.1f}"),
+        ("hidden spikes per image", f"{figures['hidden_spikes_per_image']:,.1f}"),
+    ]
+    if "cycles_per_image" in figures:
+        clock = f"at {figures['fclk_mhz']:g} MHz, from RTL cycles"
+        rows += [
+            ("cycles per image", f"{figures['cycles_per_image']:.1f}"),
+            ("images per second", f"{figures['images_per_second']:,.0f} {clock}"),
+            ("latency of one image", f"{figures['latency_us']:.2f} µs {clock}"),
+            ("simulated", f"{figures['simulated_images_per_second']:,.0f} images per second of this computer"),
+        ]
+    if "golden_mismatches" in figures:
+        rows += [
+            ("differs from golden model", f"{figures['golden_mismatches']} of {figures['images']:,} labels"),
+            ("", f"{figures['spike_mismatches']} of {figures['spikes_compared']:,} neuron states over {figures['traced_images']:,} images"),
+        ]
+        if figures["onnx_mismatches"] is not None:
+            rows.append(("ONNX differs from golden", f"{figures['onnx_mismatches']} of {figures['onnx_images']:,} images"))
+    return rows
+
+
+def _table(figures: dict[str, Any]) -> None:
+    for name, value in _lines(figures):
+        print(f"  {name:<26} {value}")
+
+
+def run_run(args: argparse.Namespace) -> None:
+    accelerator, _, _, figures = _measure(args)
+    accelerator.close()
+    del figures["labels"]
+    if args.json:
+        print(json.dumps(figures))
+    else:
+        _table(figures)
+
+
+def run_report(args: argparse.Namespace) -> None:
+    from spikeline import pictures, report
+    from spikeline.encode import encode
+    from spikeline.files import atomic
+
+    accelerator, pixels, truth, figures = _measure(args)
+    with accelerator:
+        network = accelerator.image.network
+        compared, reference = report.compare(accelerator, figures, pixels, min(args.trace, len(pixels)), args.seed)
+    figures |= compared
+    proof = Path(f"{args.image}.verify.json")
+    verified = json.loads(proof.read_text()) if proof.exists() else {"onnx_mismatches": None, "images": 0}
+    figures |= {"onnx_mismatches": verified["onnx_mismatches"], "onnx_images": verified["images"]}
+    figures["accuracy_by_step"] = report.accuracy_by_step(reference.membranes, truth)
+    labels = figures.pop("labels")
+
+    first = encode(pixels[:1], figures["encoder"], network.time_steps, args.seed)
+    hidden = [spikes[0] for spikes in reference.spikes[:-1]]
+    pictures.raster(args.out / "raster.png", pixels[0], [first[0], *hidden], int(labels[0]), int(truth[0]))
+    pictures.confusion(args.out / "confusion.png", labels, truth, network.sizes[-1])
+    pictures.accuracy(args.out / "accuracy.png", figures["accuracy_by_step"])
+    with atomic(args.out / "report.json") as path:
+        path.write_text(json.dumps(figures, indent=1) + "\n")
+    _table(figures)
+    print(f"  report and pictures        {args.out}/")
+
+
+def run_bench(args: argparse.Namespace) -> None:
+    from spikeline.files import atomic
+
+    accelerator, _, _, figures = _measure(args)
+    accelerator.close()
+    del figures["labels"]
+    if "simulated_images_per_second" in figures:
+        figures["simulated_steps_per_second"] = figures["simulated_images_per_second"] * figures["time_steps"]
+    _table(figures)
+    if args.out:
+        with atomic(args.out) as path:
+            path.write_text(json.dumps(figures, indent=1) + "\n")
