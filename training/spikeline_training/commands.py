@@ -10,18 +10,25 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     train.add_argument("--preset", required=True, metavar="NAME_OR_FILE", help="a shipped preset or a .toml file")
     train.add_argument("--out", required=True, type=Path, metavar="DIR", help="checkpoint, metrics and events go here")
     train.add_argument("--data", type=Path, metavar="DIR", help="the four raw MNIST files (default: fetch and cache)")
-    train.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out")
+    train.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out, not afresh")
     train.add_argument("--epochs", type=int, help="instead of the preset's")
     train.add_argument("--seed", type=int, help="instead of the preset's")
-    train.add_argument("--threads", type=int, help="processor threads (default: torch's choice)")
+    train.add_argument("--threads", type=_positive, help="processor threads (default: torch's choice)")
     train.set_defaults(run=_train)
 
     export = subparsers.add_parser("export", help="write a trained network as QONNX and prove it spike for spike")
     export.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help="checkpoint.pt of a training")
     export.add_argument("--out", required=True, type=Path, metavar="FILE", help="the .onnx file to write")
     export.add_argument("--data", type=Path, metavar="DIR", help="the four raw MNIST files (default: fetch and cache)")
-    export.add_argument("--verify", type=int, default=1000, metavar="N", help="test images to prove (default 1000)")
+    export.add_argument("--verify", type=_positive, default=1000, metavar="N", help="test images to prove on (1000)")
     export.set_defaults(run=_export)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
 
 
 def _train(args: argparse.Namespace) -> None:

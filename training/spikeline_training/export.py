@@ -91,7 +91,7 @@ def export(checkpoint_path: Path, out: Path, images: int = 1000, data: Path | No
         path.unlink(missing_ok=True)
     with atomic(out) as temporary:
         onnx.save(model, str(temporary))
-        proof = prove(onnx.load(str(temporary)), folded, integers, spikes[: max(1, images)])
+        proof = prove(onnx.load(str(temporary)), folded, integers, spikes[:images])
         proof |= {"accuracy": score, "accuracy_images": len(truth)}
         proof |= {"preset": preset.name, "eval_seed": preset.eval_seed}
         with atomic(proof_path) as temporary_proof:
