@@ -7,7 +7,7 @@ BatchNormalization is rounded, to float64.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -52,13 +52,19 @@ class Stage:
     bias: list[Fraction]  # per neuron
     tensor: str  # the spikes, or x of an output layer without them
     spikes: bool = False
-    level: Fraction = field(default_factory=Fraction)
+    level: Fraction = Fraction(0)
     strict: bool = False
-    amplitude: Fraction = field(default_factory=Fraction)  # of a spike in the tensor
+    amplitude: Fraction = Fraction(1)  # of a spike in the tensor
 
 
 def stages(graph: Graph) -> list[Stage]:
     """Read the layers off a graph that went through the passes. Raises CompileError for whatever is not a layer."""
+    unconnected = CompileError(
+        f"no chain of layers leads from input {graph.input!r} to output {graph.output!r}; export the whole network, "
+        "with at least one fully connected layer"
+    )
+    if not any(operator(n) == "MatMul" for n in graph.nodes):
+        raise unconnected
     found: list[Stage] = []
     tensor, width, amplitude = graph.input, graph.inputs, Fraction(1)
     while consumers := graph.consumers(tensor):
@@ -90,11 +96,8 @@ def stages(graph: Graph) -> list[Stage]:
         tensor = node.output[0]
         if found:
             found[-1].tensor = tensor
-    if tensor != graph.output or not found:
-        raise CompileError(
-            f"no chain of layers leads from input {graph.input!r} to output {graph.output!r}; export the whole "
-            "network, at least one fully connected layer"
-        )
+    if tensor != graph.output:
+        raise unconnected
     return found
 
 

@@ -21,7 +21,6 @@ from spikeline.spec import (
     IMAGE_MAGIC,
     IMAGE_VERSION,
     LAYER,
-    THRESHOLD_PAIR,
     Decode,
     Encoder,
     ImageField,
@@ -156,9 +155,9 @@ def parse(data: bytes) -> Image:
     try:
         packets = _split(np.frombuffer(data[HEADER_BYTES:], WORD))
         network = _network(packets, GEOMETRY.unpack(words[ImageField.GEOMETRY // 4])["weight_bits"])
+        image = build(network)
     except (ValueError, IndexError, KeyError) as error:  # a sound CRC over packets that make no sense
         raise ImageError(f"packets are inconsistent ({error}); {again}") from None
-    image = build(network)
     if image.crc != crc:
         raise ImageError(f"header and packets disagree; {again}")
     return Image(network, tuple(packets), crc)
@@ -176,6 +175,8 @@ def _split(words: np.ndarray) -> list[np.ndarray]:
 
 
 def _network(packets: list[np.ndarray], weight_bits: int) -> Network:
+    if weight_bits not in (2, 4, 8):
+        raise ValueError(f"weights of {weight_bits} bits")
     config = CONFIG.unpack(packets[0][1])
     sizes = [CONFIG_LAYER.unpack(word) for word in packets[0][2:]]
     if len(sizes) != config["layers"] or len(packets) != 1 + 2 * len(sizes):

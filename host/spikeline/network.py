@@ -63,6 +63,10 @@ class Network:
                 raise ImageError(f"layer {n}: weights must be int8 (inputs, neurons), not empty")
             if layer.thresholds.shape != (layer.neurons,) or layer.thresholds.dtype != np.int32:
                 raise ImageError(f"layer {n}: thresholds must be int32, one for each of the {layer.neurons} neurons")
+            if max(layer.weights.shape) >= 1 << 16:
+                raise ImageError(f"layer {n} is {layer.inputs}×{layer.neurons}: must be less than 65536 each way")
+            if max(map(abs, layer.membrane_range)) >= 1 << (VALUE_BITS - 1):
+                raise ImageError(f"layer {n}: membranes overflow {VALUE_BITS} bits; use smaller thresholds")
             if layer.weights.min() < -limit or layer.weights.max() >= limit:
                 raise ImageError(f"layer {n}: a weight does not fit {self.weight_bits} bits")
             if n and layer.inputs != self.layers[n - 1].neurons:
@@ -78,4 +82,5 @@ class Network:
     @property
     def membrane_bits(self) -> int:
         """Bits of a two's complement membrane that no input can overflow."""
-        return max(max((-low - 1).bit_length(), high.bit_length()) + 1 for low, high in (x.membrane_range for x in self.layers))
+        ends = [end for layer in self.layers for end in layer.membrane_range]
+        return 1 + max((~end if end < 0 else end).bit_length() for end in ends)

@@ -1,0 +1,100 @@
+"""The golden model against the arithmetic contract written out neuron by neuron, spike by spike."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_network import layer, networks, random_layer
+
+from spikeline import golden
+from spikeline.network import Layer, Network
+from spikeline.spec import Decode
+
+
+def scalar(network, spikes):
+    """One image, spikes[t][input] of 0/1 → spikes[layer][t][neuron], membranes[t][class], values, label, row reads."""
+    fired, membranes, reads = [[] for _ in network.layers], [], []
+    for x in spikes:
+        reads.append([])
+        for n, part in enumerate(network.layers):
+            reads[-1].append(sum(x))
+            u = [sum(int(part.weights[i, j]) for i in range(part.inputs) if x[i]) for j in range(part.neurons)]
+            v = [u[j] - int(part.thresholds[j]) for j in range(part.neurons)]
+            x = [int(u[j] >= part.thresholds[j]) for j in range(part.neurons)]
+            fired[n].append(x)
+        membranes.append(v)
+    counted = membranes if network.decode == Decode.MEMBRANE else fired[-1]
+    values = [sum(step[c] for step in counted) for c in range(len(counted[0]))]
+    label = next(c for c, value in enumerate(values) if value == max(values))
+    return fired, membranes, values, label, reads
+
+
+@given(networks(max_size=9, max_layers=3), st.integers(1, 3), st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_golden_model_is_the_contract(network, batch, steps, seed):
+    rng = np.random.default_rng(seed)
+    spikes = (rng.random((batch, steps, network.sizes[0])) < rng.random()).astype(np.uint8)
+    trace = golden.run(network, spikes)
+    for b in range(batch):
+        fired, membranes, values, label, reads = scalar(network, spikes[b].tolist())
+        assert [x[b].astype(int).tolist() for x in trace.spikes] == fired
+        assert trace.membranes[b].tolist() == membranes
+        assert trace.values[b].tolist() == values
+        assert trace.labels[b] == label
+        assert trace.row_reads[b].tolist() == reads
+
+
+def test_fires_on_equality_and_not_one_below():
+    network = Network((layer([[3, 3], [4, 4]], [7, 8]),), 4, 1, decode=Decode.SPIKE_COUNT)
+    assert golden.run(network, np.ones((1, 1, 2), np.uint8)).spikes[0].tolist() == [[[True, False]]]
+
+
+@pytest.mark.parametrize("decode", Decode)
+def test_ties_go_to_the_lowest_class(decode):
+    network = Network((layer([[1, 2, 2, 2]], [1, 1, 1, 1]),), 4, 1, decode=decode)
+    expected = 1 if decode == Decode.MEMBRANE else 0
+    assert golden.run(network, np.ones((1, 5, 1), np.uint8)).labels.tolist() == [expected]
+    assert golden.run(network, np.zeros((1, 5, 1), np.uint8)).labels.tolist() == [0]
+
+
+def test_silence_and_all_inputs_at_once():
+    rng = np.random.default_rng(0)
+    network = Network((random_layer(rng, 30, 20), random_layer(rng, 20, 10)), 4, 2)
+    first = network.layers[0]
+    silent, full = (golden.run(network, np.full((1, 2, 30), x, np.uint8)) for x in (0, 1))
+    np.testing.assert_array_equal(silent.spikes[0][0, 0], first.thresholds <= 0)
+    np.testing.assert_array_equal(full.spikes[0][0, 0], first.weights.astype(int).sum(0) >= first.thresholds)
+    assert silent.row_reads[0, 0, 0] == 0
+    assert full.row_reads[0, 0, 0] == 30
+
+
+def test_sums_stay_exact_at_the_widest_fan_in():
+    """65,535 weights of −128, and one that the sum must not lose: float32 still holds every integer on the way."""
+    weights = np.full((65_535, 2), -128, np.int8)
+    weights[0, 1] = -127
+    total = -128 * 65_535
+    network = Network((Layer(weights, np.array([total, total + 2], np.int32)),), 8, 1)
+    trace = golden.run(network, np.ones((1, 1, 65_535), np.uint8))
+    assert trace.membranes.tolist() == [[[0, -1]]]
+    assert trace.spikes[0].tolist() == [[[True, False]]]
+
+
+def test_bool_and_byte_spikes_are_the_same():
+    rng = np.random.default_rng(1)
+    network = Network((random_layer(rng, 12, 5),), 4, 3)
+    spikes = rng.random((4, 3, 12)) < 0.4
+    as_bool, as_byte = golden.run(network, spikes), golden.run(network, spikes.astype(np.uint8))
+    np.testing.assert_array_equal(as_bool.membranes, as_byte.membranes)
+    np.testing.assert_array_equal(as_bool.row_reads, as_byte.row_reads)
+
+
+def test_the_whole_test_set_in_one_call():
+    """10,000 images × 4 steps at the size of MNIST: vectorised, or this would take minutes."""
+    rng = np.random.default_rng(0)
+    network = Network(tuple(random_layer(rng, i, o) for i, o in ((784, 64), (64, 32), (32, 10))), 4, 4)
+    spikes = (rng.integers(0, 256, (10_000, 4, 784), np.uint8) < 33).view(np.uint8)
+    trace = golden.run(network, spikes)
+    assert trace.labels.shape == (10_000,)
+    chosen = [0, 4_999, 9_999]
+    part = golden.run(network, spikes[chosen])
+    np.testing.assert_array_equal(trace.values[chosen], part.values)
+    np.testing.assert_array_equal(trace.row_reads[..., 0], spikes.sum(2, dtype=np.int64))
