@@ -1,4 +1,3 @@
-# ruff: noqa: E402 (what needs the train extra is imported after the check for it)
 """Folding, snapping and the exported QONNX file: the same spikes all the way."""
 
 import copy
@@ -14,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("brevitas", reason="export needs the train extra")
-onnx = pytest.importorskip("onnx")
 
+import onnx
 from onnx import numpy_helper
 
 from spikeline.errors import PresetError, SpikelineError

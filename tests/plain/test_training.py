@@ -1,4 +1,3 @@
-# ruff: noqa: E402 (what needs the train extra is imported after the check for it)
 """Training: quantisers and their gradients, the loop's determinism, resuming and checkpoints."""
 
 import dataclasses

@@ -19,7 +19,7 @@ from spikeline.files import atomic
 from spikeline_training import checkpoint
 from spikeline_training.augment import augment
 from spikeline_training.fold import accuracy, evaluate, fold
-from spikeline_training.network import build
+from spikeline_training.network import SpikingNetwork, build
 from spikeline_training.preset import Preset
 
 CHECKPOINT, METRICS, EVENTS = "checkpoint.pt", "metrics.jsonl", "tensorboard"
@@ -44,10 +44,8 @@ def train(
     from torch.utils.tensorboard import SummaryWriter
 
     images, labels = (torch.from_numpy(a[: preset.train_images].copy()) for a in mnist.load("train", data))
-    labels = labels.long()
     test_images, test_labels = mnist.load("test", data)
     test_spikes = torch.from_numpy(encode(test_images, preset.encoder, preset.time_steps, preset.eval_seed))
-    truth = torch.from_numpy(test_labels).long()
 
     torch.manual_seed(preset.seed)
     network = build(preset)
@@ -55,55 +53,65 @@ def train(
     history: list[dict[str, Any]] = []
     if resume and (out / CHECKPOINT).exists():
         history = checkpoint.restore(out / CHECKPOINT, preset, network, optimizer)
-    steps = len(images) // preset.batch
 
     out.mkdir(parents=True, exist_ok=True)
     with SummaryWriter(str(out / EVENTS), purge_step=len(history)) as board:
-        for epoch in range(len(history), preset.epochs):
+        for epoch in range(len(history) + 1, preset.epochs + 1):
             start = time.perf_counter()
-            network.train()
-            order = torch.randperm(len(images))
-            total = Totals(len(preset.sizes) - 2)
-            with tqdm(total=steps, desc=f"epoch {epoch + 1}/{preset.epochs}", unit="batch", leave=False) as bar:
-                for i in range(steps):
-                    lr = learning_rate(preset, epoch * steps + i, preset.epochs * steps)
-                    optimizer.param_groups[0]["lr"] = lr
-                    chosen = order[i * preset.batch : (i + 1) * preset.batch]
-                    spikes = sample(augment(images[chosen], preset), preset.encoder)  # (B, N)
-                    membrane, rates = network(spikes)
-                    loss = hinge(membrane, labels[chosen]) + preset.activity * sum(rates)
-                    optimizer.zero_grad()
-                    loss.backward()
-                    optimizer.step()
-                    total.add(loss, membrane, labels[chosen], rates)
-                    if i % PROGRESS_EVERY == PROGRESS_EVERY - 1:
-                        left = (time.perf_counter() - start) / (i + 1) * (steps * (preset.epochs - epoch) - i - 1)
-                        bar.set_postfix_str(f"{total}, {tqdm.format_interval(left)} left in all")
-                        bar.update(PROGRESS_EVERY)
-            loss_mean, train_accuracy = total.means()
-            if not math.isfinite(loss_mean):
-                raise PresetError(f"training diverged in epoch {epoch + 1}; lower peak_lr = {preset.peak_lr}")
-            membranes, test_rates = evaluate(fold(network), test_spikes)
-            metrics = {
-                "epoch": epoch + 1,
-                "loss": loss_mean,
-                "train_accuracy": train_accuracy,
-                "test_accuracy": accuracy(membranes, truth),
-                "time_steps": preset.time_steps,
-                "spike_rates": test_rates,
-                "lr": lr,
-                "seconds": round(time.perf_counter() - start, 3),
-            }
+            metrics = {"epoch": epoch, **train_epoch(preset, network, optimizer, images, labels.long(), epoch)}
+            membranes, rates = evaluate(fold(network), test_spikes)
+            metrics["test_accuracy"] = accuracy(membranes, torch.from_numpy(test_labels))
+            metrics |= {"time_steps": preset.time_steps, "spike_rates": rates}
+            metrics["seconds"] = round(time.perf_counter() - start, 3)
             history.append(metrics)
-            checkpoint.save(out / CHECKPOINT, preset, network, optimizer, history)
             with atomic(out / METRICS) as path:
                 path.write_text("".join(json.dumps(line) + "\n" for line in history))
+            checkpoint.save(out / CHECKPOINT, preset, network, optimizer, history)  # last: this is what counts as done
             for key in ("loss", "train_accuracy", "test_accuracy", "lr", "seconds"):
-                board.add_scalar(key, metrics[key], epoch + 1)
-            for layer, rate in enumerate(test_rates):
-                board.add_scalar(f"spike_rate/{f'hidden{layer}' if layer else 'input'}", rate, epoch + 1)
+                board.add_scalar(key, metrics[key], epoch)
+            for layer, rate in enumerate(rates):
+                board.add_scalar(f"spike_rate/{f'hidden{layer}' if layer else 'input'}", rate, epoch)
             after_epoch(metrics)
     return history[-1]
+
+
+def train_epoch(
+    preset: Preset,
+    network: SpikingNetwork,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    epoch: int,
+) -> dict[str, Any]:
+    """One pass over uint8 images (B, 784) and int64 labels (B,) in random order; returns its loss, accuracy and rate.
+
+    `epoch` counts from 1 and places the pass in the learning rate's schedule. Raises PresetError if the loss is not
+    finite at the end.
+    """
+    network.train()
+    order, start = torch.randperm(len(images)), time.perf_counter()
+    steps = len(images) // preset.batch
+    first, last = (epoch - 1) * steps, preset.epochs * steps
+    total = Totals(len(preset.sizes) - 2)
+    with tqdm(total=steps, desc=f"epoch {epoch}/{preset.epochs}", unit="batch", leave=False, disable=None) as bar:
+        for i in range(steps):
+            lr = optimizer.param_groups[0]["lr"] = learning_rate(preset, first + i, last)
+            chosen = order[i * preset.batch : (i + 1) * preset.batch]
+            spikes = sample(augment(images[chosen], preset), preset.encoder)  # (B, N)
+            membrane, rates = network(spikes)
+            loss = hinge(membrane, labels[chosen]) + preset.activity * sum(rates)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total.add(loss, membrane, labels[chosen], rates)
+            if (i + 1) % PROGRESS_EVERY == 0:
+                left = (time.perf_counter() - start) / (i + 1) * (last - first - i - 1)
+                bar.set_postfix_str(f"{total}, {tqdm.format_interval(left)} left in all")
+                bar.update(PROGRESS_EVERY)
+    mean_loss, train_accuracy = total.means()
+    if not math.isfinite(mean_loss):
+        raise PresetError(f"training diverged in epoch {epoch}; lower peak_lr = {preset.peak_lr}")
+    return {"loss": mean_loss, "train_accuracy": train_accuracy, "lr": lr}
 
 
 def hinge(membrane: Tensor, labels: Tensor) -> Tensor:
