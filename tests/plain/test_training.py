@@ -1,8 +1,11 @@
 """Training: quantisers and their gradients, the loop's determinism, resuming and checkpoints."""
 
+import argparse
 import dataclasses
 import json
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -12,7 +15,7 @@ pytest.importorskip("brevitas", reason="training needs the train extra")
 import brevitas.nn as qnn
 
 from spikeline.errors import PresetError
-from spikeline_training import checkpoint, preset
+from spikeline_training import checkpoint, commands, preset
 from spikeline_training.augment import augment
 from spikeline_training.quantiser import Spike, weight_quantiser
 from spikeline_training.train import hinge, learning_rate, sample, train
@@ -242,3 +245,36 @@ def test_a_diverging_training_stops_without_a_checkpoint(tmp_path, monkeypatch):
     with pytest.raises(PresetError, match="peak_lr"):
         train(TINY, tmp_path)
     assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def run(*words):
+    """Run a subcommand as `spikeline` would."""
+    parser = argparse.ArgumentParser()
+    commands.register(parser.add_subparsers(required=True))
+    args = parser.parse_args([str(word) for word in words])
+    args.run(args)
+
+
+def test_the_commands_train_resume_and_export(tmp_path, capsys):
+    small = tmp_path / "small.toml"
+    small.write_text("sizes = [784, 16, 10]\ntrain_images = 512\nbatch = 64\ntime_steps = 2\nepochs = 1\n")
+    out = tmp_path / "out"
+    run("train", "--preset", small, "--out", out, "--seed", 5)
+    assert "of the test images at T = 2" in capsys.readouterr().out
+    with pytest.raises(PresetError, match="epochs = 2 instead of 1"):
+        run("train", "--preset", small, "--out", out, "--seed", 5, "--epochs", 2, "--resume")
+    run("export", "--checkpoint", out / "checkpoint.pt", "--out", out / "model.onnx", "--verify", 20)
+    assert f"{20 * 2 * 16} spikes of 20 images at T = 2 agree" in capsys.readouterr().out
+    expected = {"checkpoint.pt", "metrics.jsonl", "tensorboard", "model.onnx", "model.proof.json"}
+    assert {path.name for path in out.iterdir()} == expected
+
+
+@pytest.mark.parametrize("option", ["--threads", "--epochs", "--seed"])
+def test_a_count_that_is_no_number_is_bad_usage(tmp_path, option):
+    with pytest.raises(SystemExit):
+        run("train", "--preset", "tiny", "--out", tmp_path, option, "many")
+
+
+def test_listing_the_commands_imports_nothing_heavy():
+    code = "import sys, spikeline_training.commands; assert not {'torch', 'onnx', 'numpy'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True)
