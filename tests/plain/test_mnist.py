@@ -150,7 +150,7 @@ def mirror(contents, tmp_path):
     site = place(tmp_path / "site", {f"{name}.gz": gzip.compress(content) for name, content in contents.items()})
     handler = functools.partial(QuietHandler, directory=str(site))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         base = f"http://127.0.0.1:{server.server_port}/"
         mnist.SOURCES["mirror"] = lambda wanted: mnist._from_mirror(base, wanted)
         yield site
