@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import hashlib
 import json
 import math
 from fractions import Fraction
@@ -173,6 +174,7 @@ def test_the_proof_counts_what_it_compared(exported):
     assert proof["spikes_compared"] == 200 * 2 * (32 + 32)
     assert proof["membranes_compared"] == 200 * 2 * 10
     assert proof["onnx_mismatches"] == 0
+    assert proof["onnx_sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
 
 
 def test_the_proofs_accuracy_is_the_trainings(exported, trained):

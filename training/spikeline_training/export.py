@@ -4,6 +4,7 @@ The graph is one time step of the network. Its float arithmetic is exact (see fo
 """
 
 import contextlib
+import hashlib
 import json
 import warnings
 from collections.abc import Iterator
@@ -94,13 +95,17 @@ def export(checkpoint_path: Path, out: Path, images: int = 1000, data: Path | No
         proof = prove(onnx.load(str(temporary)), folded, integers, spikes[:images])
         proof |= {"accuracy": score, "accuracy_images": len(truth)}
         proof |= {"preset": preset.name, "eval_seed": preset.eval_seed}
+        proof |= {"onnx_sha256": hashlib.sha256(temporary.read_bytes()).hexdigest()}
         with atomic(proof_path) as temporary_proof:
             temporary_proof.write_text(json.dumps(proof, indent=2) + "\n")
     return proof
 
 
 def write(folded: FoldedNetwork, preset: Preset, extra: dict[str, str] | None = None) -> onnx.ModelProto:
-    """The QONNX graph of one time step: `spikes` (1, 784) to `membrane` (1, 10), clean, named, with metadata."""
+    """The QONNX graph of one time step: `spikes` (1, 784) to `membrane` (1, 10), clean, named, with metadata.
+
+    `extra` is added to the metadata. Nodes, names and metadata are listed in training/README.md.
+    """
     example = torch.zeros(1, preset.sizes[0])
     with _quiet():
         exported = _Manager.export(
