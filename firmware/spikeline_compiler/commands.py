@@ -25,7 +25,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Compile; nothing is written unless all of it succeeds. Raises SpikelineError."""
+    """Compile, and write only what was proved to be equal. Raises SpikelineError."""
     from spikeline import image as images
     from spikeline.errors import CompileError
     from spikeline.files import atomic

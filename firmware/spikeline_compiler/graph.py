@@ -13,6 +13,7 @@ from spikeline.errors import CompileError
 
 OLDEST_OPSET = 9  # before it, broadcasting, Dropout and BatchNormalization meant other things
 STANDARD_DOMAINS = ("", "ai.onnx")
+QUANT_OPS = {"Quant": "Quant", "IntQuant": "Quant", "BipolarQuant": "BipolarQuant"}
 QUANT_INPUTS = {"Quant": 4, "BipolarQuant": 2}
 QUANT_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas")
 
@@ -97,8 +98,11 @@ def load(path: Path | str) -> Graph:
         if opset < OLDEST_OPSET:
             raise CompileError(f"{path} is of ONNX opset {opset}; export it at opset {OLDEST_OPSET} or later")
         for node in model.graph.node:  # the checker knows the standard operators only
-            if len(node.input) < QUANT_INPUTS.get(operator(node), 0) or not node.output:
-                raise refuse(node, "it lacks inputs or outputs", "export the network again")
+            if any(isinstance(x, bytes) for x in (node.name, *node.input, *node.output)):  # what protobuf cannot decode
+                raise refuse(node, "a name that is not UTF-8", "export the network again")
+            lacks_attributes = operator(node) == "Constant" and not node.attribute
+            if len(node.input) < QUANT_INPUTS.get(operator(node), 0) or not node.output or lacks_attributes:
+                raise refuse(node, "it lacks inputs, outputs or attributes", "export the network again")
         return Graph(model)
     except OSError as error:
         raise CompileError(f"cannot read {path}: {error.strerror or error}") from None
@@ -111,15 +115,15 @@ def operator(node: NodeProto) -> str:
     """Name of the operator; one of a foreign domain carries the domain, so that it matches nothing we know."""
     if node.domain in STANDARD_DOMAINS:
         return node.op_type
-    if node.domain in QUANT_DOMAINS:
-        return {"IntQuant": "Quant"}.get(node.op_type, node.op_type)
+    if node.domain in QUANT_DOMAINS and node.op_type in QUANT_OPS:
+        return QUANT_OPS[node.op_type]
     return f"{node.domain}.{node.op_type}"
 
 
 def attribute(node: NodeProto, name: str, default: Any) -> Any:
     """Value of an attribute, text as str."""
     value = next((helper.get_attribute_value(a) for a in node.attribute if a.name == name), default)
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def refuse(node: NodeProto, reason: str, fix: str) -> CompileError:
@@ -136,6 +140,8 @@ def constant_input(graph: Graph, node: NodeProto, index: int, what: str) -> np.n
     value = graph.constants[name]
     if value.dtype.kind in "cOSU":
         raise refuse(node, f"its {what} {name!r} is {value.dtype}", "export it as float32 or as integers")
+    if not value.size:
+        raise refuse(node, f"its {what} {name!r} is empty", "export the network again")
     if not np.isfinite(value.astype(np.float64)).all():
         raise refuse(node, f"its {what} {name!r} has a NaN or an infinity", "train again from before the loss diverged")
     return value

@@ -11,7 +11,7 @@ from qonnx.custom_op.general.intquant import max_int, min_int, resolve_rounding_
 from spikeline_compiler.graph import Graph, Pass, attribute, constant_input, operator, refuse, walk_back
 
 WEIGHT_BITS = (1, 2, 3, 4, 8)
-WEIGHT_OPS = ("Quant", "BipolarQuant", "DequantizeLinear", "Transpose", "Identity")
+WEIGHT_OPS = ("Quant", "BipolarQuant", "DequantizeLinear", "Clip", "Transpose", "Identity")
 
 
 def inline_constants(graph: Graph) -> None:
@@ -19,7 +19,10 @@ def inline_constants(graph: Graph) -> None:
     for node in [n for n in graph.nodes if operator(n) == "Constant"]:
         kind = node.attribute[0].name
         if kind == "value":
-            value = numpy_helper.to_array(node.attribute[0].t)
+            try:
+                value = numpy_helper.to_array(node.attribute[0].t)
+            except (ValueError, TypeError) as error:
+                raise refuse(node, f"a damaged tensor ({error})", "export the network again") from None
         elif kind in ("value_float", "value_floats", "value_int", "value_ints"):
             value = np.asarray(attribute(node, kind, None), np.float32 if "float" in kind else np.int64)
         else:
@@ -52,7 +55,7 @@ def split_gemm(graph: Graph) -> None:
 def extract_weights(graph: Graph) -> None:
     """MatMul by quantised weights → MatMul by their integers, then Mul by their scale.
 
-    The weights are an initializer behind Quant, BipolarQuant or DequantizeLinear, with Transposes anywhere between.
+    The weights are an initializer behind Quant, BipolarQuant or (Clip and) DequantizeLinear, Transposes among them.
     """
     for node in [n for n in graph.nodes if operator(n) == "MatMul"]:
         path = list(walk_back(graph, node.input[1], WEIGHT_OPS))
@@ -127,6 +130,11 @@ def _weight_step(graph: Graph, node: NodeProto, weights: np.ndarray, scale: np.n
         if list(attribute(node, "perm", [1, 0])) == [1, 0]:
             weights, scale = weights.T, scale.T
         return weights, scale
+    if op == "Clip":  # to the narrow range, before DequantizeLinear
+        low, high = (constant_input(graph, node, n, what) for n, what in ((1, "minimum"), (2, "maximum")))
+        if weights.dtype.kind == "f" or low.size != 1 or high.size != 1:
+            raise refuse(node, "it clips weights that are not stored as integers", "store the weights as int8")
+        return np.clip(weights, low.reshape(-1)[0], high.reshape(-1)[0]), scale
     if not (scale == 1).all():
         raise refuse(node, "the weights are quantised twice", "leave one quantiser on them")
     scale = constant_input(graph, node, 1, "scale")

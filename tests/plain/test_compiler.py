@@ -80,7 +80,7 @@ class Builder:
         if form == "plain":
             self.then("MatMul", self.const(weights)).then("Mul", self.const(scale))
         elif form == "qcdq":
-            stored = self.const(weights, np.int8)
+            stored = self.node("Clip", self.const(weights, np.int8), self.const(-8, np.int8), self.const(7, np.int8))
             zero = self.const(np.zeros(len(scale)), np.int8)
             self.then("MatMul", self.node("DequantizeLinear", stored, self.const(scale), zero, axis=1))
         elif form in ("quant", "gemm"):
@@ -414,6 +414,13 @@ def operator_on_spikes():
     return b.then("Mul", b.const(2.0), name="op").dense(np.ones((4, 3)))
 
 
+def foreign():
+    b = dense()
+    b.then("MatMul", b.const(np.eye(3)), name="theirs")
+    b.nodes[-1].domain = QONNX  # a name that we know in a domain where it means something else
+    return b
+
+
 def second_operand():
     b = Builder(4)
     b.x = b.node("MatMul", b.const(np.ones((4, 1))), b.x, name="fc")
@@ -428,6 +435,8 @@ REFUSALS = {
         lambda: (b := dense()).then("BipolarQuant", b.const(1.0), name="act").dense(np.ones((3, 2))),
         "'act'", "no BipolarQuant", "signed 0",
     ),
+    "operator of another domain": (foreign, "'theirs'", f"no {QONNX}.MatMul", "maps MatMul"),
+    "empty constant": (lambda: constant_op("Add", np.zeros(0)), "'op'", "is empty", "export"),
     "residual": (residual, "branches", "'residual'", "plain chain"),
     "weights of 5 bits": (lambda: weight_quant(bits=5.0), "'wq'", "5 bits", "1, 2, 3, 4 or 8"),
     "weights of 6 bits": (lambda: weight_quant(bits=6.0), "'wq'", "6 bits", "1, 2, 3, 4 or 8"),
