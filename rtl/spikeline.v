@@ -8,7 +8,7 @@
 
 module spikeline #(
     // Layer cores, 1 to 8
-    parameter LAYERS = 3,
+    parameter integer LAYERS = 3,
     // Room of each core, 16 bits a layer, layer 0 lowest: inputs (a layer's equal the neurons of the one before) and
     // neurons (multiples of 64 / WEIGHT_BITS). Block RAM grows with inputs · neurons, logic with neurons.
     parameter [LAYERS*16-1:0] LAYER_INPUTS = {16'd256, 16'd256, 16'd784},
@@ -16,11 +16,11 @@ module spikeline #(
     // Spikes that a core takes per cycle: 1, 2, 4 or 8; more banks of block RAM and wider sums
     parameter [LAYERS*16-1:0] LAYER_PARALLEL = {16'd2, 16'd2, 16'd4},
     // Bits of a weight in memory: 2, 4 or 8
-    parameter WEIGHT_BITS = 4,
+    parameter integer WEIGHT_BITS = 4,
     // Bits of a membrane, 4 to 24; the compiler proves that a network does not overflow them
-    parameter MEMBRANE_BITS = 14,
+    parameter integer MEMBRANE_BITS = 14,
     // Most classes, an even number up to 64 / WEIGHT_BITS
-    parameter CLASSES = 16,
+    parameter integer CLASSES = 16,
     // Hash of sources and geometry, for the host to tell builds apart
     parameter [31:0] BUILD = 32'd0
 ) (
@@ -73,7 +73,7 @@ initial begin : check
         $finish;
     end
     for (l = 0; l < LAYERS; l = l + 1)
-        if (LAYER_NEURONS[l*16 +: 16] % (64 / WEIGHT_BITS) != 0) begin
+        if ({16'd0, LAYER_NEURONS[l*16 +: 16]} % (64 / WEIGHT_BITS) != 0) begin
             $display("Error: LAYER_NEURONS of layer %0d, must be a multiple of %0d", l, 64 / WEIGHT_BITS);
             $finish;
         end

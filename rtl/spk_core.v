@@ -6,13 +6,13 @@
 
 module spk_core #(
     // What is built: see spikeline.v
-    parameter LAYERS = 3,
+    parameter integer LAYERS = 3,
     parameter [LAYERS*16-1:0] LAYER_INPUTS = {16'd256, 16'd256, 16'd784},
     parameter [LAYERS*16-1:0] LAYER_NEURONS = {16'd16, 16'd256, 16'd256},
     parameter [LAYERS*16-1:0] LAYER_PARALLEL = {16'd2, 16'd2, 16'd4},
-    parameter WEIGHT_BITS = 4,
-    parameter MEMBRANE_BITS = 14,
-    parameter CLASSES = 16
+    parameter integer WEIGHT_BITS = 4,
+    parameter integer MEMBRANE_BITS = 14,
+    parameter integer CLASSES = 16
 ) (
     input  wire                aclk,
     input  wire                reset,
@@ -40,14 +40,14 @@ module spk_core #(
 );
 
 localparam USER_BITS = 4;
-localparam INPUTS = LAYER_INPUTS[15:0];
+localparam integer INPUTS = {16'd0, LAYER_INPUTS[15:0]};
 
 // Where the spikes of layer l begin in the vector of all layers' spikes.
 function integer offset(input integer l);
     integer k;
     begin
         offset = 0;
-        for (k = 0; k < l; k = k + 1) offset = offset + LAYER_NEURONS[k*16 +: 16];
+        for (k = 0; k < l; k = k + 1) offset = offset + {16'd0, LAYER_NEURONS[k*16 +: 16]};
     end
 endfunction
 
@@ -153,12 +153,11 @@ wire                                    decode_ready;
 genvar l;
 generate
     for (l = 0; l < LAYERS; l = l + 1) begin : layer
-        localparam LAYER_IN = LAYER_INPUTS[l*16 +: 16];
-        localparam LAYER_OUT = LAYER_NEURONS[l*16 +: 16];
+        localparam integer LAYER_IN = {16'd0, LAYER_INPUTS[l*16 +: 16]};
+        localparam integer LAYER_OUT = {16'd0, LAYER_NEURONS[l*16 +: 16]};
         wire [LAYER_IN-1:0]  spikes;
         wire [USER_BITS-1:0] user;
         wire                 valid;
-        wire                 last = config_layers == l + 1;
 
         if (l == 0) begin : first
             assign spikes = input_spikes;
@@ -172,7 +171,7 @@ generate
         if (l == LAYERS - 1) begin : end_of_chain
             assign link_ready[l] = decode_ready;
         end else begin : chain
-            assign link_ready[l] = last ? decode_ready : layer_ready[l+1];
+            assign link_ready[l] = config_layers == l + 1 ? decode_ready : layer_ready[l+1];
         end
         if (LAYER_OUT < CLASSES) begin : few
             assign class_spikes[l*CLASSES +: CLASSES] = {{(CLASSES-LAYER_OUT){1'b0}}, link_spikes[offset(l) +: LAYER_OUT]};
@@ -183,7 +182,7 @@ generate
         spk_layer #(
             .INPUTS(LAYER_IN),
             .NEURONS(LAYER_OUT),
-            .PARALLEL(LAYER_PARALLEL[l*16 +: 16]),
+            .PARALLEL({16'd0, LAYER_PARALLEL[l*16 +: 16]}),
             .WEIGHT_BITS(WEIGHT_BITS),
             .MEMBRANE_BITS(MEMBRANE_BITS),
             .CLASSES(CLASSES),
@@ -231,7 +230,7 @@ always @* begin
     last_valid = 1'b0;
     last_neurons = 16'd0;
     for (d = 0; d < LAYERS; d = d + 1)
-        if (config_layers == d + 1) begin
+        if ({24'd0, config_layers} == d + 1) begin
             last_membranes = link_membranes[d*CLASSES*MEMBRANE_BITS +: CLASSES*MEMBRANE_BITS];
             last_spikes = class_spikes[d*CLASSES +: CLASSES];
             last_user = link_user[d*USER_BITS +: USER_BITS];

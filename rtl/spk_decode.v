@@ -11,9 +11,9 @@
 
 module spk_decode #(
     // Classes, an even number
-    parameter CLASSES = 16,
+    parameter integer CLASSES = 16,
     // Bits of a membrane
-    parameter MEMBRANE_BITS = 14
+    parameter integer MEMBRANE_BITS = 14
 ) (
     input  wire                             aclk,
     input  wire                             reset,
@@ -39,6 +39,7 @@ module spk_decode #(
 
 localparam VALUE_BITS = 32;
 localparam COUNT_BITS = $clog2(CLASSES + 1);
+localparam [COUNT_BITS-1:0] TWO = 2;
 
 wire first_step = s_user[0];
 wire last_step = s_user[1];
@@ -48,7 +49,7 @@ wire last_image = s_user[3];
 // ---- values, step by step ----
 reg  [CLASSES*VALUE_BITS-1:0] value_reg;
 reg  [CLASSES*VALUE_BITS-1:0] value_next;
-reg signed [VALUE_BITS-1:0]   added;
+reg  [VALUE_BITS-1:0]         added;
 wire                          take = s_valid && s_ready;
 
 integer c;
@@ -56,7 +57,7 @@ always @* begin
     added = 0;
     for (c = 0; c < CLASSES; c = c + 1) begin
         if (config_decode == `SPK_DECODE_SPIKE_COUNT) added = {{(VALUE_BITS-1){1'b0}}, s_spikes[c]};
-        else added = $signed(s_membranes[c*MEMBRANE_BITS +: MEMBRANE_BITS]);
+        else added = {{(VALUE_BITS-MEMBRANE_BITS){s_membranes[(c+1)*MEMBRANE_BITS-1]}}, s_membranes[c*MEMBRANE_BITS +: MEMBRANE_BITS]};
         value_next[c*VALUE_BITS +: VALUE_BITS] = (first_step ? {VALUE_BITS{1'b0}} : value_reg[c*VALUE_BITS +: VALUE_BITS]) + added;
     end
 end
@@ -101,7 +102,7 @@ always @(posedge aclk) begin
             end
             turn_reg <= {turn_reg[VALUE_BITS-1:0], turn_reg[CLASSES*VALUE_BITS-1:VALUE_BITS]};
             count_reg <= count_reg + 1'b1;
-            if (count_reg == CLASSES - 1) state_reg <= STATE_RESULT;
+            if (count + 16'd1 == CLASSES[15:0]) state_reg <= STATE_RESULT;
         end
         STATE_RESULT:
             if (out_ready) begin
@@ -120,7 +121,7 @@ always @(posedge aclk) begin
                 m_axis_tdata[`SPK_SCORE_PAIR_EVEN] <= now;
                 m_axis_tdata[`SPK_SCORE_PAIR_ODD] <= count + 16'd1 < config_classes ? turn_reg[VALUE_BITS +: VALUE_BITS] : 0;
                 turn_reg <= {{(2*VALUE_BITS){1'b0}}, turn_reg[CLASSES*VALUE_BITS-1:2*VALUE_BITS]};
-                count_reg <= count_reg + 2'd2;
+                count_reg <= count_reg + TWO;
                 if (values_end) state_reg <= STATE_FREE;
             end
     endcase

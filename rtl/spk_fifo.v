@@ -6,9 +6,9 @@
 
 module spk_fifo #(
     // Bits of a word
-    parameter WIDTH = 64,
+    parameter integer WIDTH = 64,
     // Words it holds, a power of two
-    parameter DEPTH = 16
+    parameter integer DEPTH = 16
 ) (
     input  wire             aclk,
     input  wire             reset,

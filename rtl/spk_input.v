@@ -8,7 +8,7 @@
 
 module spk_input #(
     // Room for inputs
-    parameter INPUTS = 784
+    parameter integer INPUTS = 784
 ) (
     input  wire              aclk,
     input  wire              reset,
@@ -54,7 +54,7 @@ always @(posedge aclk) begin
     last_mask_reg <= ~64'd0 >> (6'd0 - config_inputs[5:0]);
     if (take) begin
         for (w = 0; w < WORDS; w = w + 1)
-            if (word_reg == w) vector_reg[w*64 +: 64] <= step_end ? s_data & last_mask_reg : s_data;
+            if ({16'd0, word_reg} == w) vector_reg[w*64 +: 64] <= step_end ? s_data & last_mask_reg : s_data;
             else if (word_reg == 0) vector_reg[w*64 +: 64] <= 64'd0; // words that a smaller network does not send
         user_reg <= {s_last, first_image_reg, s_image_end, step_reg == 0};
         word_reg <= step_end ? 16'd0 : word_reg + 16'd1;

@@ -9,18 +9,18 @@
 `default_nettype none
 
 module spk_layer #(
-    // Room for inputs and neurons; neurons in multiples of 64 / WEIGHT_BITS
-    parameter INPUTS = 784,
-    parameter NEURONS = 256,
+    // Room for inputs (at least 16) and neurons; neurons in multiples of 64 / WEIGHT_BITS
+    parameter integer INPUTS = 784,
+    parameter integer NEURONS = 256,
     // Spikes per cycle: 1, 2, 4 or 8
-    parameter PARALLEL = 4,
+    parameter integer PARALLEL = 4,
     // Bits of a weight (2, 4 or 8) and of a membrane
-    parameter WEIGHT_BITS = 4,
-    parameter MEMBRANE_BITS = 14,
+    parameter integer WEIGHT_BITS = 4,
+    parameter integer MEMBRANE_BITS = 14,
     // Neurons whose membranes can be read, at most 64 / WEIGHT_BITS
-    parameter CLASSES = 16,
+    parameter integer CLASSES = 16,
     // Bits that travel with a step
-    parameter USER_BITS = 4
+    parameter integer USER_BITS = 4
 ) (
     input  wire                             aclk,
     input  wire                             reset,
@@ -51,13 +51,15 @@ module spk_layer #(
 
 localparam QUEUE = 16;
 localparam LANE_WIDTH = (INPUTS + PARALLEL - 1) / PARALLEL;
-localparam INDEX_BITS = LANE_WIDTH > 1 ? $clog2(LANE_WIDTH) : 1;
+localparam INDEX_BITS = $clog2(LANE_WIDTH);
 localparam BANKS = PARALLEL > 1 ? PARALLEL / 2 : 1;
-localparam DEPTH = PARALLEL > 1 ? 2 * LANE_WIDTH : (INPUTS > 1 ? INPUTS : 2);
+localparam DEPTH = PARALLEL > 1 ? 2 * LANE_WIDTH : INPUTS;
 localparam ADDRESS_BITS = $clog2(DEPTH);
 localparam LANES = 64 / WEIGHT_BITS;
+localparam LANES_BITS = $clog2(LANES);
 localparam SLICES = NEURONS / LANES;
 localparam PAIR_BITS = $clog2(LANES / 2);
+localparam LANE_BITS = PARALLEL > 1 ? $clog2(PARALLEL) : 1;
 
 // ---- scanners ----
 wire [PARALLEL-1:0]            scan_ready;
@@ -82,18 +84,10 @@ genvar p;
 genvar i;
 generate
     for (p = 0; p < PARALLEL; p = p + 1) begin : lane
-        wire [LANE_WIDTH-1:0] vector;
-        for (i = 0; i < LANE_WIDTH; i = i + 1) begin : bits
-            if (i * PARALLEL + p < INPUTS) begin : used
-                assign vector[i] = s_spikes[i*PARALLEL+p];
-            end else begin : unused
-                assign vector[i] = 1'b0;
-            end
-        end
-        spk_scan #(.WIDTH(LANE_WIDTH), .USER_BITS(USER_BITS)) scan (
+        spk_scan #(.INPUTS(INPUTS), .LANES(PARALLEL), .LANE(p), .USER_BITS(USER_BITS)) scan (
             .aclk(aclk),
             .reset(reset),
-            .s_vector(vector),
+            .s_spikes(s_spikes),
             .s_user(s_user),
             .s_valid(s_valid && s_ready),
             .s_ready(scan_ready[p]),
@@ -126,59 +120,77 @@ reg  [SLICES*BANKS-1:0]          write_reg;
 reg  [SLICES-1:0]                threshold_write_reg;
 reg  [PAIR_BITS-1:0]             pair_reg;
 reg  [63:0]                      write_data_reg;
-wire [15:0]                      write_word = PARALLEL > 1 ? write_row / PARALLEL * 2 + write_row % 2 : write_row;
-wire [15:0]                      write_bank = write_row % PARALLEL / 2;
+wire [ADDRESS_BITS-1:0]          write_address;
 
-integer a;
-integer s;
-integer w;
 always @(posedge aclk) begin
-    for (a = 0; a < PARALLEL; a = a + 1) begin
-        read_reg[a] <= scan_valid[a];
-        if (weight_write)
-            address_reg[a*ADDRESS_BITS +: ADDRESS_BITS] <= write_word[ADDRESS_BITS-1:0];
-        else if (PARALLEL > 1)
-            address_reg[a*ADDRESS_BITS +: ADDRESS_BITS] <= {scan_index[a*INDEX_BITS +: INDEX_BITS], a[0]};
-        else
-            address_reg <= scan_index[ADDRESS_BITS-1:0];
-    end
-    for (s = 0; s < SLICES; s = s + 1) begin
-        for (w = 0; w < BANKS; w = w + 1)
-            write_reg[s*BANKS+w] <= weight_write && write_slice == s && write_bank == w;
-        threshold_write_reg[s] <= threshold_write && write_pair / (LANES / 2) == s;
-    end
+    read_reg <= reset ? {PARALLEL{1'b0}} : scan_valid;
     pair_reg <= write_pair[PAIR_BITS-1:0];
     write_data_reg <= write_data;
-    if (reset) begin
-        read_reg <= 0;
-        write_reg <= 0;
-        threshold_write_reg <= 0;
-    end
 end
 
-// ---- control beside the data: address, RAM, sum, membrane ----
-reg [3:0]             active_reg; // a cycle of a step
+generate
+    if (PARALLEL > 1) begin : dual_port
+        assign write_address = {write_row[LANE_BITS +: INDEX_BITS], write_row[0]};
+    end else begin : single_port
+        assign write_address = write_row[ADDRESS_BITS-1:0];
+    end
+    for (p = 0; p < PARALLEL; p = p + 1) begin : port
+        wire [ADDRESS_BITS-1:0] scan_address;
+        if (PARALLEL > 1) begin : dual
+            localparam ODD = p % 2;
+            assign scan_address = {scan_index[p*INDEX_BITS +: INDEX_BITS], ODD[0]};
+        end else begin : single
+            assign scan_address = scan_index;
+        end
+        always @(posedge aclk) address_reg[p*ADDRESS_BITS +: ADDRESS_BITS] <= weight_write ? write_address : scan_address;
+    end
+    for (i = 0; i < SLICES; i = i + 1) begin : write
+        for (p = 0; p < BANKS; p = p + 1) begin : bank
+            wire here = BANKS == 1 || {1'b0, write_row[LANE_BITS-1:0]} >> 1 == p;
+            always @(posedge aclk) write_reg[i*BANKS+p] <= !reset && weight_write && write_slice == i && here;
+        end
+        always @(posedge aclk) threshold_write_reg[i] <= !reset && threshold_write && write_pair[15:PAIR_BITS] == i;
+    end
+endgenerate
+
+// ---- control beside the data: address, RAM, sum, membrane, spike ----
+reg [2:0]             active_reg; // a cycle of a step
 reg [2:0]             begin_reg;  // its first
-reg [3:0]             end_reg;    // its last
+reg [4:0]             end_reg;    // its last
 reg [PARALLEL-1:0]    row_valid_reg;
-reg [4*USER_BITS-1:0] users_reg;
+reg [5*USER_BITS-1:0] users_reg;
 
 always @(posedge aclk) begin
-    active_reg <= {active_reg[2:0], running_reg};
+    active_reg <= {active_reg[1:0], running_reg};
     begin_reg <= {begin_reg[1:0], first_reg};
-    end_reg <= {end_reg[2:0], finish};
+    end_reg <= {end_reg[3:0], finish};
     row_valid_reg <= read_reg;
-    users_reg <= {users_reg[3*USER_BITS-1:0], user_reg};
+    users_reg <= {users_reg[4*USER_BITS-1:0], user_reg};
     if (reset) begin
         active_reg <= 0;
         end_reg <= 0;
     end
 end
 
+// ---- neurons in use: all of some slices, part of one ----
+reg [SLICES-1:0] slice_full_reg;
+reg [SLICES-1:0] slice_part_reg;
+reg [LANES-1:0]  lane_used_reg;
+generate
+    for (i = 0; i < SLICES; i = i + 1) begin : in_use
+        always @(posedge aclk) begin
+            slice_full_reg[i] <= config_neurons[15:LANES_BITS] > i;
+            slice_part_reg[i] <= config_neurons[15:LANES_BITS] == i;
+        end
+    end
+    for (i = 0; i < LANES; i = i + 1) begin : lane_in_use
+        always @(posedge aclk) lane_used_reg[i] <= config_neurons[LANES_BITS-1:0] > i;
+    end
+endgenerate
+
 // ---- neurons ----
 wire [NEURONS-1:0]               fired;
 wire [NEURONS*MEMBRANE_BITS-1:0] membranes;
-reg  [NEURONS-1:0]               used;
 
 genvar t;
 generate
@@ -188,8 +200,11 @@ generate
             .read(read_reg),
             .address(address_reg),
             .row_valid(row_valid_reg),
-            .sum_valid(active_reg[2]),
+            .row_active(active_reg[1]),
+            .sum_active(active_reg[2]),
             .sum_first(begin_reg[2]),
+            .step_end(end_reg[3]),
+            .used({LANES{slice_full_reg[t]}} | ({LANES{slice_part_reg[t]}} & lane_used_reg)),
             .write(write_reg[t*BANKS +: BANKS]),
             .threshold_write(threshold_write_reg[t]),
             .threshold_pair(pair_reg),
@@ -200,34 +215,15 @@ generate
     end
 endgenerate
 
-// Neurons beyond those in use hold what an earlier network left: they must not fire.
-reg [SLICES-1:0] slice_full_reg;
-reg [SLICES-1:0] slice_part_reg;
-reg [LANES-1:0]  lane_used_reg;
-integer k;
-always @(posedge aclk) begin
-    for (k = 0; k < SLICES; k = k + 1) begin
-        slice_full_reg[k] <= config_neurons >= (k + 1) * LANES;
-        slice_part_reg[k] <= config_neurons / LANES == k;
-    end
-    for (k = 0; k < LANES; k = k + 1) lane_used_reg[k] <= config_neurons % LANES > k;
-end
-
-integer m;
-always @*
-    for (m = 0; m < NEURONS; m = m + 1)
-        used[m] = slice_full_reg[m/LANES] || (slice_part_reg[m/LANES] && lane_used_reg[m%LANES]);
-
 // ---- queue to the next layer ----
-wire                   push = end_reg[3];
-wire [NEURONS-1:0]     push_spikes = fired & used;
-wire [USER_BITS-1:0]   push_user = users_reg[3*USER_BITS +: USER_BITS];
+reg [CLASSES*MEMBRANE_BITS-1:0] final_reg; // membranes at the end of the step
+always @(posedge aclk) if (end_reg[3]) final_reg <= membranes[CLASSES*MEMBRANE_BITS-1:0];
 
 spk_fifo #(.WIDTH(USER_BITS + NEURONS + CLASSES * MEMBRANE_BITS), .DEPTH(QUEUE)) queue (
     .aclk(aclk),
     .reset(reset),
-    .s_data({push_user, push_spikes, membranes[CLASSES*MEMBRANE_BITS-1:0]}),
-    .s_valid(push),
+    .s_data({users_reg[4*USER_BITS +: USER_BITS], fired, final_reg}),
+    .s_valid(end_reg[4]),
     .m_data({m_user, m_spikes, m_membranes}),
     .m_valid(m_valid),
     .m_ready(m_ready)

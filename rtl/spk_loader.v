@@ -11,13 +11,13 @@
 
 module spk_loader #(
     // Layer cores, 1 to 8, and their sizes: 16 bits a layer, layer 0 lowest
-    parameter LAYERS = 3,
+    parameter integer LAYERS = 3,
     parameter [LAYERS*16-1:0] LAYER_INPUTS = {16'd256, 16'd256, 16'd784},
     parameter [LAYERS*16-1:0] LAYER_NEURONS = {16'd16, 16'd256, 16'd256},
     // Most classes that can be read
-    parameter CLASSES = 16,
+    parameter integer CLASSES = 16,
     // Bits of a weight: 2, 4 or 8
-    parameter WEIGHT_BITS = 4
+    parameter integer WEIGHT_BITS = 4
 ) (
     input  wire                 aclk,
     input  wire                 reset,
@@ -58,7 +58,7 @@ module spk_loader #(
     output wire [          7:0] error_layer
 );
 
-localparam LANES = 64 / WEIGHT_BITS;
+localparam integer LANES = 64 / WEIGHT_BITS;
 
 localparam [2:0]
     STATE_HEADER = 3'd0,
@@ -110,10 +110,10 @@ integer c;
 always @* begin
     new_sound = new_layers_reg != 0 && {24'd0, new_layers_reg} + 1 == length_reg && new_time_steps_reg != 0;
     for (c = 0; c < LAYERS; c = c + 1)
-        if (c < new_layers_reg) begin
+        if (c < {24'd0, new_layers_reg}) begin
             if (new_inputs_reg[c*16 +: 16] == 0 || new_inputs_reg[c*16 +: 16] > LAYER_INPUTS[c*16 +: 16]) new_sound = 1'b0;
             if (new_neurons_reg[c*16 +: 16] == 0 || new_neurons_reg[c*16 +: 16] > LAYER_NEURONS[c*16 +: 16]) new_sound = 1'b0;
-            if (c + 1 == new_layers_reg && new_neurons_reg[c*16 +: 16] > CLASSES) new_sound = 1'b0;
+            if (c + 1 == {24'd0, new_layers_reg} && new_neurons_reg[c*16 +: 16] > CLASSES[15:0]) new_sound = 1'b0;
             if (c > 0) begin
                 if (new_inputs_reg[c*16 +: 16] != new_neurons_reg[(c > 0 ? c - 1 : 0)*16 +: 16]) new_sound = 1'b0;
             end
@@ -132,14 +132,14 @@ always @* begin
     layer_inputs = 16'd0;
     layer_neurons = 16'd0;
     for (z = 0; z < LAYERS; z = z + 1)
-        if (layer_reg == z) begin
+        if ({24'd0, layer_reg} == z) begin
             layer_inputs = config_inputs[z*16 +: 16];
             layer_neurons = config_neurons[z*16 +: 16];
         end
 end
 
 always @(posedge aclk) begin
-    slices_reg <= (layer_neurons + LANES - 1) / LANES;
+    slices_reg <= (layer_neurons + LANES[15:0] - 16'd1) / LANES[15:0];
     weight_words_reg <= layer_inputs * slices_reg;
     threshold_words_reg <= ({16'd0, layer_neurons} + 1) / 2;
 end
@@ -174,8 +174,8 @@ reg [LAYERS-1:0] layer_named;
 integer u;
 always @*
     for (u = 0; u < LAYERS; u = u + 1) begin
-        layer_used[u] = u < config_layers;
-        layer_named[u] = layer_reg == u;
+        layer_used[u] = u < {24'd0, config_layers};
+        layer_named[u] = {24'd0, layer_reg} == u;
     end
 
 assign loaded = config_layers != 0 && &((weights_loaded_reg & thresholds_loaded_reg) | ~layer_used);
@@ -235,7 +235,7 @@ always @(posedge aclk)
             new_decode_reg <= s_axis_tdata[`SPK_CONFIG_DECODE];
         end
         for (k = 0; k < LAYERS; k = k + 1)
-            if (word_reg == k + 1) begin
+            if ({28'd0, word_reg} == k + 1) begin
                 new_inputs_reg[k*16 +: 16] <= s_axis_tdata[`SPK_LAYER_INPUTS];
                 new_neurons_reg[k*16 +: 16] <= s_axis_tdata[`SPK_LAYER_NEURONS];
             end

@@ -6,10 +6,10 @@
 
 module spk_ram #(
     // Bits of a word
-    parameter WIDTH = 64,
+    parameter integer WIDTH = 64,
     // Words, at least 2
-    parameter DEPTH = 1024,
-    parameter ADDRESS_BITS = $clog2(DEPTH)
+    parameter integer DEPTH = 1024,
+    parameter integer ADDRESS_BITS = $clog2(DEPTH)
 ) (
     input  wire                    aclk,
     input  wire                    a_enable,

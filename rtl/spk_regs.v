@@ -9,13 +9,13 @@ module spk_regs #(
     // Hash of the sources and geometry
     parameter [31:0] BUILD = 0,
     // What was built: see spikeline.v
-    parameter LAYERS = 3,
+    parameter integer LAYERS = 3,
     parameter [LAYERS*16-1:0] LAYER_INPUTS = 0,
     parameter [LAYERS*16-1:0] LAYER_NEURONS = 0,
     parameter [LAYERS*16-1:0] LAYER_PARALLEL = 0,
-    parameter WEIGHT_BITS = 4,
-    parameter MEMBRANE_BITS = 14,
-    parameter CLASSES = 16
+    parameter integer WEIGHT_BITS = 4,
+    parameter integer MEMBRANE_BITS = 14,
+    parameter integer CLASSES = 16
 ) (
     input  wire                aclk,
     input  wire                aresetn,
@@ -56,14 +56,15 @@ module spk_regs #(
 );
 
 localparam COUNTER_BITS = 48;
-localparam COUNTERS = 5 + LAYERS;
+localparam CORE_COUNTERS = 5;
+localparam COUNTERS = CORE_COUNTERS + LAYERS;
 
 assign s_axil_bresp = 2'b00;
 assign s_axil_rresp = 2'b00;
 
 // ---- writes: address and data are taken together ----
 wire write = s_axil_awvalid && s_axil_wvalid && !s_axil_bvalid;
-wire control = write && s_axil_awaddr[11:2] == `SPK_REG_CONTROL >> 2;
+wire control = write && {s_axil_awaddr[11:2], 2'b00} == `SPK_REG_CONTROL;
 reg  clear_error_reg;
 reg  clear_counters_reg;
 
@@ -111,7 +112,7 @@ wire [COUNTERS*4-1:0] count = {
 integer n;
 always @(posedge aclk) begin
     for (n = 0; n < COUNTERS; n = n + 1)
-        counter_reg[n*COUNTER_BITS +: COUNTER_BITS] <= counter_reg[n*COUNTER_BITS +: COUNTER_BITS] + count[n*4 +: 4];
+        counter_reg[n*COUNTER_BITS +: COUNTER_BITS] <= counter_reg[n*COUNTER_BITS +: COUNTER_BITS] + {{(COUNTER_BITS-4){1'b0}}, count[n*4 +: 4]};
     if (!aresetn || clear_counters_reg) counter_reg <= 0;
 end
 
@@ -121,6 +122,7 @@ wire [11:0] address = {s_axil_araddr[11:2], 2'b00};
 reg  [31:0] data;
 reg  [31:0] high_reg;
 reg  [31:0] high;
+reg  [11:0] counter_address;
 
 assign s_axil_arready = !s_axil_rvalid;
 
@@ -143,27 +145,29 @@ always @* begin
             data[`SPK_ERROR_LAYER] = error_layer_reg;
         end
         `SPK_REG_GEOMETRY: begin
-            data[`SPK_GEOMETRY_LAYERS] = LAYERS;
-            data[`SPK_GEOMETRY_WEIGHT_BITS] = WEIGHT_BITS;
-            data[`SPK_GEOMETRY_MEMBRANE_BITS] = MEMBRANE_BITS;
-            data[`SPK_GEOMETRY_CLASSES] = CLASSES;
+            data[`SPK_GEOMETRY_LAYERS] = LAYERS[7:0];
+            data[`SPK_GEOMETRY_WEIGHT_BITS] = WEIGHT_BITS[7:0];
+            data[`SPK_GEOMETRY_MEMBRANE_BITS] = MEMBRANE_BITS[7:0];
+            data[`SPK_GEOMETRY_CLASSES] = CLASSES[7:0];
         end
         default: ;
     endcase
     for (r = 0; r < LAYERS; r = r + 1) begin
         if (address == `SPK_REG_PARALLEL) data[r*4 +: 4] = LAYER_PARALLEL[r*16 +: 4];
-        if (address == `SPK_REG_LAYER + 4 * r) begin
+        if (address == `SPK_REG_LAYER + {r[9:0], 2'b00}) begin
             data[`SPK_LAYER_INPUTS] = LAYER_INPUTS[r*16 +: 16];
             data[`SPK_LAYER_NEURONS] = LAYER_NEURONS[r*16 +: 16];
         end
     end
     // The counters of the whole core come first, those of the layers at ROW_READS.
     for (r = 0; r < COUNTERS; r = r + 1) begin
-        if (address == (r < 5 ? `SPK_REG_CYCLES_LO + 8 * r : `SPK_REG_ROW_READS_LO + 8 * (r - 5))) begin
+        counter_address = r < CORE_COUNTERS ? `SPK_REG_CYCLES_LO + {r[8:0], 3'b000}
+            : `SPK_REG_ROW_READS_LO + {r[8:0] - CORE_COUNTERS[8:0], 3'b000};
+        if (address == counter_address) begin
             data = counter_reg[r*COUNTER_BITS +: 32];
             high = {{(64-COUNTER_BITS){1'b0}}, counter_reg[r*COUNTER_BITS+32 +: COUNTER_BITS-32]};
         end
-        if (address == (r < 5 ? `SPK_REG_CYCLES_HI + 8 * r : `SPK_REG_ROW_READS_HI + 8 * (r - 5))) data = high_reg;
+        if (address == counter_address + 12'd4) data = high_reg;
     end
 end
 

