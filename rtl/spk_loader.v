@@ -92,8 +92,8 @@ assign spikes_begin = state_reg == STATE_CHECK && spikes_packet;
 assign spikes_data = s_axis_tdata;
 assign spikes_last = body_end;
 assign spikes_valid = state_reg == STATE_BODY && spikes_packet && s_axis_tvalid;
-assign idle = state_reg == STATE_HEADER;
-assign arriving = idle && s_axis_tvalid && s_axis_tdata[`SPK_HEADER_KIND] == `SPK_PACKET_TYPE_SPIKES;
+assign idle = state_reg == STATE_HEADER && !error_valid; // who sees idle sees the error too
+assign arriving = state_reg == STATE_HEADER && s_axis_tvalid && s_axis_tdata[`SPK_HEADER_KIND] == `SPK_PACKET_TYPE_SPIKES;
 assign starved = body_ready && spikes_packet && !s_axis_tvalid;
 assign error_packet = kind_reg;
 assign error_layer = layer_reg;

@@ -113,7 +113,7 @@ class Driver:
         """Wait until the transfer is done. Raises DeviceError for a refused packet and for a device that makes no progress."""
         progress, since = self.device.progress, time.monotonic()
         while True:
-            done = self.device.poll()
+            done = self.device.poll() and STATUS.unpack(self.device.read(Register.STATUS))["idle"]
             error = ERROR.unpack(self.device.read(Register.ERROR))
             if error["code"]:
                 self._fail(error)

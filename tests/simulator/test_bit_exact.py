@@ -1,0 +1,131 @@
+"""RTL = golden model: every label, value, spike and membrane, whatever the network, the input and the stalls."""
+
+import numpy as np
+import pytest
+
+from spikeline import golden, image
+from spikeline.accelerator import Accelerator
+from spikeline.network import Layer, Network
+from spikeline.spec import Decode, Encoder
+
+
+def trace(device, network):
+    """What the device recorded, cut to the neurons in use."""
+    last = len(network.layers) - 1
+    spikes = [device.recorded_spikes(n)[:, : layer.neurons] for n, layer in enumerate(network.layers)]
+    return spikes, device.recorded_membranes(last)[:, : network.sizes[-1]]
+
+
+def unused_neurons(device, network):
+    return sum(int(device.recorded_spikes(n)[:, layer.neurons :].sum()) for n, layer in enumerate(network.layers))
+
+
+def check(driver, network, spikes):
+    """Run once with the values and compare everything with the golden model."""
+    device, reference = driver.device, golden.run(network, spikes)
+    device.record(True)
+    labels, steps, values = driver.run(spikes, scores=True)
+    np.testing.assert_array_equal(labels, reference.labels)
+    np.testing.assert_array_equal(values, reference.values)
+    assert (steps == network.time_steps).all()
+    fired, membranes = trace(device, network)
+    for got, expected in zip(fired, reference.spikes, strict=True):
+        np.testing.assert_array_equal(got, expected.reshape(got.shape))
+    np.testing.assert_array_equal(membranes, reference.membranes.reshape(membranes.shape))
+    assert unused_neurons(device, network) == 0
+    return reference
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_networks_one_after_the_other_without_reset(driver, random_network, random_spikes, seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(4):
+        network = random_network(rng)
+        driver.device.stall(int(rng.integers(1, 1 << 32)), *rng.choice([0, 0.1, 0.5, 0.9], 2))
+        driver.load(image.build(network))
+        driver.clear_counters()
+        reads = 0
+        for batch in (1, int(rng.integers(2, 30))):
+            reads = reads + check(driver, network, random_spikes(rng, network, batch)).row_reads.sum((0, 1))
+        assert driver.counters().row_reads == tuple(reads)
+        assert driver.counters().steps == driver.counters().images * network.time_steps
+        assert driver.device.read(0x10) == 3  # drained: idle and loaded
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("decode", Decode)
+def test_every_depth_and_decode(driver, random_network, random_spikes, layers, decode):
+    rng = np.random.default_rng(layers)
+    network = random_network(rng, layers, time_steps=3)
+    network = Network(network.layers, network.weight_bits, 3, Encoder.BERNOULLI, decode)
+    driver.load(image.build(network))
+    check(driver, network, random_spikes(rng, network, 20))
+
+
+def test_equality_fires_and_one_less_does_not(driver):
+    """A neuron whose threshold is just its input fires; its twin with one more does not."""
+    weights = np.array([[3, 3], [4, 4], [-2, -2]], np.int8)
+    network = Network((Layer(weights, np.array([5, 6], np.int32)),), 4, 1, decode=Decode.SPIKE_COUNT)
+    driver.load(image.build(network))
+    _, _, values = driver.run(np.ones((1, 1, 3), np.uint8), scores=True)
+    assert values.tolist() == [[1, 0]]
+
+
+def test_lowest_of_equal_classes_wins(driver):
+    network = Network((Layer(np.array([[1, 5, 5, 5]], np.int8), np.zeros(4, np.int32)),), 4, 2)
+    driver.load(image.build(network))
+    labels, _, _ = driver.run(np.ones((3, 2, 1), np.uint8), scores=False)
+    assert labels.tolist() == [1, 1, 1]
+
+
+def test_negative_values_are_compared_with_their_sign(driver):
+    network = Network((Layer(np.array([[-7, -3, -8]], np.int8), np.array([0, 0, 0], np.int32)),), 4, 5)
+    driver.load(image.build(network))
+    labels, _, values = driver.run(np.ones((1, 5, 1), np.uint8), scores=True)
+    assert (labels.tolist(), values.tolist()) == ([1], [[-35, -15, -40]])
+
+
+def test_widest_membranes_at_both_ends(driver, tiny):
+    """All inputs on, all weights extreme: the largest sums that the geometry can meet."""
+    inputs = tiny.layers[0].inputs
+    weights = np.stack([np.full(inputs, -8), np.full(inputs, 7)], 1).astype(np.int8)
+    network = Network((Layer(weights, np.array([0, 0], np.int32)),), 4, 1)
+    driver.load(image.build(network))
+    check(driver, network, np.ones((2, 1, inputs), np.uint8))
+
+
+def test_many_time_steps(driver, random_network, random_spikes):
+    rng = np.random.default_rng(5)
+    network = random_network(rng, 3, time_steps=300)
+    driver.load(image.build(network))
+    check(driver, network, random_spikes(rng, network, 2))
+
+
+def test_bits_beyond_the_last_input_are_ignored(driver, random_network):
+    rng = np.random.default_rng(9)
+    network = random_network(rng, 2, time_steps=2)
+    driver.load(image.build(network))
+    spikes = (rng.random((3, 2, network.sizes[0])) < 0.3).astype(np.uint8)
+    sent = image.pack_spikes(spikes).copy()
+    words, used = -(-network.sizes[0] // 64), network.sizes[0] % 64
+    sent[words::words] |= np.uint64((1 << 64) - (1 << used)) if used else np.uint64(0)
+    received = np.zeros(3, np.uint64)
+    driver.device.start(sent, received)
+    while not driver.device.poll():
+        pass
+    np.testing.assert_array_equal(received & np.uint64(0xFFFF), golden.run(network, spikes).labels)
+
+
+def test_accelerator_api_agrees_across_backends_and_batches(random_network):
+    rng = np.random.default_rng(1)
+    network = random_network(rng, 3, time_steps=2)
+    pixels = rng.integers(0, 256, (25, network.sizes[0])).astype(np.uint8)
+    model = image.build(network)
+    with Accelerator(model, "golden", "tiny") as reference, Accelerator(model, "sim", "tiny") as simulated:
+        expected = reference.infer(pixels, seed=3, scores=True)
+        for batch in (25, 7):
+            result = simulated.infer(pixels, seed=3, scores=True, batch=batch)
+            np.testing.assert_array_equal(result.labels, expected.labels)
+            np.testing.assert_array_equal(result.values, expected.values)
+        assert simulated.infer(pixels[:0]).labels.shape == (0,)
+        assert reference.counters().row_reads == tuple(n // 2 for n in simulated.counters().row_reads)

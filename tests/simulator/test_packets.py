@@ -1,0 +1,222 @@
+"""Packets that are wrong: the right error code, drained to TLAST, and nothing else changed."""
+
+import numpy as np
+import pytest
+
+from spikeline import golden, image
+from spikeline.errors import DeviceError, ImageError
+from spikeline.network import Layer, Network
+from spikeline.spec import CONFIG, CONFIG_LAYER, ERROR, HEADER, HEADER_MAGIC, STATUS, ErrorCode, PacketType, Register
+
+WORD = np.uint64
+
+
+@pytest.fixture
+def loaded(driver, random_network):
+    """A driver with a network of three layers, and a check that it still works."""
+    rng = np.random.default_rng(0)
+    network = random_network(rng, 3, time_steps=2)
+    driver.load(image.build(network))
+    spikes = (rng.random((5, 2, network.sizes[0])) < 0.3).astype(np.uint8)
+    expected = golden.run(network, spikes).labels
+
+    def still_works():
+        np.testing.assert_array_equal(driver.run(spikes, scores=False)[0], expected)
+
+    still_works()
+    return driver, network, spikes, still_works
+
+
+def send(device, words, last=True):
+    device.start(np.asarray(words, WORD), last=last)
+    while not device.poll():
+        pass
+    device.idle(50)
+
+
+def error(device):
+    return ERROR.unpack(device.read(Register.ERROR))
+
+
+def header(kind, length, layer=0, magic=HEADER_MAGIC):
+    return HEADER.pack(kind=kind, layer=layer, magic=magic, length=length)
+
+
+def config(layers, time_steps=2):
+    words = [CONFIG.pack(layers=len(layers), time_steps=time_steps)]
+    words += [CONFIG_LAYER.pack(inputs=i, neurons=n) for i, n in layers]
+    return [header(PacketType.CONFIG, len(words)), *words]
+
+
+# Refused by the header alone: the model that is loaded stays as it is.
+HARMLESS = {
+    "wrong magic": ([header(PacketType.SPIKES, 2, magic=0x1234), 1, 2], ErrorCode.HEADER),
+    "unknown type": ([header(9, 2), 1, 2], ErrorCode.TYPE),
+    "type zero": ([header(0, 1), 1], ErrorCode.TYPE),
+    "weights of a layer that is not there": ([header(PacketType.WEIGHTS, 1, layer=3), 1], ErrorCode.LAYER),
+    "thresholds of layer 255": ([header(PacketType.THRESHOLDS, 1, layer=255), 1], ErrorCode.LAYER),
+    "weights of a wrong length": ([header(PacketType.WEIGHTS, 5), 1, 2, 3, 4, 5], ErrorCode.LENGTH),
+    "weights with the largest length": ([header(PacketType.WEIGHTS, 0xFFFFFFFF), 1], ErrorCode.LENGTH),
+    "thresholds of a wrong length": ([header(PacketType.THRESHOLDS, 60), *range(60)], ErrorCode.LENGTH),
+    "spikes of no length": ([header(PacketType.SPIKES, 0)], ErrorCode.LENGTH),
+    "configuration of no length": ([header(PacketType.CONFIG, 0)], ErrorCode.LENGTH),
+    "configuration of nine words": ([header(PacketType.CONFIG, 9), *range(9)], ErrorCode.LENGTH),
+    "a header and nothing else": ([header(PacketType.SPIKES, 4)], ErrorCode.SHORT),
+    "no layers": (config([]), ErrorCode.LENGTH),
+    "no time steps": (config([(5, 5)], time_steps=0), ErrorCode.CONFIG),
+    "no inputs": (config([(0, 5)]), ErrorCode.CONFIG),
+    "no neurons": (config([(5, 0)]), ErrorCode.CONFIG),
+    "too many inputs": (config([(101, 5)]), ErrorCode.CONFIG),
+    "too many neurons": (config([(100, 49), (49, 5)]), ErrorCode.CONFIG),
+    "too many classes": (config([(100, 11)]), ErrorCode.CONFIG),
+    "layers that do not fit each other": (config([(100, 48), (47, 5)]), ErrorCode.CONFIG),
+    "more layers than sizes": ([header(PacketType.CONFIG, 2), CONFIG.pack(layers=2, time_steps=1), 5 | 5 << 16], ErrorCode.CONFIG),
+    "configuration cut short": (config([(5, 5)])[:-1], ErrorCode.SHORT),
+    "configuration with a word too many": ([*config([(5, 5)]), 7], ErrorCode.LONG),
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_refused_packet_leaves_the_model_as_it_is(loaded, name):
+    driver, _, _, still_works = loaded
+    words, code = HARMLESS[name]
+    driver.device.stall(1, 0.3, 0.3)
+    send(driver.device, words)
+    assert error(driver.device)["code"] == code
+    assert error(driver.device)["packet"] == words[0] & 0xFF
+    assert STATUS.unpack(driver.device.read(Register.STATUS)) == {"idle": 1, "loaded": 1}
+    driver.device.write(Register.CONTROL, 2)  # clear_error
+    assert error(driver.device)["code"] == ErrorCode.NONE
+    still_works()
+
+
+def test_first_error_stays_until_cleared(loaded):
+    driver, *_ = loaded
+    send(driver.device, HARMLESS["unknown type"][0])
+    send(driver.device, HARMLESS["wrong magic"][0])
+    assert error(driver.device) == {"code": ErrorCode.TYPE, "packet": 9, "layer": 0}
+
+
+def test_spikes_before_a_model(device):
+    send(device, [header(PacketType.SPIKES, 2), 1, 2])
+    assert error(device)["code"] == ErrorCode.NOT_LOADED
+
+
+@pytest.mark.parametrize("kind", [PacketType.WEIGHTS, PacketType.THRESHOLDS])
+def test_model_cut_short_counts_as_not_loaded_until_sent_again(loaded, kind):
+    driver, _, spikes, still_works = loaded
+    packet = driver.image.packets[2 if kind == PacketType.WEIGHTS else 1]
+    send(driver.device, packet[:-1])
+    assert error(driver.device) == {"code": ErrorCode.SHORT, "packet": kind, "layer": 0}
+    assert not STATUS.unpack(driver.device.read(Register.STATUS))["loaded"]
+    driver.device.write(Register.CONTROL, 2)
+    send(driver.device, image.pack_spikes(spikes))
+    assert error(driver.device)["code"] == ErrorCode.NOT_LOADED
+    driver.device.write(Register.CONTROL, 2)
+    send(driver.device, packet)
+    still_works()
+
+
+def test_weights_that_go_on_too_long(loaded):
+    driver, *_ = loaded
+    send(driver.device, np.append(driver.image.packets[2], np.arange(9, dtype=WORD)))
+    assert error(driver.device)["code"] == ErrorCode.LONG
+    assert not STATUS.unpack(driver.device.read(Register.STATUS))["loaded"]
+
+
+@pytest.mark.parametrize("words_left", [1, 3])
+def test_spikes_cut_short_lose_only_the_last_image(loaded, words_left):
+    driver, network, spikes, still_works = loaded
+    driver.device.start(image.pack_spikes(spikes)[:-words_left], np.zeros(9, WORD))
+    driver.device.poll()
+    assert error(driver.device)["code"] == ErrorCode.SHORT
+    words_per_image = network.time_steps * -(-network.sizes[0] // 64)
+    assert driver.device.received == len(spikes) - -(-words_left // words_per_image)
+    driver.device.halt()
+    driver.device.write(Register.CONTROL, 2)
+    still_works()
+
+
+def test_spikes_that_are_not_whole_images(loaded):
+    driver, _, spikes, still_works = loaded
+    packet = image.pack_spikes(spikes)[:-1].copy()
+    packet[0] = header(PacketType.SPIKES, len(packet) - 1)
+    driver.device.start(packet, np.zeros(9, WORD))
+    driver.device.poll()
+    assert error(driver.device)["code"] == ErrorCode.LENGTH
+    driver.device.halt()
+    driver.device.write(Register.CONTROL, 2)
+    still_works()
+
+
+def test_spikes_that_go_on_too_long_give_their_results(loaded):
+    driver, _, spikes, still_works = loaded
+    received = np.zeros(len(spikes), WORD)
+    driver.device.start(np.append(image.pack_spikes(spikes), WORD(5)), received)
+    assert driver.device.poll()
+    assert error(driver.device)["code"] == ErrorCode.LONG
+    driver.device.write(Register.CONTROL, 2)
+    still_works()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_reset_in_the_middle_of_anything(loaded, seed):
+    driver, network, spikes, still_works = loaded
+    rng = np.random.default_rng(seed)
+    packet = image.pack_spikes(spikes) if seed % 2 else driver.image.packets[2 + 2 * (seed % 3)]
+    driver.device.stall(seed + 1, 0.2, 0.2)
+    driver.device.start(packet, np.zeros(len(spikes), WORD) if seed % 2 else None)
+    driver.device.idle(int(rng.integers(1, 3 * len(packet))))
+    driver.reset()
+    assert STATUS.unpack(driver.device.read(Register.STATUS)) == {"idle": 1, "loaded": 0}
+    with pytest.raises(DeviceError, match="load an image"):
+        driver.run(spikes, scores=False)
+    driver.load(image.build(network))
+    still_works()
+
+
+def test_results_wait_for_a_slow_receiver(loaded):
+    """Far more images than the queues hold, sent before anyone takes a result: nothing is lost."""
+    driver, network, _, _ = loaded
+    rng = np.random.default_rng(3)
+    spikes = (rng.random((60, network.time_steps, network.sizes[0])) < 0.2).astype(np.uint8)
+    driver.device.stall(1, 0, 0.98)
+    labels, _, _ = driver.run(spikes, scores=False)
+    np.testing.assert_array_equal(labels, golden.run(network, spikes).labels)
+    assert driver.counters().stall_output > 60 * 20
+
+
+def test_packets_back_to_back(loaded):
+    """Two batches in one stream of words, the second while the first is under way: both give their own results."""
+    driver, network, spikes, _ = loaded
+    device, expected = driver.device, golden.run(network, spikes).labels
+    for _ in range(2):
+        received = np.zeros(len(spikes), WORD)
+        device.start(image.pack_spikes(spikes), received)
+        assert device.poll()
+        np.testing.assert_array_equal(received & WORD(0xFFFF), expected)
+        np.testing.assert_array_equal(received >> WORD(32), np.arange(len(spikes)))
+
+
+def test_driver_refuses_a_network_that_does_not_fit(driver):
+    big = Network((Layer(np.ones((101, 4), np.int8), np.ones(4, np.int32)),), 4, 1)
+    with pytest.raises(ImageError, match="room for 100×48"):
+        driver.load(image.build(big))
+
+
+def test_driver_names_the_refused_packet(driver, random_network):
+    model = image.build(random_network(np.random.default_rng(2), 2))
+    broken = image.Image(model.network, (model.packets[0], model.packets[2], model.packets[1][:-1]), model.crc)
+    with pytest.raises(DeviceError, match="THRESHOLDS packet of layer 0: SHORT"):
+        driver.load(broken)
+    driver.reset()
+    driver.load(model)
+
+
+def test_wait_without_progress_ends(driver, random_network):
+    network = random_network(np.random.default_rng(4), 1)
+    driver.load(image.build(network))
+    driver.timeout = 0.05
+    driver.device.stall(1, 0, 65535.5 / 65536)  # the receiver never takes a word
+    with pytest.raises(DeviceError, match="no progress"):
+        driver.run(np.ones((1, network.time_steps, network.sizes[0]), np.uint8), scores=False)
