@@ -70,9 +70,7 @@ def stages(graph: Graph) -> list[Stage]:
     while consumers := graph.consumers(tensor):
         node = consumers[0]
         if len(consumers) > 1 or tensor == graph.output:
-            names = ", ".join(
-                [repr(n.name or n.output[0]) for n in consumers] + ["the output"] * (tensor == graph.output)
-            )
+            names = ", ".join([repr(n.name or n.output[0]) for n in consumers] + ["the output"] * (tensor == graph.output))
             raise refuse(node, f"tensor {tensor!r} branches, to {names}", "use a plain chain of layers, no residuals")
         op = operator(node)
         is_open = bool(found) and not found[-1].spikes
@@ -135,9 +133,7 @@ def _per_neuron(graph: Graph, node: NodeProto, index: int, what: str, neurons: i
     """A constant operand, exactly."""
     value = constant_input(graph, node, index, what)
     if value.size not in (1, neurons) or value.ndim > 2 or (value.ndim == 2 and value.shape[0] != 1):
-        raise refuse(
-            node, f"{what} of shape {value.shape} on {neurons} neurons", "use one for each neuron or one for all"
-        )
+        raise refuse(node, f"{what} of shape {value.shape} on {neurons} neurons", "use one for each neuron or one for all")
     return [Fraction(float(x)) for x in np.broadcast_to(value.reshape(-1), neurons)]
 
 
@@ -171,8 +167,7 @@ def _batchnorm(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None
     if attribute(node, "training_mode", 0):
         raise refuse(node, "it is in training mode", "export the network in evaluation mode")
     gamma, beta, mean, variance = (
-        _per_neuron(graph, node, n, what, len(stage.bias))
-        for n, what in enumerate(("gamma", "beta", "mean", "variance"), 1)
+        _per_neuron(graph, node, n, what, len(stage.bias)) for n, what in enumerate(("gamma", "beta", "mean", "variance"), 1)
     )
     spread = [float(v) + attribute(node, "epsilon", 1e-5) for v in variance]
     if min(spread) <= 0:
@@ -279,8 +274,7 @@ def lower(graph: Graph, geometry: Geometry, time_steps: int, encoder: Encoder) -
         raise CompileError(str(error)) from None
     if problems := geometry.misfits(network):
         raise CompileError(
-            f"the network does not fit {geometry.name}: {'; '.join(problems)}; take a larger geometry or train a "
-            "smaller network"
+            f"the network does not fit {geometry.name}: {'; '.join(problems)}; take a larger geometry or train a smaller network"
         )
     return network
 
@@ -293,9 +287,7 @@ def read(path: Path | str) -> Graph:
     return graph
 
 
-def compile_onnx(
-    path: Path | str, geometry: Geometry, time_steps: int | None = None, encoder: str | None = None
-) -> Network:
+def compile_onnx(path: Path | str, geometry: Geometry, time_steps: int | None = None, encoder: str | None = None) -> Network:
     """Compile an ONNX file for an accelerator of this geometry.
 
     `time_steps` and `encoder` overrule the file's metadata. Raises CompileError that names the node,

@@ -32,7 +32,8 @@ class _Golden:
     def __init__(self, geometry: Geometry):
         self.geometry = geometry
         self.image: Image | None = None
-        self.clear_counters()
+        self._images = 0
+        self._row_reads = np.zeros(0, np.int64)
 
     def load(self, image: Image) -> None:
         self.image = image

@@ -79,7 +79,7 @@ def run_info(args: argparse.Namespace) -> None:
         }
         for layer, thresholds, weights in zip(network.layers, loaded.packets[1::2], loaded.packets[2::2], strict=True)
     ]
-    facts = {
+    facts: dict[str, Any] = {
         "layers": network.sizes,
         "weight_bits": network.weight_bits,
         "membrane_bits": network.membrane_bits,
@@ -121,7 +121,12 @@ class _Progress:
             rate = done / (time.perf_counter() - self.start)
             left = (self.total - done) / rate
             end = "\r" if done < self.total else "\n"
-            print(f"{self.what}: {done:,}/{self.total:,} images, {rate:,.0f}/s, {left:.0f} s left ", end=end, file=sys.stderr, flush=True)
+            print(
+                f"{self.what}: {done:,}/{self.total:,} images, {rate:,.0f}/s, {left:.0f} s left ",
+                end=end,
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def _measure(args: argparse.Namespace) -> tuple[Any, Any, Any, dict[str, Any]]:
@@ -139,12 +144,20 @@ def _measure(args: argparse.Namespace) -> tuple[Any, Any, Any, dict[str, Any]]:
     except BaseException:
         accelerator.close()
         raise
-    return accelerator, pixels, truth, {"dataset": "mnist-test", "backend": args.backend, **figures, "commit": report.commit()}
+    return (
+        accelerator,
+        pixels,
+        truth,
+        {"dataset": "mnist-test", "backend": args.backend, **figures, "commit": report.commit()},
+    )
 
 
 def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
-        ("network", f"{'-'.join(map(str, figures['layers']))}, {figures['weight_bits']}-bit weights, {figures['time_steps']} time steps"),
+        (
+            "network",
+            f"{'-'.join(map(str, figures['layers']))}, {figures['weight_bits']}-bit weights, {figures['time_steps']} time steps",
+        ),
         ("accuracy", f"{figures['accuracy']:.2%} of {figures['images']:,} test images"),
         ("input spikes per image", f"{figures['input_spikes_per_image']:,.1f}"),
         ("hidden spikes per image", f"{figures['hidden_spikes_per_image']:,.1f}"),
@@ -160,7 +173,10 @@ def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
     if "golden_mismatches" in figures:
         rows += [
             ("differs from golden model", f"{figures['golden_mismatches']} of {figures['images']:,} labels"),
-            ("", f"{figures['spike_mismatches']} of {figures['spikes_compared']:,} neuron states over {figures['traced_images']:,} images"),
+            (
+                "",
+                f"{figures['spike_mismatches']} of {figures['spikes_compared']:,} neuron states over {figures['traced_images']:,} images",
+            ),
         ]
         if figures["onnx_mismatches"] is not None:
             rows.append(("ONNX differs from golden", f"{figures['onnx_mismatches']} of {figures['onnx_images']:,} images"))

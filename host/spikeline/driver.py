@@ -68,7 +68,9 @@ class Driver:
         if (found := device.read(Register.ID)) != ID:
             raise DeviceError(f"no Spikeline accelerator here (identity 0x{found:08x}); load its bitstream")
         if (major := VERSION.unpack(device.read(Register.VERSION))["major"]) != VERSION_MAJOR:
-            raise DeviceError(f"the accelerator speaks interface {major}, this runtime {VERSION_MAJOR}; install matching versions")
+            raise DeviceError(
+                f"the accelerator speaks interface {major}, this runtime {VERSION_MAJOR}; install matching versions"
+            )
         self.geometry = self._geometry(name, clock_mhz)
         self.image: Image | None = None
 
@@ -76,7 +78,12 @@ class Driver:
         sizes = GEOMETRY.unpack(self.device.read(Register.GEOMETRY))
         parallel = self.device.read(Register.PARALLEL)
         layers = [LAYER.unpack(self.device.read(Register.LAYER + 4 * n)) for n in range(sizes.pop("layers"))]
-        return Geometry(name, tuple(LayerGeometry(**x, spikes_per_cycle=parallel >> 4 * n & 15) for n, x in enumerate(layers)), clock_mhz=clock_mhz, **sizes)
+        return Geometry(
+            name,
+            tuple(LayerGeometry(**x, spikes_per_cycle=parallel >> 4 * n & 15) for n, x in enumerate(layers)),
+            clock_mhz=clock_mhz,
+            **sizes,
+        )
 
     def load(self, image: Image) -> None:
         """Send a network to the accelerator. Raises ImageError, with nothing sent, if it does not fit."""

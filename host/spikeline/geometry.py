@@ -64,7 +64,9 @@ class Geometry:
             and 4 <= self.membrane_bits <= 24
             and 2 <= self.classes <= self.lanes
             and self.classes % 2 == 0
-            and all(x.spikes_per_cycle in (1, 2, 4, 8) and 16 <= x.inputs < 1 << 16 and 16 <= x.neurons < 1 << 16 for x in self.layers)
+            and all(
+                x.spikes_per_cycle in (1, 2, 4, 8) and 16 <= x.inputs < 1 << 16 and 16 <= x.neurons < 1 << 16 for x in self.layers
+            )
             and all(a.neurons == b.inputs for a, b in zip(self.layers, self.layers[1:], strict=False))
             and all(x.neurons % self.lanes == 0 for x in self.layers)
         )
@@ -84,7 +86,9 @@ class Geometry:
             problems.append(f"{len(network.layers)} layers, the accelerator has {len(self.layers)}")
         for n, (layer, room) in enumerate(zip(network.layers, self.layers, strict=False)):
             if layer.inputs > room.inputs or layer.neurons > room.neurons:
-                problems.append(f"layer {n} is {layer.inputs}×{layer.neurons}, the accelerator has room for {room.inputs}×{room.neurons}")
+                problems.append(
+                    f"layer {n} is {layer.inputs}×{layer.neurons}, the accelerator has room for {room.inputs}×{room.neurons}"
+                )
         if network.membrane_bits > self.membrane_bits:
             problems.append(f"membranes need {network.membrane_bits} bits, the accelerator has {self.membrane_bits}")
         if network.layers[-1].neurons > self.classes:

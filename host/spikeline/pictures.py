@@ -14,7 +14,13 @@ def raster(path: Path, pixels: np.ndarray, spikes: list[np.ndarray], label: int,
     import matplotlib.pyplot as plt
 
     steps = len(spikes[0])
-    fig, axes = plt.subplots(1, 1 + len(spikes), figsize=(3 + 3 * len(spikes), 4), width_ratios=[2.2] + [2] * len(spikes), layout="constrained")
+    fig, axes = plt.subplots(
+        1,
+        1 + len(spikes),
+        figsize=(3 + 3 * len(spikes), 4),
+        width_ratios=[2.2] + [2] * len(spikes),
+        layout="constrained",
+    )
     side = int(np.sqrt(len(pixels)))
     axes[0].imshow(pixels.reshape(side, side), cmap="gray_r")
     axes[0].set(title=f"a {truth}, classified {label}", xticks=[], yticks=[])
@@ -22,7 +28,12 @@ def raster(path: Path, pixels: np.ndarray, spikes: list[np.ndarray], label: int,
         step, neuron = np.nonzero(train)
         ax.scatter(step + 1, neuron, s=600 / steps, marker="_", color=INK, linewidths=0.9)
         name = "input" if n == 0 else f"hidden layer {n}"
-        ax.set(title=f"{name}: {len(step)} spikes", xlabel="time step", ylabel="pixel" if n == 0 else "neuron", xticks=range(1, steps + 1))
+        ax.set(
+            title=f"{name}: {len(step)} spikes",
+            xlabel="time step",
+            ylabel="pixel" if n == 0 else "neuron",
+            xticks=range(1, steps + 1),
+        )
         ax.set(xlim=(0.5, steps + 0.5), ylim=(-0.02 * train.shape[1], 1.02 * train.shape[1]))
     _save(fig, path)
 
@@ -37,9 +48,24 @@ def confusion(path: Path, labels: np.ndarray, truth: np.ndarray, classes: int) -
     fig, ax = plt.subplots(figsize=(6, 5.5), layout="constrained")
     ax.imshow(wrong, cmap="Oranges", vmax=max(wrong.max(), 1) * 1.5)
     for (row, column), count in np.ndenumerate(counts):
-        ax.text(column, row, count or "", ha="center", va="center", fontsize=9, fontweight="bold" if row == column else "normal", color=INK)
+        ax.text(
+            column,
+            row,
+            count or "",
+            ha="center",
+            va="center",
+            fontsize=9,
+            fontweight="bold" if row == column else "normal",
+            color=INK,
+        )
     accuracy = np.trace(counts) / max(counts.sum(), 1)
-    ax.set(xlabel="label", ylabel="truth", xticks=range(classes), yticks=range(classes), title=f"{accuracy:.2%} of {len(labels):,} images")
+    ax.set(
+        xlabel="label",
+        ylabel="truth",
+        xticks=range(classes),
+        yticks=range(classes),
+        title=f"{accuracy:.2%} of {len(labels):,} images",
+    )
     _save(fig, path)
 
 

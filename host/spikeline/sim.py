@@ -7,6 +7,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,7 @@ def build(geometry: Geometry) -> Path:
         if not library.exists():
             work = folder.with_suffix(".tmp")
             shutil.rmtree(work, ignore_errors=True)
-            print(f"building the simulator of {geometry.name} (once; about a minute)", flush=True)
+            print(f"building the simulator of {geometry.name} (once; about a minute)", file=sys.stderr, flush=True)
             command += ["-Mdir", str(work), *map(str, inputs)]
             result = subprocess.run(command, capture_output=True, text=True, env=environment)
             if result.returncode:
@@ -175,7 +176,7 @@ class SimDevice:
         self._lib.sim_idle(self._sim, cycles)
 
     def stall(self, seed: int, send: float, receive: float) -> None:
-        """Stall the streams at random: `send` and `receive` are the shares of cycles, 0 to below 1."""
+        """Stall the streams at random: `send` and `receive` are the shares of cycles, 0 to 1."""
         self._lib.sim_stall(self._sim, seed, int(send * 65536), int(receive * 65536))
 
     def record(self, on: bool) -> None:

@@ -22,7 +22,10 @@ class Word:
 
     def unpack_array(self, words: np.ndarray) -> dict[str, np.ndarray]:
         """Return every field of an array of unsigned words, as arrays of its shape and dtype."""
-        return {name: (words >> words.dtype.type(lsb)) & words.dtype.type((1 << width) - 1) for name, (lsb, width) in self.fields.items()}
+        return {
+            name: (words >> words.dtype.type(lsb)) & words.dtype.type((1 << width) - 1)
+            for name, (lsb, width) in self.fields.items()
+        }
 
     def unpack(self, word: int) -> dict[str, int]:
         """Return the value of every field of `word`, unsigned."""

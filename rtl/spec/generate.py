@@ -1,7 +1,7 @@
 """Write the Verilog, Python and C constants and the documentation tables from spikeline.rdl.
 
-    generate.py           write the files
-    generate.py --check   compare them instead; exit status 1 if one differs
+generate.py           write the files
+generate.py --check   compare them instead; exit status 1 if one differs
 """
 
 import argparse
@@ -63,9 +63,20 @@ def read(path: Path) -> tuple[list[Map], list[Enum]]:
         for f in node.fields():
             encode = f.get_property("encode")
             if encode is not None:
-                enums[encode.type_name] = Enum(encode.type_name.removesuffix("_e"), [(m.name, m.value, m.rdl_desc or "") for m in encode])
-            fields.append(Field(f.inst_name, f.low, f.width, f.get_property("reset") or 0, f.get_property("sw").name,
-                                f.get_property("desc") or "", encode.type_name.removesuffix("_e") if encode else ""))
+                enums[encode.type_name] = Enum(
+                    encode.type_name.removesuffix("_e"), [(m.name, m.value, m.rdl_desc or "") for m in encode]
+                )
+            fields.append(
+                Field(
+                    f.inst_name,
+                    f.low,
+                    f.width,
+                    f.get_property("reset") or 0,
+                    f.get_property("sw").name,
+                    f.get_property("desc") or "",
+                    encode.type_name.removesuffix("_e") if encode else "",
+                )
+            )
         count, stride = (array.array_dimensions[0], array.array_stride) if array.is_array else (1, 0)
         return Word(name, node.raw_absolute_address, node.get_property("regwidth"), count, stride, desc, fields)
 
@@ -86,7 +97,10 @@ def read(path: Path) -> tuple[list[Map], list[Enum]]:
 def verilog(maps: list[Map], enums: list[Enum]) -> str:
     out = [f"// {NOTICE}", "`ifndef SPIKELINE_VH", "`define SPIKELINE_VH"]
     for m in (m for m in maps if m.name != "image"):
-        out += ["", f"// {m.title}: {'byte addresses and ' if m.name == 'regs' else ''}bit ranges of fields, reset values"]
+        out += [
+            "",
+            f"// {m.title}: {'byte addresses and ' if m.name == 'regs' else ''}bit ranges of fields, reset values",
+        ]
         for w in m.words:
             if m.name == "regs":
                 out.append(f"`define SPK_REG_{w.name} 12'h{w.address:03x}")
@@ -100,13 +114,28 @@ def verilog(maps: list[Map], enums: list[Enum]) -> str:
 
 
 def python(maps: list[Map], enums: list[Enum]) -> str:
-    out = [f'"""Registers, packets and image fields. {NOTICE}"""', "", "from enum import IntEnum", "", "from spikeline.word import Word"]
+    out = [
+        f'"""Registers, packets and image fields. {NOTICE}"""',
+        "",
+        "from enum import IntEnum",
+        "",
+        "from spikeline.word import Word",
+    ]
     for e in enums:
         out += ["", "", f"class {e.name.title().replace('_', '')}(IntEnum):"] + [f"    {n} = {v}  # {d}" for n, v, d in e.members]
     for m in maps:
         if m.name != "stream":
-            out += ["", "", f"class {'Register' if m.name == 'regs' else 'ImageField'}(IntEnum):", '    """Byte address."""', ""]
-            out += [f"    {w.name} = 0x{w.address:02X}" + (f"  # {w.count} of them, {w.stride} bytes apart" if w.count > 1 else "") for w in m.words]
+            out += [
+                "",
+                "",
+                f"class {'Register' if m.name == 'regs' else 'ImageField'}(IntEnum):",
+                '    """Byte address."""',
+                "",
+            ]
+            out += [
+                f"    {w.name} = 0x{w.address:02X}" + (f"  # {w.count} of them, {w.stride} bytes apart" if w.count > 1 else "")
+                for w in m.words
+            ]
     seen: dict[str, str] = {}
     for m in maps:
         for w in m.words:
@@ -116,8 +145,13 @@ def python(maps: list[Map], enums: list[Enum]) -> str:
             if seen.setdefault(w.name, line) != line:
                 raise ValueError(f"{w.name} is defined twice with different fields")
     out += ["", "", "# Fields of a word: (lowest bit, bits)", *seen.values(), "", "# Constants"]
-    out += [f"{'' if m.name != 'image' else 'IMAGE_'}{w.name}{'' if f.name == 'value' else '_' + f.name.upper()} = 0x{f.reset:X}"
-            for m in maps for w in m.words for f in w.fields if f.reset and w.name != "STATUS"]
+    out += [
+        f"{'' if m.name != 'image' else 'IMAGE_'}{w.name}{'' if f.name == 'value' else '_' + f.name.upper()} = 0x{f.reset:X}"
+        for m in maps
+        for w in m.words
+        for f in w.fields
+        if f.reset and w.name != "STATUS"
+    ]
     return "\n".join([*out, ""])
 
 
@@ -134,11 +168,16 @@ def c(maps: list[Map], enums: list[Enum]) -> str:
                 out += [f"#define {prefix}_{w.name}_COUNT {w.count}U", f"#define {prefix}_{w.name}_STRIDE {w.stride}U"]
             for f in w.fields:
                 name = f"{prefix}_{w.name}_{f.name.upper()}"
-                out += [f"#define {name}_LSB {f.lsb}", f"#define {name}_MASK 0x{((1 << f.bits) - 1) << f.lsb:X}{suffix}"]
+                out += [
+                    f"#define {name}_LSB {f.lsb}",
+                    f"#define {name}_MASK 0x{((1 << f.bits) - 1) << f.lsb:X}{suffix}",
+                ]
                 if f.reset:
                     out.append(f"#define {name}_RESET 0x{f.reset:X}{suffix}")
     for e in enums:
-        out += ["", f"enum spk_{e.name} {{"] + [f"    SPK_{e.name.upper()}_{n} = {v}, /* {d} */" for n, v, d in e.members] + ["};"]
+        out += (
+            ["", f"enum spk_{e.name} {{"] + [f"    SPK_{e.name.upper()}_{n} = {v}, /* {d} */" for n, v, d in e.members] + ["};"]
+        )
     return "\n".join([*out, "", "#endif", ""])
 
 
@@ -146,8 +185,15 @@ def markdown(maps: list[Map], enums: list[Enum]) -> str:
     out = ["# Registers, packets and image fields", "", f"<!-- {NOTICE} -->"]
     for m in maps:
         at = "Offset" if m.name != "stream" else None
-        out += ["", f"## {m.title}", "", m.desc, "", f"|{' Offset |' if at else ''} Word | Bits | Field | Access | Reset | Meaning |",
-                "|" + "---|" * (7 if at else 6)]
+        out += [
+            "",
+            f"## {m.title}",
+            "",
+            m.desc,
+            "",
+            f"|{' Offset |' if at else ''} Word | Bits | Field | Access | Reset | Meaning |",
+            "|" + "---|" * (7 if at else 6),
+        ]
         for w in m.words:
             where = f"`0x{w.address:02X}`" + (f" + {w.stride}·i" if w.count > 1 else "")
             name = f"`{w.name}`" + (f" i = 0..{w.count - 1}" if w.count > 1 else "")
@@ -157,9 +203,15 @@ def markdown(maps: list[Map], enums: list[Enum]) -> str:
                 field = "" if f.name == "value" else f"`{f.name}`"
                 access = f.access if m.name == "regs" else ""
                 reset = f"`0x{f.reset:X}`" if f.reset else ""
-                out.append("| " + " | ".join([*head[0 if at else 1 :], f"{f.lsb + f.bits - 1}:{f.lsb}", field, access, reset, meaning]) + " |")
+                out.append(
+                    "| "
+                    + " | ".join([*head[0 if at else 1 :], f"{f.lsb + f.bits - 1}:{f.lsb}", field, access, reset, meaning])
+                    + " |"
+                )
     for e in enums:
-        out += ["", f"## {e.name}", "", "| Value | Name | Meaning |", "|---|---|---|"] + [f"| {v} | `{n}` | {d} |" for n, v, d in e.members]
+        out += ["", f"## {e.name}", "", "| Value | Name | Meaning |", "|---|---|---|"] + [
+            f"| {v} | `{n}` | {d} |" for n, v, d in e.members
+        ]
     return "\n".join([*out, ""])
 
 
@@ -186,7 +238,10 @@ def main() -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
     if stale:
-        print(f"differs from rtl/spec/spikeline.rdl: {', '.join(stale)}; run `make gen` and commit the result", file=sys.stderr)
+        print(
+            f"differs from rtl/spec/spikeline.rdl: {', '.join(stale)}; run `make gen` and commit the result",
+            file=sys.stderr,
+        )
     return 1 if stale else 0
 
 

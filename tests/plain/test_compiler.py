@@ -292,9 +292,7 @@ def test_every_form_of_weights(tmp_path, form):
 
 
 @pytest.mark.parametrize("memory", [2, 4, 8])
-@pytest.mark.parametrize(
-    ("bits", "values"), [(1, [-1, 1]), (2, [-2, -1, 0, 1]), (2, [-1, 0, 1]), (3, [-4, 3]), (4, [-8, 7])]
-)
+@pytest.mark.parametrize(("bits", "values"), [(1, [-1, 1]), (2, [-2, -1, 0, 1]), (2, [-1, 0, 1]), (3, [-4, 3]), (4, [-8, 7])])
 def test_weights_narrower_than_the_memory_are_extended(tmp_path, memory, bits, values):
     weights = np.random.default_rng(2).choice(values, (9, 5))
     b = Builder(9).dense(weights, 0.5, bits).spike()

@@ -1,5 +1,7 @@
 """The simulated accelerator, and random networks for it."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -29,7 +31,7 @@ def driver(device, tiny):
 
 @pytest.fixture
 def random_network(tiny):
-    """Make a network that fits the tiny geometry: any number of layers, odd sizes, extreme weights, busy and silent neurons."""
+    """Make a network that fits the tiny geometry: any depth, odd sizes, extreme weights, busy and silent neurons."""
 
     def make(rng: np.random.Generator, layers: int | None = None, time_steps: int | None = None) -> Network:
         layers = layers or int(rng.integers(1, len(tiny.layers) + 1))
@@ -37,7 +39,7 @@ def random_network(tiny):
         sizes += [int(rng.integers(1, tiny.layers[n].neurons + 1)) for n in range(layers - 1)]
         sizes += [int(rng.integers(1, tiny.classes + 1))]
         made = []
-        for inputs, neurons in zip(sizes, sizes[1:], strict=False):
+        for inputs, neurons in pairwise(sizes):
             weights = rng.integers(-8, 8, (inputs, neurons))
             if rng.random() < 0.3:  # the largest sums that there are
                 weights[:, rng.integers(neurons)] = rng.choice([-8, 7])

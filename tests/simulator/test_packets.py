@@ -70,7 +70,10 @@ HARMLESS = {
     "too many neurons": (config([(100, 49), (49, 5)]), ErrorCode.CONFIG),
     "too many classes": (config([(100, 11)]), ErrorCode.CONFIG),
     "layers that do not fit each other": (config([(100, 48), (47, 5)]), ErrorCode.CONFIG),
-    "more layers than sizes": ([header(PacketType.CONFIG, 2), CONFIG.pack(layers=2, time_steps=1), 5 | 5 << 16], ErrorCode.CONFIG),
+    "more layers than sizes": (
+        [header(PacketType.CONFIG, 2), CONFIG.pack(layers=2, time_steps=1), 5 | 5 << 16],
+        ErrorCode.CONFIG,
+    ),
     "configuration cut short": (config([(5, 5)])[:-1], ErrorCode.SHORT),
     "configuration with a word too many": ([*config([(5, 5)]), 7], ErrorCode.LONG),
 }
@@ -217,6 +220,6 @@ def test_wait_without_progress_ends(driver, random_network):
     network = random_network(np.random.default_rng(4), 1)
     driver.load(image.build(network))
     driver.timeout = 0.05
-    driver.device.stall(1, 0, 65535.5 / 65536)  # the receiver never takes a word
+    driver.device.stall(1, 0, 1)  # the receiver never takes a word
     with pytest.raises(DeviceError, match="no progress"):
         driver.run(np.ones((1, network.time_steps, network.sizes[0]), np.uint8), scores=False)

@@ -31,9 +31,7 @@ def save(
         torch.save(state, temporary)
 
 
-def restore(
-    path: Path, preset: Preset, network: SpikingNetwork, optimizer: torch.optim.Optimizer
-) -> list[dict[str, Any]]:
+def restore(path: Path, preset: Preset, network: SpikingNetwork, optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
     """Put a run back where its checkpoint left it and return the metrics of its epochs.
 
     Raises PresetError if the file is damaged, not ours, or of another preset than `preset`.

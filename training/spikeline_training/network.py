@@ -27,9 +27,7 @@ class SpikingNetwork(nn.Module):
     membranes compare like the real ones.
     """
 
-    def __init__(
-        self, sizes: Sequence[int], weight_bits: int, input_dropout: float = 0.0, hidden_dropout: float = 0.0
-    ) -> None:
+    def __init__(self, sizes: Sequence[int], weight_bits: int, input_dropout: float = 0.0, hidden_dropout: float = 0.0) -> None:
         super().__init__()
         *hidden, last = pairwise(sizes)
         per_neuron, per_layer = weight_quantiser(weight_bits, True), weight_quantiser(weight_bits, False)

@@ -26,9 +26,7 @@ def weight_quantiser(bits: int, per_neuron: bool) -> Any:
 
     1 bit is ±1; more are the symmetric range -(2^(bits-1) - 1)..2^(bits-1) - 1, so 2 bits are -1, 0 and 1.
     """
-    return Int8WeightPerTensorFloat.let(
-        tensor_quant=StraightThrough, bit_width=bits, narrow_range=True, per_neuron=per_neuron
-    )
+    return Int8WeightPerTensorFloat.let(tensor_quant=StraightThrough, bit_width=bits, narrow_range=True, per_neuron=per_neuron)
 
 
 class StraightThrough(nn.Module):
