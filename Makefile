@@ -46,9 +46,13 @@ lint: setup ## check Python (ruff, mypy) and Verilog (verilator -Wall)
 
 gen: setup ## write the constants and tables that come from rtl/spec/spikeline.rdl, and the README's result table
 	$(BIN)/python rtl/spec/generate.py
+	$(BIN)/python docs/tables.py
+	$(BIN)/python docs/tables.py
 
 gen-check: setup ## fail if a generated file differs from its source
 	$(BIN)/python rtl/spec/generate.py --check
+	$(BIN)/python docs/tables.py --check
+	$(BIN)/python docs/tables.py --check
 
 bench: $(OUT)/model.img ## measure throughput, latency and the speed of the simulator
 	$(SPIKELINE) bench $(OUT)/model.img --geometry $(GEOMETRY) --out build/bench/report.json

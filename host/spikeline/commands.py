@@ -171,12 +171,10 @@ def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
             ("simulated", f"{figures['simulated_images_per_second']:,.0f} images per second of this computer"),
         ]
     if "golden_mismatches" in figures:
+        spikes = f"{figures['spike_mismatches']} of {figures['spikes_compared']:,} neuron states"
         rows += [
             ("differs from golden model", f"{figures['golden_mismatches']} of {figures['images']:,} labels"),
-            (
-                "",
-                f"{figures['spike_mismatches']} of {figures['spikes_compared']:,} neuron states over {figures['traced_images']:,} images",
-            ),
+            ("", f"{spikes} over {figures['traced_images']:,} images"),
         ]
         if figures["onnx_mismatches"] is not None:
             rows.append(("ONNX differs from golden", f"{figures['onnx_mismatches']} of {figures['onnx_images']:,} images"))
@@ -226,14 +224,17 @@ def run_report(args: argparse.Namespace) -> None:
 
 
 def run_bench(args: argparse.Namespace) -> None:
+    from spikeline import report
     from spikeline.files import atomic
 
-    accelerator, _, _, figures = _measure(args)
-    accelerator.close()
+    accelerator, pixels, _, figures = _measure(args)
+    with accelerator:
+        figures |= report.compare(accelerator, figures, pixels, 0, args.seed)[0]
     del figures["labels"]
+    figures |= {"name": args.image.parent.name, "input": "spikes", "mean_steps": figures["time_steps"]}
     if "simulated_images_per_second" in figures:
         figures["simulated_steps_per_second"] = figures["simulated_images_per_second"] * figures["time_steps"]
-    _table(figures)
+        print(f"  the simulator alone        {figures['simulated_steps_per_second']:,.0f} time steps per second on one core")
     if args.out:
         with atomic(args.out) as path:
-            path.write_text(json.dumps(figures, indent=1) + "\n")
+            path.write_text(json.dumps({"results": [figures]}, indent=1) + "\n")
