@@ -1,7 +1,7 @@
 """Write the README's result table from the JSON files in docs/results.
 
-    tables.py           write it
-    tables.py --check   compare it instead; exit status 1 if it differs
+tables.py           write it
+tables.py --check   compare it instead; exit status 1 if it differs
 """
 
 import json
@@ -17,7 +17,9 @@ def demo() -> list[str]:
     r = json.loads((ROOT / "docs/results/demo.json").read_text())
     source = f"[demo.json](docs/results/demo.json), commit {r['commit'][:9]}"
     clock = f"at {r['fclk_mhz']:g} MHz, from RTL cycle counts"
-    network = f"{'-'.join(map(str, r['layers']))}, {r['weight_bits']}-bit weights, {r['time_steps']} time steps, {r['encoder']} input"
+    network = (
+        f"{'-'.join(map(str, r['layers']))}, {r['weight_bits']}-bit weights, {r['time_steps']} time steps, {r['encoder']} input"
+    )
     rows = [
         ("Network", network),
         ("Accuracy on the RTL", f"**{r['accuracy']:.2%}** of all {r['images']:,} MNIST test images"),

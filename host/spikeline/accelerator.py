@@ -154,10 +154,11 @@ class Accelerator:
         device.record(True)
         self.infer_spikes(spikes)
         fired = [
-            device.recorded_spikes(n)[:, : layer.neurons].reshape(*spikes.shape[:2], -1) for n, layer in enumerate(network.layers)
+            device.recorded_spikes(n)[:, : layer.neurons].reshape(*spikes.shape[:2], layer.neurons)
+            for n, layer in enumerate(network.layers)
         ]
         last = len(network.layers) - 1
-        membranes = device.recorded_membranes(last)[:, : network.sizes[-1]].reshape(*spikes.shape[:2], -1)
+        membranes = device.recorded_membranes(last)[:, : network.sizes[-1]].reshape(*spikes.shape[:2], network.sizes[-1])
         device.record(False)
         return fired, membranes
 
