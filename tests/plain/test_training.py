@@ -269,7 +269,17 @@ def test_the_commands_train_resume_and_export(tmp_path, capsys):
     assert {path.name for path in out.iterdir()} == expected
 
 
-@pytest.mark.parametrize("option", ["--threads", "--epochs", "--seed"])
+def test_layers_and_steps_can_be_overruled(tmp_path):
+    run("train", "--preset", "tiny", "--out", tmp_path, "--sizes", "784,8,12,10", "--time-steps", 3, "--epochs", 1)
+    network, trained, history = checkpoint.load(tmp_path / "checkpoint.pt")
+    assert trained.sizes == (784, 8, 12, 10)
+    assert [layer.out_features for layer in network.linear] == [8, 12]
+    assert history[0]["time_steps"] == trained.time_steps == 3
+    with pytest.raises(PresetError, match=r"sizes = \(784, 8\)"):
+        run("train", "--preset", "tiny", "--out", tmp_path, "--sizes", "784,8")
+
+
+@pytest.mark.parametrize("option", ["--threads", "--epochs", "--seed", "--sizes", "--time-steps"])
 def test_a_count_that_is_no_number_is_bad_usage(tmp_path, option):
     with pytest.raises(SystemExit):
         run("train", "--preset", "tiny", "--out", tmp_path, option, "many")

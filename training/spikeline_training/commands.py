@@ -11,6 +11,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     train.add_argument("--out", required=True, type=Path, metavar="DIR", help="checkpoint, metrics and events go here")
     train.add_argument("--data", type=Path, metavar="DIR", help="the four raw MNIST files (default: fetch and cache)")
     train.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out, not afresh")
+    train.add_argument("--sizes", type=_sizes, metavar="784,H,...,10", help="instead of the preset's layers")
+    train.add_argument("--time-steps", type=int, metavar="T", help="instead of the preset's; training does not depend on it")
     train.add_argument("--epochs", type=int, help="instead of the preset's")
     train.add_argument("--seed", type=int, help="instead of the preset's")
     train.add_argument("--threads", type=_positive, default=1, help="processor threads (1: more gain little here)")
@@ -31,13 +33,17 @@ def _positive(text: str) -> int:
     return value
 
 
+def _sizes(text: str) -> list[int]:
+    return [int(size) for size in text.split(",")]
+
+
 def _train(args: argparse.Namespace) -> None:
     import torch
 
     from spikeline_training import preset
     from spikeline_training.train import CHECKPOINT, train
 
-    chosen = preset.load(args.preset, epochs=args.epochs, seed=args.seed)
+    chosen = preset.load(args.preset, sizes=args.sizes, time_steps=args.time_steps, epochs=args.epochs, seed=args.seed)
     torch.set_num_threads(args.threads)
     last = train(chosen, args.out, args.data, args.resume, after_epoch=_report)
     print(
