@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network: loader → input → layer cores in a chain → decode. Layers work on different time steps at once.
+// The network: loader → (encode →) input → layer cores in a chain → decode. Layers work on different time steps at once.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
+`include "spikeline.vh"
 
 module spk_core #(
     // What is built: see spikeline.v
@@ -39,7 +40,8 @@ module spk_core #(
     output wire [LAYERS*4-1:0] count_row_reads
 );
 
-localparam USER_BITS = 4;
+localparam TAG_BITS = 8;
+localparam USER_BITS = TAG_BITS + 4;
 localparam integer INPUTS = {16'd0, LAYER_INPUTS[15:0]};
 
 // Where the spikes of layer l begin in the vector of all layers' spikes.
@@ -65,12 +67,19 @@ wire [15:0]          write_row;
 wire [15:0]          write_slice;
 wire [15:0]          write_pair;
 wire [63:0]          write_data;
-wire                 spikes_begin;
-wire [63:0]          spikes_data;
-wire                 spikes_last;
+wire [3:0]           config_encoder;
+wire                 config_exit;
+wire [31:0]          config_margin;
+wire [63:0]          image_data;
+wire                 image_first;
+wire                 image_last;
 wire                 spikes_valid;
+wire                 pixels_valid;
+wire                 pixels_ready;
 wire                 spikes_ready;
 wire                 spikes_image_end;
+wire                 pixels_image_end;
+wire                 encode_idle;
 wire                 loader_idle;
 wire                 layers_idle;
 wire                 arriving;
@@ -92,6 +101,9 @@ spk_loader #(
     .config_layers(config_layers),
     .config_time_steps(config_time_steps),
     .config_decode(config_decode),
+    .config_encoder(config_encoder),
+    .config_exit(config_exit),
+    .config_margin(config_margin),
     .config_inputs(config_inputs),
     .config_neurons(config_neurons),
     .loaded(loaded),
@@ -101,12 +113,16 @@ spk_loader #(
     .write_slice(write_slice),
     .write_pair(write_pair),
     .write_data(write_data),
-    .spikes_begin(spikes_begin),
-    .spikes_data(spikes_data),
-    .spikes_last(spikes_last),
+    .image_data(image_data),
+    .image_first(image_first),
+    .image_last(image_last),
     .spikes_valid(spikes_valid),
-    .spikes_ready(spikes_ready),
+    .pixels_valid(pixels_valid),
+    .spikes_ready(spikes_ready && encode_idle),
+    .pixels_ready(pixels_ready),
     .spikes_image_end(spikes_image_end),
+    .pixels_image_end(pixels_image_end),
+    .encode_idle(encode_idle),
     .layers_idle(layers_idle),
     .idle(loader_idle),
     .arriving(arriving),
@@ -117,26 +133,60 @@ spk_loader #(
     .error_layer(error_layer)
 );
 
+// ---- encoder: pixels to words of spikes; packets of spikes pass it by ----
+wire [63:0]         encode_data;
+wire                encode_first;
+wire                encode_start;
+wire                encode_last;
+wire                encode_valid;
+wire [TAG_BITS-1:0] input_tag;
+wire                exit_valid; // the image of this tag is decided
+wire [TAG_BITS-1:0] exit_tag;
+
+spk_encode #(.INPUTS(INPUTS)) encode (
+    .aclk(aclk),
+    .reset(reset),
+    .config_inputs(config_inputs[15:0]),
+    .config_time_steps(config_time_steps),
+    .config_bernoulli(config_encoder == `SPK_ENCODER_BERNOULLI),
+    .s_data(image_data),
+    .s_first(image_first),
+    .s_last(image_last),
+    .s_valid(pixels_valid),
+    .s_ready(pixels_ready),
+    .s_image_end(pixels_image_end),
+    .m_data(encode_data),
+    .m_first(encode_first),
+    .m_start(encode_start),
+    .m_last(encode_last),
+    .m_valid(encode_valid),
+    .m_ready(spikes_ready),
+    .skip(exit_valid && exit_tag == input_tag),
+    .idle(encode_idle)
+);
+
 wire [INPUTS-1:0]    input_spikes;
 wire [USER_BITS-1:0] input_user;
 wire                 input_valid;
 wire                 input_ready;
 
-spk_input #(.INPUTS(INPUTS)) in (
+spk_input #(.INPUTS(INPUTS), .TAG_BITS(TAG_BITS)) in (
     .aclk(aclk),
     .reset(reset),
     .config_inputs(config_inputs[15:0]),
     .config_time_steps(config_time_steps),
-    .s_begin(spikes_begin),
-    .s_data(spikes_data),
-    .s_last(spikes_last),
-    .s_valid(spikes_valid),
+    .s_data(encode_valid ? encode_data : image_data),
+    .s_first(encode_valid ? encode_first : image_first),
+    .s_start(encode_valid && encode_start),
+    .s_last(encode_valid ? encode_last : image_last),
+    .s_valid(encode_valid || (spikes_valid && encode_idle)),
     .s_ready(spikes_ready),
     .s_image_end(spikes_image_end),
     .m_spikes(input_spikes),
     .m_user(input_user),
     .m_valid(input_valid),
-    .m_ready(input_ready)
+    .m_ready(input_ready),
+    .tag(input_tag)
 );
 
 // ---- layers: the last one in use is read by the decoder ----
@@ -186,7 +236,7 @@ generate
             .WEIGHT_BITS(WEIGHT_BITS),
             .MEMBRANE_BITS(MEMBRANE_BITS),
             .CLASSES(CLASSES),
-            .USER_BITS(USER_BITS)
+            .TAG_BITS(TAG_BITS)
         ) core (
             .aclk(aclk),
             .reset(reset),
@@ -201,6 +251,8 @@ generate
             .s_user(user),
             .s_valid(valid),
             .s_ready(layer_ready[l]),
+            .exit_valid(exit_valid),
+            .exit_tag(exit_tag),
             .m_spikes(link_spikes[offset(l) +: LAYER_OUT]),
             .m_membranes(link_membranes[l*CLASSES*MEMBRANE_BITS +: CLASSES*MEMBRANE_BITS]),
             .m_user(link_user[l*USER_BITS +: USER_BITS]),
@@ -239,18 +291,21 @@ always @* begin
         end
 end
 
-spk_decode #(.CLASSES(CLASSES), .MEMBRANE_BITS(MEMBRANE_BITS)) decode (
+spk_decode #(.CLASSES(CLASSES), .MEMBRANE_BITS(MEMBRANE_BITS), .TAG_BITS(TAG_BITS)) decode (
     .aclk(aclk),
     .reset(reset),
     .config_classes(last_neurons),
-    .config_time_steps(config_time_steps),
     .config_decode(config_decode),
+    .config_exit(config_exit),
+    .config_margin(config_margin),
     .scores(scores),
     .s_membranes(last_membranes),
     .s_spikes(last_spikes),
     .s_user(last_user),
     .s_valid(last_valid),
     .s_ready(decode_ready),
+    .exit_valid(exit_valid),
+    .exit_tag(exit_tag),
     .m_axis_tdata(m_axis_tdata),
     .m_axis_tvalid(m_axis_tvalid),
     .m_axis_tlast(m_axis_tlast),
@@ -263,7 +318,7 @@ spk_decode #(.CLASSES(CLASSES), .MEMBRANE_BITS(MEMBRANE_BITS)) decode (
 reg running_reg;
 always @(posedge aclk) running_reg <= !reset && (arriving || (running_reg && !idle));
 
-assign layers_idle = !input_valid && &layer_idle && decode_idle;
+assign layers_idle = encode_idle && !input_valid && &layer_idle && decode_idle;
 assign idle = loader_idle && layers_idle;
 assign count_cycle = running_reg;
 assign count_step = input_valid && input_ready;

@@ -4,6 +4,8 @@
 //   membrane:     value = Σ_t (u − θ)          spike count:  value = Σ_t (u ≥ θ)
 //
 // The lowest of equal classes wins. While one image's values are compared, CLASSES cycles, the next image's are added up.
+// With early exit they are compared after every step, and an image ends once the largest leads the next by `config_margin`;
+// the steps of it that are under way are named by its tag and dropped wherever they are.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -13,21 +15,27 @@ module spk_decode #(
     // Classes, an even number
     parameter integer CLASSES = 16,
     // Bits of a membrane
-    parameter integer MEMBRANE_BITS = 14
+    parameter integer MEMBRANE_BITS = 14,
+    // Bits of an image's tag
+    parameter integer TAG_BITS = 8
 ) (
     input  wire                             aclk,
     input  wire                             reset,
     input  wire [                     15:0] config_classes,
-    input  wire [                     15:0] config_time_steps,
     input  wire                             config_decode,
+    input  wire                             config_exit,
+    input  wire [                     31:0] config_margin,
     // Follow each result with the values
     input  wire                             scores,
     // The last layer, step by step
     input  wire [CLASSES*MEMBRANE_BITS-1:0] s_membranes,
     input  wire [              CLASSES-1:0] s_spikes,
-    input  wire [                      3:0] s_user,
+    input  wire [             TAG_BITS+3:0] s_user,
     input  wire                             s_valid,
     output wire                             s_ready,
+    // The image that was decided early
+    output reg                              exit_valid,
+    output reg  [             TAG_BITS-1:0] exit_tag,
     // Results
     output reg  [                     63:0] m_axis_tdata,
     output reg                              m_axis_tvalid,
@@ -40,17 +48,25 @@ module spk_decode #(
 localparam VALUE_BITS = 32;
 localparam COUNT_BITS = $clog2(CLASSES + 1);
 localparam [COUNT_BITS-1:0] TWO = 2;
+localparam [VALUE_BITS-1:0] LEAST = {1'b1, {(VALUE_BITS-1){1'b0}}};
 
-wire first_step = s_user[0];
-wire last_step = s_user[1];
-wire first_image = s_user[2];
-wire last_image = s_user[3];
+wire                first_step = s_user[0];
+wire                last_step = s_user[1];
+wire                first_image = s_user[2];
+wire                last_image = s_user[3];
+wire [TAG_BITS-1:0] tag = s_user[4 +: TAG_BITS];
+wire                drop = exit_valid && tag == exit_tag;
+wire                take = s_valid && s_ready && !drop;
+wire                compare = last_step || config_exit;
 
 // ---- values, step by step ----
-reg  [CLASSES*VALUE_BITS-1:0] value_reg;
-reg  [CLASSES*VALUE_BITS-1:0] value_next;
-reg  [VALUE_BITS-1:0]         added;
-wire                          take = s_valid && s_ready;
+reg [CLASSES*VALUE_BITS-1:0] value_reg;
+reg [CLASSES*VALUE_BITS-1:0] value_next;
+reg [VALUE_BITS-1:0]         added;
+reg [15:0]                   step_reg;
+reg [31:0]                   image_reg;
+wire [15:0]                  step = first_step ? 16'd1 : step_reg + 16'd1;
+wire [31:0]                  image = !first_step ? image_reg : first_image ? 32'd0 : image_reg + 32'd1;
 
 integer c;
 always @* begin
@@ -71,48 +87,73 @@ reg [1:0]                    state_reg;
 reg [CLASSES*VALUE_BITS-1:0] turn_reg;
 reg [COUNT_BITS-1:0]         count_reg;
 reg signed [VALUE_BITS-1:0]  best_reg;
+reg signed [VALUE_BITS-1:0]  second_reg;
 reg [COUNT_BITS-1:0]         label_reg;
+reg                          last_step_reg;
 reg                          last_image_reg;
-reg [31:0]                   image_reg;
+reg [TAG_BITS-1:0]           tag_reg;
+reg [15:0]                   m_steps_reg;
+reg [31:0]                   m_image_reg;
 
 wire signed [VALUE_BITS-1:0] now = turn_reg[VALUE_BITS-1:0];
+wire [VALUE_BITS-1:0]        lead = best_reg - second_reg; // up to 2^32 − 1
+wire                         decided = last_step_reg || lead >= config_margin;
 wire [15:0]                  count = {{(16-COUNT_BITS){1'b0}}, count_reg};
 wire                         out_ready = !m_axis_tvalid || m_axis_tready;
 wire                         values_end = count + 16'd2 >= config_classes;
 
-assign s_ready = !last_step || state_reg == STATE_FREE;
-assign image_done = state_reg == STATE_RESULT && out_ready;
+assign s_ready = drop || !compare || state_reg == STATE_FREE;
+assign image_done = state_reg == STATE_RESULT && decided && out_ready;
 assign idle = state_reg == STATE_FREE && !m_axis_tvalid;
 
 always @(posedge aclk) begin
     if (m_axis_tready) m_axis_tvalid <= 1'b0;
+    if (take && first_step) exit_valid <= 1'b0; // no step of an earlier image is under way
+    if (take) begin
+        step_reg <= step;
+        image_reg <= image;
+    end
     case (state_reg)
         STATE_FREE:
-            if (take && last_step) begin
+            if (take && compare) begin
                 turn_reg <= value_next;
+                last_step_reg <= last_step;
                 last_image_reg <= last_image;
-                image_reg <= first_image ? 32'd0 : image_reg + 32'd1;
+                tag_reg <= tag;
+                m_steps_reg <= step;
+                m_image_reg <= image;
                 count_reg <= 0;
                 state_reg <= STATE_COMPARE;
             end
         STATE_COMPARE: begin
-            if (count < config_classes && (count == 0 || now > best_reg)) begin
-                best_reg <= now;
-                label_reg <= count_reg;
+            if (count < config_classes) begin
+                if (count == 0 || now > best_reg) begin
+                    best_reg <= now;
+                    label_reg <= count_reg;
+                    second_reg <= count == 0 ? LEAST : best_reg;
+                end else if (now > second_reg) begin
+                    second_reg <= now;
+                end
             end
             turn_reg <= {turn_reg[VALUE_BITS-1:0], turn_reg[CLASSES*VALUE_BITS-1:VALUE_BITS]};
             count_reg <= count_reg + 1'b1;
             if (count + 16'd1 == CLASSES[15:0]) state_reg <= STATE_RESULT;
         end
         STATE_RESULT:
-            if (out_ready) begin
+            if (!decided) begin
+                state_reg <= STATE_FREE;
+            end else if (out_ready) begin
                 m_axis_tvalid <= 1'b1;
                 m_axis_tlast <= last_image_reg && !scores;
                 m_axis_tdata[`SPK_RESULT_LABEL] <= {{(16-COUNT_BITS){1'b0}}, label_reg};
-                m_axis_tdata[`SPK_RESULT_STEPS] <= config_time_steps;
-                m_axis_tdata[`SPK_RESULT_IMAGE] <= image_reg;
+                m_axis_tdata[`SPK_RESULT_STEPS] <= m_steps_reg;
+                m_axis_tdata[`SPK_RESULT_IMAGE] <= m_image_reg;
                 count_reg <= 0;
                 state_reg <= scores ? STATE_VALUES : STATE_FREE;
+                if (!last_step_reg) begin
+                    exit_valid <= 1'b1;
+                    exit_tag <= tag_reg;
+                end
             end
         STATE_VALUES:
             if (out_ready) begin
@@ -127,6 +168,7 @@ always @(posedge aclk) begin
     endcase
     if (reset) begin
         state_reg <= STATE_FREE;
+        exit_valid <= 1'b0;
         m_axis_tvalid <= 1'b0;
     end
 end

@@ -19,8 +19,9 @@ module spk_layer #(
     parameter integer MEMBRANE_BITS = 14,
     // Neurons whose membranes can be read, at most 64 / WEIGHT_BITS
     parameter integer CLASSES = 16,
-    // Bits that travel with a step
-    parameter integer USER_BITS = 4
+    // Bits of an image's tag, the highest of those that travel with a step
+    parameter integer TAG_BITS = 8,
+    parameter integer USER_BITS = TAG_BITS + 4
 ) (
     input  wire                             aclk,
     input  wire                             reset,
@@ -38,6 +39,9 @@ module spk_layer #(
     input  wire [            USER_BITS-1:0] s_user,
     input  wire                             s_valid,
     output wire                             s_ready,
+    // Steps of this image are not wanted any more
+    input  wire                             exit_valid,
+    input  wire [             TAG_BITS-1:0] exit_tag,
     // Spikes out, and the membranes of the first neurons
     output wire [              NEURONS-1:0] m_spikes,
     output wire [CLASSES*MEMBRANE_BITS-1:0] m_membranes,
@@ -78,7 +82,9 @@ reg  [$clog2(QUEUE):0]  unfinished_reg; // steps started and not yet taken by th
 wire finish = running_reg && &scan_done;
 wire start = (!running_reg || finish) && &scan_next_valid && unfinished_reg != QUEUE;
 
-assign s_ready = &scan_ready;
+wire drop = exit_valid && s_user[4 +: TAG_BITS] == exit_tag;
+
+assign s_ready = &scan_ready || drop;
 
 genvar p;
 genvar i;
@@ -89,7 +95,7 @@ generate
             .reset(reset),
             .s_spikes(s_spikes),
             .s_user(s_user),
-            .s_valid(s_valid && s_ready),
+            .s_valid(s_valid && &scan_ready && !drop),
             .s_ready(scan_ready[p]),
             .next_valid(scan_next_valid[p]),
             .next_user(scan_user[p*USER_BITS +: USER_BITS]),

@@ -30,6 +30,9 @@ module spk_loader #(
     output reg  [          7:0] config_layers,
     output reg  [         15:0] config_time_steps,
     output reg                  config_decode,
+    output reg  [          3:0] config_encoder,
+    output reg                  config_exit,
+    output reg  [         31:0] config_margin,
     output reg  [LAYERS*16-1:0] config_inputs,
     output reg  [LAYERS*16-1:0] config_neurons,
     output wire                 loaded,
@@ -40,17 +43,21 @@ module spk_loader #(
     output reg  [         15:0] write_slice,
     output reg  [         15:0] write_pair,
     output reg  [         63:0] write_data,
-    // Words of spikes
-    output wire                 spikes_begin,
-    output wire [         63:0] spikes_data,
-    output wire                 spikes_last,
+    // Words of images, spikes or pixels; with the first of a packet, with those of its last image; whether one ends
+    output wire [         63:0] image_data,
+    output wire                 image_first,
+    output wire                 image_last,
     output wire                 spikes_valid,
+    output wire                 pixels_valid,
     input  wire                 spikes_ready,
+    input  wire                 pixels_ready,
     input  wire                 spikes_image_end,
+    input  wire                 pixels_image_end,
     // Status
+    input  wire                 encode_idle,
     input  wire                 layers_idle,
     output wire                 idle,
-    output wire                 arriving, // the first word of a SPIKES packet
+    output wire                 arriving, // the first word of a packet of images
     output wire                 starved,
     output reg                  error_valid,
     output reg  [          7:0] error_code,
@@ -76,25 +83,30 @@ reg [15:0] magic_reg;
 reg [31:0] length_reg;
 reg        header_last_reg;
 reg [31:0] left_reg; // words of the body still to come
+reg [31:0] image_words_reg; // of one image of this packet
 reg [3:0]  word_reg; // word of a CONFIG
 
 wire config_packet = kind_reg == `SPK_PACKET_TYPE_CONFIG;
 wire thresholds_packet = kind_reg == `SPK_PACKET_TYPE_THRESHOLDS;
 wire weights_packet = kind_reg == `SPK_PACKET_TYPE_WEIGHTS;
 wire spikes_packet = kind_reg == `SPK_PACKET_TYPE_SPIKES;
+wire pixels_packet = kind_reg == `SPK_PACKET_TYPE_PIXELS;
+wire images_packet = spikes_packet || pixels_packet;
 
-wire body_ready = state_reg == STATE_BODY && (!spikes_packet || spikes_ready);
+wire body_ready = state_reg == STATE_BODY && (!images_packet || (pixels_packet ? pixels_ready : spikes_ready));
 wire body = body_ready && s_axis_tvalid;
 wire body_end = left_reg == 1;
 
 assign s_axis_tready = state_reg == STATE_HEADER || body_ready || state_reg == STATE_DRAIN;
-assign spikes_begin = state_reg == STATE_CHECK && spikes_packet;
-assign spikes_data = s_axis_tdata;
-assign spikes_last = body_end;
+assign image_data = s_axis_tdata;
+assign image_first = left_reg == length_reg;
+assign image_last = left_reg <= image_words_reg;
 assign spikes_valid = state_reg == STATE_BODY && spikes_packet && s_axis_tvalid;
+assign pixels_valid = state_reg == STATE_BODY && pixels_packet && s_axis_tvalid;
 assign idle = state_reg == STATE_HEADER && !error_valid; // who sees idle sees the error too
-assign arriving = state_reg == STATE_HEADER && s_axis_tvalid && s_axis_tdata[`SPK_HEADER_KIND] == `SPK_PACKET_TYPE_SPIKES;
-assign starved = body_ready && spikes_packet && !s_axis_tvalid;
+assign arriving = state_reg == STATE_HEADER && s_axis_tvalid
+    && (s_axis_tdata[`SPK_HEADER_KIND] == `SPK_PACKET_TYPE_SPIKES || s_axis_tdata[`SPK_HEADER_KIND] == `SPK_PACKET_TYPE_PIXELS);
+assign starved = body_ready && images_packet && !s_axis_tvalid;
 assign error_packet = kind_reg;
 assign error_layer = layer_reg;
 
@@ -102,13 +114,16 @@ assign error_layer = layer_reg;
 reg [7:0]           new_layers_reg;
 reg [15:0]          new_time_steps_reg;
 reg                 new_decode_reg;
+reg [3:0]           new_encoder_reg;
+reg                 new_exit_reg;
+reg [31:0]          new_margin_reg;
 reg [LAYERS*16-1:0] new_inputs_reg;
 reg [LAYERS*16-1:0] new_neurons_reg;
 reg                 new_sound;
 
 integer c;
 always @* begin
-    new_sound = new_layers_reg != 0 && {24'd0, new_layers_reg} + 1 == length_reg && new_time_steps_reg != 0;
+    new_sound = new_encoder_reg <= `SPK_ENCODER_BERNOULLI && new_layers_reg != 0 && {24'd0, new_layers_reg} + 1 == length_reg && new_time_steps_reg != 0;
     for (c = 0; c < LAYERS; c = c + 1)
         if (c < {24'd0, new_layers_reg}) begin
             if (new_inputs_reg[c*16 +: 16] == 0 || new_inputs_reg[c*16 +: 16] > LAYER_INPUTS[c*16 +: 16]) new_sound = 1'b0;
@@ -126,6 +141,7 @@ reg [15:0] layer_neurons;
 reg [15:0] slices_reg;
 reg [31:0] weight_words_reg;
 reg [31:0] threshold_words_reg;
+reg [15:0] spike_words_reg;
 
 integer z;
 always @* begin
@@ -142,6 +158,8 @@ always @(posedge aclk) begin
     slices_reg <= (layer_neurons + LANES[15:0] - 16'd1) / LANES[15:0];
     weight_words_reg <= layer_inputs * slices_reg;
     threshold_words_reg <= ({16'd0, layer_neurons} + 1) / 2;
+    spike_words_reg <= (config_inputs[15:0] + 16'd63) >> 6;
+    image_words_reg <= pixels_packet ? 1 + ({16'd0, config_inputs[15:0]} + 7) / 8 : spike_words_reg * config_time_steps;
 end
 
 // ---- is a header acceptable? ----
@@ -150,16 +168,16 @@ always @* begin
     refusal = `SPK_ERROR_CODE_NONE;
     if (magic_reg != `SPK_HEADER_MAGIC_RESET)
         refusal = `SPK_ERROR_CODE_HEADER;
-    else if (!config_packet && !thresholds_packet && !weights_packet && !spikes_packet)
+    else if (!config_packet && !thresholds_packet && !weights_packet && !images_packet)
         refusal = `SPK_ERROR_CODE_TYPE;
     else if ((thresholds_packet || weights_packet) && layer_reg >= config_layers)
         refusal = `SPK_ERROR_CODE_LAYER;
-    else if (spikes_packet && !loaded)
+    else if (images_packet && !loaded)
         refusal = `SPK_ERROR_CODE_NOT_LOADED;
     else if ((config_packet && (length_reg < 2 || length_reg > LAYERS + 1))
              || (thresholds_packet && length_reg != threshold_words_reg)
              || (weights_packet && length_reg != weight_words_reg)
-             || (spikes_packet && length_reg == 0))
+             || (images_packet && length_reg == 0))
         refusal = `SPK_ERROR_CODE_LENGTH;
     else if (header_last_reg)
         refusal = `SPK_ERROR_CODE_SHORT;
@@ -194,6 +212,9 @@ always @(posedge aclk) begin
         config_layers <= new_layers_reg;
         config_time_steps <= new_time_steps_reg;
         config_decode <= new_decode_reg;
+        config_encoder <= new_encoder_reg;
+        config_exit <= new_exit_reg;
+        config_margin <= new_margin_reg;
         config_inputs <= new_inputs_reg;
         config_neurons <= new_neurons_reg;
         weights_loaded_reg <= 0;
@@ -233,6 +254,9 @@ always @(posedge aclk)
             new_layers_reg <= s_axis_tdata[`SPK_CONFIG_LAYERS];
             new_time_steps_reg <= s_axis_tdata[`SPK_CONFIG_TIME_STEPS];
             new_decode_reg <= s_axis_tdata[`SPK_CONFIG_DECODE];
+            new_encoder_reg <= s_axis_tdata[`SPK_CONFIG_ENCODER];
+            new_exit_reg <= s_axis_tdata[`SPK_CONFIG_EXIT];
+            new_margin_reg <= s_axis_tdata[`SPK_CONFIG_MARGIN];
         end
         for (k = 0; k < LAYERS; k = k + 1)
             if ({28'd0, word_reg} == k + 1) begin
@@ -257,7 +281,7 @@ always @(posedge aclk) begin
             end
         STATE_WAIT: begin
             if (!wait_reg[1]) wait_reg <= wait_reg + 2'd1;
-            else if (spikes_packet || layers_idle) state_reg <= STATE_CHECK;
+            else if (pixels_packet || (spikes_packet && encode_idle) || layers_idle) state_reg <= STATE_CHECK;
         end
         STATE_CHECK: begin
             left_reg <= length_reg;
@@ -274,7 +298,8 @@ always @(posedge aclk) begin
                 if (body_end || s_axis_tlast) begin
                     state_reg <= !s_axis_tlast ? STATE_DRAIN : config_packet && body_end ? STATE_COMMIT : STATE_HEADER;
                     error_code <= !body_end ? `SPK_ERROR_CODE_SHORT : !s_axis_tlast ? `SPK_ERROR_CODE_LONG : `SPK_ERROR_CODE_LENGTH;
-                    error_valid <= !body_end || !s_axis_tlast || (spikes_packet && !spikes_image_end);
+                    error_valid <= !body_end || !s_axis_tlast || (spikes_packet && !spikes_image_end)
+                        || (pixels_packet && !pixels_image_end);
                 end
             end
         STATE_COMMIT: begin

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spikeline import golden, image
-from spikeline.driver import Counters, Driver
+from spikeline.driver import Answer, Counters, Driver
 from spikeline.encode import encode
 from spikeline.errors import DataError, DeviceError
 from spikeline.geometry import Geometry
@@ -15,6 +15,7 @@ from spikeline.image import Image
 from spikeline.sim import SimDevice
 
 BACKENDS = ("sim", "golden")
+INPUTS = ("pixels", "spikes")
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,19 @@ class _Golden:
         self.image = image
         self.clear_counters()
 
-    def run(self, spikes: np.ndarray, scores: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def run(self, spikes: np.ndarray, scores: bool) -> Answer:
         if self.image is None:
             raise DeviceError("no model is loaded; load an image first")
         trace = golden.run(self.image.network, spikes)
         self._images += len(spikes)
         self._row_reads = self._row_reads + trace.row_reads.sum((0, 1))
-        steps = np.full(len(spikes), spikes.shape[1], np.uint16)
-        return trace.labels, steps, trace.values if scores else None
+        return trace.labels, trace.steps, trace.values if scores else None
+
+    def run_pixels(self, pixels: np.ndarray, seed: int, first_image: int, scores: bool) -> Answer:
+        if self.image is None:
+            raise DeviceError("no model is loaded; load an image first")
+        network = self.image.network
+        return self.run(encode(pixels, network.encoder.name.lower(), network.time_steps, seed, first_image), scores)
 
     def counters(self) -> Counters:
         steps = self.image.network.time_steps if self.image else 0
@@ -105,23 +111,30 @@ class Accelerator:
         pixels: np.ndarray,
         seed: int = 0,
         scores: bool = False,
+        input: str = "pixels",
         batch: int = 1000,
         progress: Callable[[int], None] = lambda done: None,
     ) -> Result:
         """Classify images, uint8 (B, inputs), encoded as the network was trained for; `seed` is the Bernoulli encoder's.
 
-        The result does not depend on `batch`, the images of one transfer. `progress` is called with the images done.
+        input: `pixels` sends raw images, which the accelerator encodes; `spikes` encodes here and sends the spike trains.
+        Neither this nor `batch`, the images of one transfer, changes the result. `progress` is called with the images done.
         """
         if self.image is None:
             raise DeviceError("no model is loaded; load an image first")
         network = self.image.network
         if pixels.ndim != 2 or pixels.dtype != np.uint8 or pixels.shape[1] != network.sizes[0]:
             raise DataError(f"images must be uint8 (B, {network.sizes[0]}), not {pixels.dtype} {pixels.shape}")
+        if input not in INPUTS:
+            raise DataError(f"no input {input}; there are {', '.join(INPUTS)}")
         results = []
         for at in range(0, len(pixels), batch):
             part = pixels[at : at + batch]
-            spikes = encode(part, network.encoder.name.lower(), network.time_steps, seed, first_image=at)
-            results.append(self.infer_spikes(spikes, scores))
+            if input == "pixels":
+                results.append(Result(*self._backend.run_pixels(part, seed, at, scores)))
+            else:
+                spikes = encode(part, network.encoder.name.lower(), network.time_steps, seed, first_image=at)
+                results.append(self.infer_spikes(spikes, scores))
             progress(at + len(part))
         return _join(results, network.layers[-1].neurons, scores)
 

@@ -48,6 +48,7 @@ def _image_and_backend(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="sizes that are built, or a .json (%(default)s)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the MNIST files instead of the cache")
     parser.add_argument("--images", type=_positive, default=10_000, metavar="N", help="test images (%(default)s)")
+    parser.add_argument("--input", choices=("pixels", "spikes"), default="pixels", help="what is sent: %(choices)s (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the Bernoulli encoder (%(default)s)")
 
 
@@ -140,7 +141,7 @@ def _measure(args: argparse.Namespace) -> tuple[Any, Any, Any, dict[str, Any]]:
     pixels, truth = pixels[: args.images], truth[: args.images]
     accelerator = Accelerator(args.image, args.backend, args.geometry)
     try:
-        figures = report.measure(accelerator, pixels, truth, args.seed, _Progress(len(pixels), args.backend))
+        figures = report.measure(accelerator, pixels, truth, args.seed, args.input, _Progress(len(pixels), args.backend))
     except BaseException:
         accelerator.close()
         raise
@@ -161,6 +162,7 @@ def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("accuracy", f"{figures['accuracy']:.2%} of {figures['images']:,} test images"),
         ("input spikes per image", f"{figures['input_spikes_per_image']:,.1f}"),
         ("hidden spikes per image", f"{figures['hidden_spikes_per_image']:,.1f}"),
+        ("time steps used", f"{figures['mean_steps']:.2f} of {figures['time_steps']}"),
     ]
     if "cycles_per_image" in figures:
         clock = f"at {figures['fclk_mhz']:g} MHz, from RTL cycles"
@@ -231,7 +233,7 @@ def run_bench(args: argparse.Namespace) -> None:
     with accelerator:
         figures |= report.compare(accelerator, figures, pixels, 0, args.seed)[0]
     del figures["labels"]
-    figures |= {"name": args.image.parent.name, "input": "spikes", "mean_steps": figures["time_steps"]}
+    figures["name"] = args.image.parent.name
     if "simulated_images_per_second" in figures:
         figures["simulated_steps_per_second"] = figures["simulated_images_per_second"] * figures["time_steps"]
         print(f"  the simulator alone        {figures['simulated_steps_per_second']:,.0f} time steps per second on one core")

@@ -6,9 +6,10 @@ from typing import Protocol
 
 import numpy as np
 
+from spikeline.encode import image_seed
 from spikeline.errors import DeviceError, ImageError
 from spikeline.geometry import Geometry, LayerGeometry
-from spikeline.image import Image, pack_spikes
+from spikeline.image import Image, pack_pixels, pack_spikes
 from spikeline.network import VALUE_BITS
 from spikeline.spec import (
     CONTROL,
@@ -26,6 +27,9 @@ from spikeline.spec import (
 )
 
 MAX_TRANSFER = (1 << 26) - 8  # bytes: the DMA counts with 26 bits
+
+# Labels uint16 (B,), steps uint16 (B,), values int32 (B, classes) or None.
+Answer = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
 FIXES = {
     ErrorCode.CONFIG: "compile for this accelerator's geometry",
@@ -97,21 +101,27 @@ class Driver:
             raise DeviceError("the accelerator did not take the model; reset() and load it again")
         self.image = image
 
-    def run(self, spikes: np.ndarray, scores: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Classify spikes, uint8 (B, T, N): labels uint16 (B,), steps uint16 (B,), values int32 (B, classes) or None."""
+    def run(self, spikes: np.ndarray, scores: bool) -> Answer:
+        """Classify spike trains, uint8 (B, T, N) of 0/1."""
+        return self._send(pack_spikes(spikes), len(spikes), scores)
+
+    def run_pixels(self, pixels: np.ndarray, seed: int, first_image: int, scores: bool) -> Answer:
+        """Classify images, uint8 (B, N), by the encoder on chip; `seed` and `first_image` as in `spikeline.encode`."""
+        return self._send(pack_pixels(pixels, image_seed(seed, first_image, len(pixels))), len(pixels), scores)
+
+    def _send(self, send: np.ndarray, images: int, scores: bool) -> Answer:
         if self.image is None:
             raise DeviceError("no model is loaded; load an image first")
-        send = pack_spikes(spikes)
         if send.nbytes > MAX_TRANSFER:
             raise DeviceError(f"{send.nbytes} bytes in one transfer, the DMA takes {MAX_TRANSFER}; use a smaller batch")
         classes = self.image.network.layers[-1].neurons
         words = 1 + -(-classes // 2) if scores else 1
-        receive = np.zeros((len(spikes), words), np.uint64)
+        receive = np.zeros((images, words), np.uint64)
         self.device.write(Register.CONTROL, CONTROL.pack(scores=scores))
         self.device.start(send, receive)
         self._wait()
         results = RESULT.unpack_array(receive[:, 0])
-        if (results["image"] != np.arange(len(spikes))).any():
+        if (results["image"] != np.arange(images)).any():
             raise DeviceError("results came back out of order or lost; reset() and run again")
         values = receive[:, 1:].copy().view(f"<i{VALUE_BITS // 8}")[:, :classes] if scores else None
         return results["label"].astype(np.uint16), results["steps"].astype(np.uint16), values

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikeline import early_exit
 from spikeline.network import Network
 from spikeline.spec import Decode
 
@@ -16,6 +17,7 @@ class Trace:
     membranes: np.ndarray  # int32 (B, T, classes): u − θ of the output layer at every step
     values: np.ndarray  # int32 (B, classes): what the class is read from
     labels: np.ndarray  # uint16 (B,)
+    steps: np.ndarray  # uint16 (B,): time steps used, fewer than T only with early exit
     row_reads: np.ndarray  # int64 (B, T, layers): spikes that enter each layer, each of which reads one row of weights
 
 
@@ -34,6 +36,11 @@ def run(network: Network, spikes: np.ndarray) -> Trace:
         x = membrane >= 0
         fired.append(x.reshape(batch, steps, -1))
     membranes = membrane.reshape(batch, steps, -1)
-    values = (membranes if network.decode == Decode.MEMBRANE else fired[-1]).sum(1, dtype=np.int32)
+    counted = membranes if network.decode == Decode.MEMBRANE else fired[-1]
+    values = counted.cumsum(1, dtype=np.int32)  # (B, T, classes)
+    used = np.full(batch, steps)
+    if network.exit_margin is not None:
+        _, used = early_exit.decide(counted, network.exit_margin)
+    values = values[np.arange(batch), used - 1]
     labels = values.argmax(1).astype(np.uint16)  # the first of equals
-    return Trace(fired, membranes, values, labels, np.stack(row_reads, -1))
+    return Trace(fired, membranes, values, labels, used.astype(np.uint16), np.stack(row_reads, -1))

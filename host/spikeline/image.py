@@ -60,6 +60,15 @@ def pack_spikes(spikes: np.ndarray) -> np.ndarray:
     return packet(PacketType.SPIKES, padded.reshape(-1).view(WORD))
 
 
+def pack_pixels(pixels: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """Make the PIXELS packet of a batch: pixels uint8 (B, N), seeds uint64 (B,) → uint64 (1 + B·(1 + ⌈N/8⌉),)."""
+    batch, inputs = pixels.shape
+    body = np.zeros((batch, 1 + -(-inputs // 8)), WORD)
+    body[:, 0] = seeds
+    body.view(np.uint8)[:, 8 : 8 + inputs] = pixels
+    return packet(PacketType.PIXELS, body.reshape(-1))
+
+
 def pack_weights(weights: np.ndarray, bits: int) -> np.ndarray:
     """Pack int8 (inputs, neurons) row by row into uint64 (inputs, slices): neuron n at lane n mod (64 / bits) of its slice."""
     lanes = 64 // bits
@@ -88,7 +97,12 @@ def pack_thresholds(thresholds: np.ndarray) -> np.ndarray:
 def build(network: Network) -> Image:
     """Turn an integer network into its packets."""
     config = CONFIG.pack(
-        layers=len(network.layers), time_steps=network.time_steps, decode=network.decode, encoder=network.encoder
+        layers=len(network.layers),
+        time_steps=network.time_steps,
+        decode=network.decode,
+        encoder=network.encoder,
+        exit=network.exit_margin is not None,
+        margin=network.exit_margin or 0,
     )
     sizes = [CONFIG_LAYER.pack(inputs=layer.inputs, neurons=layer.neurons) for layer in network.layers]
     packets = [packet(PacketType.CONFIG, np.array([config, *sizes], WORD))]
@@ -192,4 +206,6 @@ def _network(packets: list[np.ndarray], weight_bits: int) -> Network:
                 thresholds.view("<i4")[: size["neurons"]].astype(np.int32),
             )
         )
-    return Network(tuple(layers), weight_bits, config["time_steps"], Encoder(config["encoder"]), Decode(config["decode"]))
+    encoder, decode = Encoder(config["encoder"]), Decode(config["decode"])
+    margin = config["margin"] if config["exit"] else None
+    return Network(tuple(layers), weight_bits, config["time_steps"], encoder, decode, margin)

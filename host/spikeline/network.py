@@ -49,6 +49,7 @@ class Network:
     time_steps: int
     encoder: Encoder = Encoder.BERNOULLI
     decode: Decode = Decode.MEMBRANE
+    exit_margin: int | None = None  # stop an image once its class leads by this; None: use all time steps
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.layers) <= MAX_LAYERS:
@@ -57,6 +58,8 @@ class Network:
             raise ImageError(f"weights of {self.weight_bits} bits do not pack into memory words; use 2, 4 or 8")
         if not 1 <= self.time_steps < 1 << 16:
             raise ImageError(f"{self.time_steps} time steps: must be 1 to 65535")
+        if self.exit_margin is not None and not (0 <= self.exit_margin < 1 << 32 and self.layers[-1].neurons > 1):
+            raise ImageError(f"exit margin {self.exit_margin}: must be 0 to 2^32 − 1, and there must be two classes or more")
         limit = 1 << (self.weight_bits - 1)
         for n, layer in enumerate(self.layers):
             if layer.weights.ndim != 2 or layer.weights.dtype != np.int8 or not layer.weights.size:

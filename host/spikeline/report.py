@@ -31,6 +31,7 @@ def measure(
     pixels: np.ndarray,
     labels: np.ndarray,
     seed: int = 0,
+    input: str = "pixels",
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
     """Classify images, uint8 (B, inputs), with known labels (B,) and report accuracy, cycles, spikes and speed.
@@ -42,7 +43,7 @@ def measure(
     network, clock_mhz = image.network, accelerator.geometry.clock_mhz
     accelerator.clear_counters()
     start = time.perf_counter()
-    result = accelerator.infer(pixels, seed, progress=progress)
+    result = accelerator.infer(pixels, seed, input=input, progress=progress)
     seconds = time.perf_counter() - start
     count = accelerator.counters()
     reads = [n / count.images for n in count.row_reads]
@@ -53,6 +54,9 @@ def measure(
         "layers": network.sizes,
         "weight_bits": network.weight_bits,
         "encoder": network.encoder.name.lower(),
+        "input": input,
+        "mean_steps": float(result.steps.mean()),
+        "exit_margin": network.exit_margin,
         "geometry": accelerator.geometry.name,
         "input_spikes_per_image": reads[0],
         "hidden_spikes_per_image": sum(reads[1:]),
@@ -61,7 +65,7 @@ def measure(
         "labels": result.labels,
     }
     if count.cycles is not None:
-        latency = _latency(accelerator, pixels[:LATENCY_IMAGES], seed)
+        latency = _latency(accelerator, pixels[:LATENCY_IMAGES], seed, input)
         report |= {
             "fclk_mhz": clock_mhz,
             "cycles_per_image": count.cycles / count.images,
@@ -77,12 +81,12 @@ def measure(
     return report
 
 
-def _latency(accelerator: Accelerator, pixels: np.ndarray, seed: int) -> np.ndarray:
+def _latency(accelerator: Accelerator, pixels: np.ndarray, seed: int, input: str) -> np.ndarray:
     """Cycles from the first input word to the result of images that are sent one by one, int (B,)."""
     cycles = []
     for n in range(len(pixels)):
         accelerator.clear_counters()
-        accelerator.infer(pixels[n : n + 1], seed)
+        accelerator.infer(pixels[n : n + 1], seed, input=input)
         cycles.append(accelerator.counters().cycles)
     return np.array(cycles)
 

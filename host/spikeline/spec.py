@@ -22,6 +22,7 @@ class PacketType(IntEnum):
     THRESHOLDS = 2  # Integer thresholds of one layer.
     WEIGHTS = 3  # Integer weights of one layer, one row per input.
     SPIKES = 4  # A batch of images as spike vectors, one per time step.
+    PIXELS = 5  # A batch of images as a SEED and their pixels, eight a word; the encoder makes the spikes.
 
 
 class Decode(IntEnum):
@@ -79,7 +80,7 @@ ERROR = Word(32, code=(0, 8), packet=(8, 8), layer=(16, 8))
 GEOMETRY = Word(32, layers=(0, 8), weight_bits=(8, 8), membrane_bits=(16, 8), classes=(24, 8))
 LAYER = Word(32, inputs=(0, 16), neurons=(16, 16))
 HEADER = Word(64, kind=(0, 8), layer=(8, 8), magic=(16, 16), length=(32, 32))
-CONFIG = Word(64, layers=(0, 8), time_steps=(8, 16), decode=(24, 1), encoder=(28, 4))
+CONFIG = Word(64, layers=(0, 8), time_steps=(8, 16), decode=(24, 1), exit=(25, 1), encoder=(28, 4), margin=(32, 32))
 CONFIG_LAYER = Word(32, inputs=(0, 16), neurons=(16, 16))
 THRESHOLD_PAIR = Word(64, even=(0, 32), odd=(32, 32))
 RESULT = Word(64, label=(0, 16), steps=(16, 16), image=(32, 32))

@@ -1,10 +1,13 @@
 """RTL = golden model: every label, value, spike and membrane, whatever the network, the input and the stalls."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from spikeline import golden, image
 from spikeline.accelerator import Accelerator
+from spikeline.encode import encode
 from spikeline.network import Layer, Network
 from spikeline.spec import Decode, Encoder
 
@@ -123,9 +126,57 @@ def test_accelerator_api_agrees_across_backends_and_batches(random_network):
     model = image.build(network)
     with Accelerator(model, "golden", "tiny") as reference, Accelerator(model, "sim", "tiny") as simulated:
         expected = reference.infer(pixels, seed=3, scores=True)
-        for batch in (25, 7):
-            result = simulated.infer(pixels, seed=3, scores=True, batch=batch)
+        for batch, how in ((25, "pixels"), (7, "spikes"), (7, "pixels"), (25, "spikes")):
+            result = simulated.infer(pixels, seed=3, scores=True, input=how, batch=batch)
             np.testing.assert_array_equal(result.labels, expected.labels)
             np.testing.assert_array_equal(result.values, expected.values)
         assert simulated.infer(pixels[:0]).labels.shape == (0,)
-        assert reference.counters().row_reads == tuple(n // 2 for n in simulated.counters().row_reads)
+        assert reference.counters().row_reads == tuple(n // 4 for n in simulated.counters().row_reads)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_encoder_on_chip_makes_the_same_spikes(driver, random_network, seed):
+    """Pixels and spike trains give the same, under stalls, whatever the size, the encoder and the packet before."""
+    rng = np.random.default_rng(seed)
+    for _ in range(3):
+        made = random_network(rng, time_steps=int(rng.integers(1, 9)))
+        network = replace(made, encoder=Encoder(int(rng.integers(2))))
+        driver.load(image.build(network))
+        for batch in (1, 20):
+            pixels = rng.integers(0, 256, (batch, network.sizes[0])).astype(np.uint8)
+            pixels[rng.random(pixels.shape) < 0.2] = rng.choice([0, 127, 128, 255])
+            spikes = encode(pixels, network.encoder.name.lower(), network.time_steps, seed, first_image=5)
+            reference = golden.run(network, spikes)
+            driver.device.stall(seed + 1, *rng.choice([0, 0.3, 0.8], 2))
+            driver.device.record(True)
+            labels, _, values = driver.run_pixels(pixels, seed, 5, scores=True)
+            np.testing.assert_array_equal(labels, reference.labels)
+            np.testing.assert_array_equal(values, reference.values)
+            for got, expected in zip(trace(driver.device, network)[0], reference.spikes, strict=True):
+                np.testing.assert_array_equal(got, expected.reshape(got.shape))
+            np.testing.assert_array_equal(driver.run(spikes, scores=False)[0], reference.labels)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_early_exit(driver, random_network, random_spikes, seed):
+    """Label, steps used and values where it stopped, from spikes and from pixels, under stalls, at every kind of margin."""
+    rng = np.random.default_rng(seed)
+    for _ in range(3):
+        network = random_network(rng, time_steps=int(rng.integers(1, 12)))
+        if network.sizes[-1] < 2:
+            continue
+        pixels = rng.integers(0, 256, (40, network.sizes[0])).astype(np.uint8)
+        spikes = encode(pixels, "bernoulli", network.time_steps, seed)
+        leads = np.sort(golden.run(network, spikes).values, -1)
+        margin = int(rng.choice([0, 1, *np.quantile(leads[:, -1] - leads[:, -2], [0.2, 0.5, 0.9]).astype(int), 2**32 - 1]))
+        network = replace(network, exit_margin=margin)
+        reference = golden.run(network, spikes)
+        driver.load(image.build(network))
+        driver.device.stall(seed + 1, *rng.choice([0, 0, 0.3, 0.8], 2))
+        for labels, steps, values in (driver.run(spikes, True), driver.run_pixels(pixels, seed, 0, True), driver.run(spikes, True)):
+            np.testing.assert_array_equal(labels, reference.labels)
+            np.testing.assert_array_equal(steps, reference.steps)
+            np.testing.assert_array_equal(values, reference.values)
+        labels, steps, _ = driver.run_pixels(pixels, seed, 0, False)
+        np.testing.assert_array_equal(labels, reference.labels)
+        np.testing.assert_array_equal(steps, reference.steps)

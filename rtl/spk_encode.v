@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// On-chip spike encoder: takes each image once, as 8-bit pixels, and makes the spikes of all its time steps.
+//
+//   threshold:  a pixel fires iff it is at least 128        bernoulli:  iff it is above a random byte
+//
+// The random bytes are those of host/spikeline/encode.py: a xorshift64 generator per image, started from its seed word,
+// advances once for eight pixels. Four advances a cycle make 32 spikes; two cycles make a word. Two images have room, so
+// that one arrives while the other is encoded.
+`resetall
+`timescale 1ns / 1ps
+`default_nettype none
+
+module spk_encode #(
+    // Room for pixels, at least 33
+    parameter integer INPUTS = 784
+) (
+    input  wire        aclk,
+    input  wire        reset,
+    input  wire [15:0] config_inputs,
+    input  wire [15:0] config_time_steps,
+    input  wire        config_bernoulli,
+    // Images: a seed, then the pixels eight a word; `s_first` with the first word of a packet, `s_last` with those of its
+    // last image; `s_image_end` tells that this word completes an image
+    input  wire [63:0] s_data,
+    input  wire        s_first,
+    input  wire        s_last,
+    input  wire        s_valid,
+    output wire        s_ready,
+    output wire        s_image_end,
+    // Spikes, 64 a word; `m_start` with the first word of an image
+    output reg  [63:0] m_data,
+    output reg         m_first,
+    output reg         m_start,
+    output reg         m_last,
+    output reg         m_valid,
+    input  wire        m_ready,
+    // The image whose words are taken now is decided: its further steps are not wanted
+    input  wire        skip,
+    output wire        idle
+);
+
+localparam ROWS = (INPUTS + 31) / 32;
+localparam ROW_BITS = $clog2(ROWS);
+localparam [7:0] HALF = 8'd127; // a pixel above this is at least 128
+
+function [63:0] advance(input [63:0] x);
+    reg [63:0] a;
+    reg [63:0] b;
+    begin
+        a = x ^ (x << 13);
+        b = a ^ (a >> 7);
+        advance = b ^ (b << 17);
+    end
+endfunction
+
+// ---- arrival: two images, four words a row ----
+(* ram_style = "distributed" *) reg [63:0] column_0 [0:2**(ROW_BITS+1)-1];
+(* ram_style = "distributed" *) reg [63:0] column_1 [0:2**(ROW_BITS+1)-1];
+(* ram_style = "distributed" *) reg [63:0] column_2 [0:2**(ROW_BITS+1)-1];
+(* ram_style = "distributed" *) reg [63:0] column_3 [0:2**(ROW_BITS+1)-1];
+reg [1:0]  full_reg;
+reg [1:0]  first_reg;
+reg [1:0]  last_reg;
+reg [63:0] seed_0_reg;
+reg [63:0] seed_1_reg;
+reg        arriving_reg; // which of the two arrives
+reg        pixels_reg;   // the seed is there
+reg        packet_reg;   // its packet has begun with it
+reg [15:0] word_reg;
+reg [15:0] last_word_reg;
+
+wire                pixels = pixels_reg && !s_first;
+wire                take = s_valid && s_ready;
+wire                arrived = take && s_image_end;
+wire [ROW_BITS:0]   write_row = {arriving_reg, word_reg[ROW_BITS+1:2]};
+
+assign s_ready = !full_reg[arriving_reg];
+assign s_image_end = pixels && word_reg == last_word_reg;
+
+always @(posedge aclk) begin
+    if (take && pixels) begin
+        if (word_reg[1:0] == 2'd0) column_0[write_row] <= s_data;
+        if (word_reg[1:0] == 2'd1) column_1[write_row] <= s_data;
+        if (word_reg[1:0] == 2'd2) column_2[write_row] <= s_data;
+        if (word_reg[1:0] == 2'd3) column_3[write_row] <= s_data;
+    end
+end
+
+// ---- rows of 32 pixels, step after step ----
+reg                encoding_reg; // which of the two is encoded
+reg                running_reg;
+reg [ROW_BITS-1:0] row_reg;
+reg [ROW_BITS-1:0] last_row_reg;
+reg [15:0]         step_reg;
+reg [63:0]         state_reg;
+reg                taken_reg;    // its first word has been taken
+
+wire        enable = !m_valid || m_ready;
+wire        abort = running_reg && taken_reg && skip;
+wire        row_end = row_reg == last_row_reg;
+wire        image_end = running_reg && enable && row_end && step_reg + 16'd1 == config_time_steps;
+wire        next = encoding_reg ^ running_reg; // the image to start
+wire        start = full_reg[next] && (!running_reg || image_end || abort);
+wire [63:0] draw_1 = advance(state_reg);
+wire [63:0] draw_2 = advance(draw_1);
+wire [63:0] draw_3 = advance(draw_2);
+wire [63:0] draw_4 = advance(draw_3);
+reg  [63:0] state_next;
+
+// The last row of a step may be shorter; the generator advances only for pixels that there are.
+always @*
+    case (row_end ? last_word_reg[1:0] : 2'd3)
+        2'd0: state_next = draw_1;
+        2'd1: state_next = draw_2;
+        2'd2: state_next = draw_3;
+        default: state_next = draw_4;
+    endcase
+
+wire [ROW_BITS:0] read_row = {encoding_reg, row_reg};
+
+reg         valid_1_reg;
+reg         high_1_reg;
+reg         end_1_reg;
+reg         start_1_reg;
+reg         first_1_reg;
+reg         last_1_reg;
+reg         which_1_reg;
+reg         which_reg;   // of the two images, that of the word at the output
+reg [255:0] row_1_reg;
+reg [255:0] random_1_reg;
+reg [31:0]  spikes_1;
+reg [31:0]  low_reg;
+
+integer i;
+always @*
+    for (i = 0; i < 32; i = i + 1) spikes_1[i] = row_1_reg[i*8 +: 8] > random_1_reg[i*8 +: 8];
+
+assign idle = !running_reg && full_reg == 0 && !valid_1_reg && !m_valid;
+
+always @(posedge aclk) begin
+    last_word_reg <= (config_inputs - 16'd1) >> 3;
+    last_row_reg <= last_word_reg[ROW_BITS+1:2];
+
+    if (take) begin
+        pixels_reg <= !s_image_end;
+        word_reg <= pixels ? word_reg + 16'd1 : 16'd0;
+        packet_reg <= s_first || (packet_reg && !s_image_end);
+        if (!pixels && !arriving_reg) seed_0_reg <= s_data;
+        if (!pixels && arriving_reg) seed_1_reg <= s_data;
+    end
+    if (arrived) begin
+        full_reg[arriving_reg] <= 1'b1;
+        first_reg[arriving_reg] <= packet_reg;
+        last_reg[arriving_reg] <= s_last;
+        arriving_reg <= !arriving_reg;
+    end
+
+    if (enable) begin
+        valid_1_reg <= running_reg;
+        high_1_reg <= row_reg[0];
+        end_1_reg <= row_end;
+        start_1_reg <= row_reg >> 1 == 0 && step_reg == 0;
+        which_1_reg <= encoding_reg;
+        row_1_reg <= {column_3[read_row], column_2[read_row], column_1[read_row], column_0[read_row]};
+        random_1_reg <= config_bernoulli ? {draw_4, draw_3, draw_2, draw_1} : {32{HALF}};
+        if (running_reg) begin
+            state_reg <= state_next;
+            row_reg <= row_end ? 0 : row_reg + 1'b1;
+            if (row_end) step_reg <= step_reg + 16'd1;
+        end
+
+        low_reg <= spikes_1;
+        m_valid <= valid_1_reg && (high_1_reg || end_1_reg);
+        m_data <= high_1_reg ? {spikes_1, low_reg} : {32'd0, spikes_1};
+        m_start <= start_1_reg;
+        m_first <= start_1_reg && first_1_reg;
+        m_last <= last_1_reg;
+        which_reg <= which_1_reg;
+        first_1_reg <= first_reg[encoding_reg];
+        last_1_reg <= last_reg[encoding_reg];
+    end
+
+    if (m_valid && m_ready && m_start && which_reg == encoding_reg) taken_reg <= 1'b1;
+    if (abort) begin
+        valid_1_reg <= 1'b0;
+        m_valid <= 1'b0;
+    end
+    if (image_end || abort) begin
+        full_reg[encoding_reg] <= 1'b0;
+        encoding_reg <= !encoding_reg;
+        running_reg <= 1'b0;
+    end
+    if (start) begin
+        running_reg <= 1'b1;
+        row_reg <= 0;
+        step_reg <= 16'd0;
+        state_reg <= next ? seed_1_reg : seed_0_reg;
+        taken_reg <= 1'b0;
+    end
+    if (reset) begin
+        full_reg <= 2'b00;
+        arriving_reg <= 1'b0;
+        pixels_reg <= 1'b0;
+        encoding_reg <= 1'b0;
+        running_reg <= 1'b0;
+        valid_1_reg <= 1'b0;
+        m_valid <= 1'b0;
+    end
+end
+
+endmodule
+
+`resetall
