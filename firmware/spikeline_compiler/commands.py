@@ -2,12 +2,16 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spikeline.geometry import Geometry
     from spikeline.image import Image
+    from spikeline.network import Network
+
+MARGIN_IMAGES = 10_000
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -20,6 +24,12 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the MNIST files for --verify")
     parser.add_argument("--time-steps", type=int, metavar="T", help="instead of the file's metadata")
     parser.add_argument("--encoder", metavar="NAME", help="instead of the file's metadata")
+    parser.add_argument(
+        "--early-exit",
+        type=float,
+        metavar="LOSS",
+        help="stop images that are decided; the margin costs at most this share of accuracy on training images (0.0005)",
+    )
     parser.add_argument("--json", action="store_true", help="report in JSON")
     parser.set_defaults(run=run)
 
@@ -41,6 +51,10 @@ def run(args: argparse.Namespace) -> None:
     proof = Path(f"{args.out}.verify.json")
     if args.verify:
         report["verify"] = check(args.model, image, args.verify, args.data)
+    if args.early_exit is not None:
+        report["exit_margin"] = margin(image.network, args.early_exit, args.data)
+        image = images.build(replace(image.network, exit_margin=report["exit_margin"]))
+        report["crc"] = f"{image.crc:08x}"
     try:
         proof.unlink(missing_ok=True)  # it spoke of the image that is replaced now
         if args.mem_dir:
@@ -52,6 +66,19 @@ def run(args: argparse.Namespace) -> None:
     except OSError as error:
         raise CompileError(f"cannot write {error.filename or args.out} ({error.strerror}); write elsewhere") from None
     print(json.dumps(report, indent=1) if args.json else table(report, args.out))
+
+
+def margin(network: "Network", loss: float, data: Path | None) -> int:
+    """Pick the early-exit margin of a network on MNIST training images; see `spikeline.early_exit.pick_margin`."""
+    from spikeline import early_exit, golden, mnist
+    from spikeline.encode import encode
+    from spikeline.errors import CompileError
+
+    if network.sizes[0] != mnist.PIXELS:
+        raise CompileError(f"--early-exit picks on MNIST, this network has {network.sizes[0]} inputs; leave it out")
+    pixels, truth = mnist.load("train", data)
+    spikes = encode(pixels[:MARGIN_IMAGES], network.encoder.name.lower(), network.time_steps, seed=1)  # not the seed of tests
+    return early_exit.pick_margin(golden.run(network, spikes).membranes, truth[:MARGIN_IMAGES], loss)
 
 
 def check(model: Path, image: "Image", count: int, data: Path | None) -> dict[str, int]:
@@ -124,6 +151,8 @@ def table(report: dict[str, Any], out: Path) -> str:
     )
     if check := report.get("verify"):
         lines.append(f"verified: {check['images']} images, {check['spikes_compared']} spikes, all equal to the ONNX")
+    if "exit_margin" in report:
+        lines.append(f"early exit once the class leads by {report['exit_margin']}")
     if "memories" in report:
         lines.append(f"{report['memories']} memory files")
     lines.append(f"{out}: {report['bytes']} bytes, CRC {report['crc']}, for {report['geometry']}")

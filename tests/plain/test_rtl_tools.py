@@ -97,7 +97,8 @@ def test_icarus_stops_at_an_illegal_parameter(tmp_path):
 
 def test_yosys_elaborates_and_checks(geometry):
     overrides = " ".join(f"-set {name} {value}" for name, value in sim.parameters(geometry).items())
-    script = f"read_verilog -I. {' '.join(Path(v).name for v in VERILOG)}; chparam {overrides} spikeline; hierarchy -check -top spikeline"
+    names = " ".join(Path(v).name for v in VERILOG)
+    script = f"read_verilog -I. {names}; chparam {overrides} spikeline; hierarchy -check -top spikeline"
     if geometry.layers[0].neurons <= 64:  # the others take minutes
         script += "; proc; check -assert"
     # Its sandbox has a /tmp of its own, so the files are named from where they are.

@@ -173,7 +173,8 @@ def test_early_exit(driver, random_network, random_spikes, seed):
         reference = golden.run(network, spikes)
         driver.load(image.build(network))
         driver.device.stall(seed + 1, *rng.choice([0, 0, 0.3, 0.8], 2))
-        for labels, steps, values in (driver.run(spikes, True), driver.run_pixels(pixels, seed, 0, True), driver.run(spikes, True)):
+        runs = [driver.run(spikes, True), driver.run_pixels(pixels, seed, 0, True), driver.run(spikes, True)]
+        for labels, steps, values in runs:
             np.testing.assert_array_equal(labels, reference.labels)
             np.testing.assert_array_equal(steps, reference.steps)
             np.testing.assert_array_equal(values, reference.values)
