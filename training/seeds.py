@@ -1,0 +1,178 @@
+"""Train presets with several seeds and record how far the results spread.
+
+seeds.py PRESET ... [--seeds 0,1,2]   train, export, measure; write docs/results/training.json and README.md's table
+seeds.py                              write the table again
+seeds.py --check                      compare the table instead; exit status 1 if it differs
+
+Every network stays in OUT/PRESET/seedN: checkpoint, QONNX file and proof. The figures are those of the folded integer
+network, run by the golden model on all 10,000 test images with the spikes of the preset's `eval_seed`.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS, README = ROOT / "docs/results/training.json", ROOT / "training/README.md"
+BEGIN, END = "<!-- written by training/seeds.py from docs/results/training.json -->", "<!-- end of results -->"
+EXIT_IMAGES = 10_000  # training images on which the margin of early exit is picked
+EXIT_LOSS = 0.0  # of their accuracy: steps are few enough without paying for it
+CHUNK = 1000  # images in the golden model at a time
+
+
+def record(name: str, seeds: list[int], out: Path, resume: bool, threads: int) -> dict[str, Any]:
+    """Train, export and measure one preset with each seed; returns its entry of the results."""
+    import torch
+
+    from spikeline.report import commit
+    from spikeline_training import preset
+    from spikeline_training.export import export
+    from spikeline_training.train import CHECKPOINT, train
+
+    torch.set_num_threads(threads)
+    started_from = commit()
+    runs = []
+    for seed in seeds:
+        chosen = preset.load(name, seed=seed)
+        folder = out / name / f"seed{seed}"
+        train(chosen, folder, resume=resume, after_epoch=lambda m: print(name, m["epoch"], m["test_accuracy"], flush=True))
+        export(folder / CHECKPOINT, folder / "model.onnx")
+        runs.append({"seed": seed, **measure(folder / CHECKPOINT)})
+        print(name, json.dumps(runs[-1]), flush=True)
+    accuracies = [run["accuracy"] for run in runs]
+    return {
+        "layers": list(chosen.sizes),
+        "weight_bits": chosen.weight_bits,
+        "encoder": chosen.encoder,
+        "time_steps": chosen.time_steps,
+        "epochs": chosen.epochs,
+        "dataset": "mnist-test",
+        "images": 10_000,
+        "eval_seed": chosen.eval_seed,
+        "accuracy_mean": round(sum(accuracies) / len(accuracies), 6),
+        "accuracy_min": min(accuracies),
+        "accuracy_max": max(accuracies),
+        "seeds": runs,
+        "threads": threads,
+        "torch": torch.__version__,
+        "commit": started_from,
+    }
+
+
+def measure(checkpoint_path: Path) -> dict[str, Any]:
+    """Figures of one trained network; `spikes_per_step` are those that enter each layer, a mean over images and steps."""
+    from spikeline import mnist
+    from spikeline.early_exit import decide, pick_margin
+    from spikeline.report import accuracy_by_step
+    from spikeline_training import checkpoint
+
+    network, chosen, history = checkpoint.load(checkpoint_path)
+    integers = integer_network(network, chosen)
+    pixels, truth = mnist.load("test")
+    membranes, spikes_per_step = execute(integers, pixels, chosen.encoder, chosen.eval_seed)
+    by_step = accuracy_by_step(membranes, truth)
+    figures: dict[str, Any] = {
+        "accuracy": by_step[-1],
+        "spikes_per_step": spikes_per_step,
+        "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
+    }
+    if chosen.time_steps > 1:
+        pixels, labels = (a[:EXIT_IMAGES] for a in mnist.load("train"))
+        seen, _ = execute(integers, pixels, chosen.encoder, chosen.eval_seed + 1)
+        margin = pick_margin(seen, labels, EXIT_LOSS)
+        early, steps = decide(membranes, margin)
+        figures["accuracy_by_step"] = by_step
+        figures["early_exit"] = {
+            "margin": margin,
+            "accuracy": float((early == truth).mean()),
+            "mean_steps": float(steps.mean()),
+            "picked_on": f"the first {EXIT_IMAGES} training images, spikes of seed {chosen.eval_seed + 1}",
+            "allowed_loss": EXIT_LOSS,
+        }
+    return figures
+
+
+def integer_network(network: Any, preset: Any) -> Any:
+    """The trained network as the compiler would make it: a `spikeline.network.Network`."""
+    import numpy as np
+
+    from spikeline.network import Layer, Network
+    from spikeline.spec import Encoder
+    from spikeline_training.fold import fold
+
+    folded = fold(network)
+    layers = [Layer(layer.weights.T, layer.thresholds.astype(np.int32)) for layer in folded.hidden]
+    layers.append(Layer(folded.output.weights.T, np.zeros(len(folded.output.weights), np.int32)))
+    bits = next(bits for bits in (2, 4, 8) if bits >= preset.weight_bits)
+    return Network(tuple(layers), bits, preset.time_steps, Encoder[preset.encoder.upper()])
+
+
+def execute(network: Any, pixels: Any, encoder: str, seed: int) -> tuple[Any, list[float]]:
+    """Output membranes of uint8 pixels (B, 784), int32 (B, T, 10), and the mean spikes into each layer per step."""
+    import numpy as np
+
+    from spikeline import golden
+    from spikeline.encode import encode
+
+    membranes, reads = [], []
+    for first in range(0, len(pixels), CHUNK):
+        spikes = encode(pixels[first : first + CHUNK], encoder, network.time_steps, seed, first)
+        trace = golden.run(network, spikes)
+        membranes.append(trace.membranes)
+        reads.append(trace.row_reads)
+    return np.concatenate(membranes), [round(float(n), 2) for n in np.concatenate(reads).mean((0, 1))]
+
+
+def table(results: dict[str, Any]) -> list[str]:
+    """The results as Markdown."""
+    lines = [
+        "| preset | network | accuracy: mean (least … most) | spikes per step | early exit | epochs, seconds of one core |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, r in results.items():
+        runs = r["seeds"]
+        seeds = f"seeds {', '.join(str(run['seed']) for run in runs)}" if len(runs) > 1 else "one seed"
+        accuracy = f"{r['accuracy_mean']:.2%} ({r['accuracy_min']:.2%} … {r['accuracy_max']:.2%}), {seeds}"
+        spikes = [sum(n) / len(runs) for n in zip(*(run["spikes_per_step"] for run in runs), strict=True)]
+        early = "one step"
+        if r["time_steps"] > 1:
+            exits = [run["early_exit"] for run in runs]
+            mean_steps = sum(e["mean_steps"] for e in exits) / len(runs)
+            early = f"{sum(e['accuracy'] for e in exits) / len(runs):.2%} at {mean_steps:.2f} steps"
+        network = f"{'-'.join(map(str, r['layers']))}, {r['weight_bits']} bits, {r['encoder']}, T = {r['time_steps']}"
+        cost = f"{r['epochs']}, {min(run['seconds'] for run in runs):.0f}"
+        lines.append(f"| `{name}` | {network} | {accuracy} | {', '.join(f'{n:.0f}' for n in spikes)} | {early} | {cost} |")
+    return lines
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("presets", nargs="*", metavar="PRESET")
+    parser.add_argument("--seeds", default="0,1,2", help="of the trainings (%(default)s)")
+    parser.add_argument("--out", type=Path, default=ROOT / "build/seeds", metavar="DIR", help="for the networks (%(default)s)")
+    parser.add_argument("--resume", action="store_true", help="continue what an interrupted run left in --out, not afresh")
+    parser.add_argument("--threads", type=int, default=1, help="processor threads (%(default)s)")
+    parser.add_argument("--check", action="store_true", help="only compare README.md with the results")
+    args = parser.parse_args()
+
+    for name in args.presets:
+        entry = record(name, [int(seed) for seed in args.seeds.split(",")], args.out, args.resume, args.threads)
+        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        RESULTS.write_text(json.dumps(dict(sorted((results | {name: entry}).items())), indent=1) + "\n")
+
+    text = README.read_text()
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    made = "\n".join([before + BEGIN, "", *table(json.loads(RESULTS.read_text())), "", END]) + after
+    if not args.check:
+        README.write_text(made)
+    elif made != text:
+        print("training/README.md differs from docs/results/training.json; run training/seeds.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
