@@ -36,9 +36,12 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     report.add_argument("--trace", type=int, default=1000, metavar="N", help="images whose every spike is compared (%(default)s)")
     report.set_defaults(run=run_report)
 
-    bench = subparsers.add_parser("bench", help="measure throughput, latency and the simulator's own speed")
-    _image_and_backend(bench)
-    bench.add_argument("--out", type=Path, metavar="FILE", help="also write the figures to this JSON file")
+    bench = subparsers.add_parser("bench", help="measure networks over all test images, and sweep one of them")
+    bench.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="memory images; each runs on the smallest geometry")
+    bench.add_argument("--sweep", type=Path, metavar="IMAGE", help="sweep time steps and activity of this one")
+    bench.add_argument("--area", type=Path, metavar="FILE", help="report of `make area` to take up")
+    bench.add_argument("--data", type=Path, metavar="DIR", help="folder of the MNIST files instead of the cache")
+    bench.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON file; the plot stands beside it")
     bench.set_defaults(run=run_bench)
 
 
@@ -226,17 +229,22 @@ def run_report(args: argparse.Namespace) -> None:
 
 
 def run_bench(args: argparse.Namespace) -> None:
-    from spikeline import report
+    from spikeline import bench, mnist, pictures, report
     from spikeline.files import atomic
 
-    accelerator, pixels, _, figures = _measure(args)
-    with accelerator:
-        figures |= report.compare(accelerator, figures, pixels, 0, args.seed)[0]
-    del figures["labels"]
-    figures["name"] = args.image.parent.name
-    if "simulated_images_per_second" in figures:
-        figures["simulated_steps_per_second"] = figures["simulated_images_per_second"] * figures["time_steps"]
-        print(f"  the simulator alone        {figures['simulated_steps_per_second']:,.0f} time steps per second on one core")
-    if args.out:
-        with atomic(args.out) as path:
-            path.write_text(json.dumps({"results": [figures]}, indent=1) + "\n")
+    total = len(mnist.load("test", args.data)[0])
+    figures: dict[str, Any] = {"commit": report.commit(), "power_source": "none"}
+    figures["results"] = bench.networks(args.images, args.data, lambda what: _Progress(total, what))
+    figures["sweeps"] = bench.sweeps(args.sweep, args.data, lambda what: _Progress(total, what)) if args.sweep else {}
+    figures["area"] = json.loads(args.area.read_text())["area"] if args.area else []
+    with atomic(args.out) as path:
+        path.write_text(json.dumps(figures, indent=1) + "\n")
+    if args.sweep:
+        pictures.sweeps(args.out.with_suffix(".png"), figures["sweeps"])
+    print(f"{'network':<32} {'input':<7} {'accuracy':>8} {'images/s':>10} {'cycles':>7} {'latency':>9} {'steps':>5} {'wrong':>5}")
+    for r in figures["results"]:
+        speed = (
+            f"{r['images_per_second']:>10,.0f} {r['cycles_per_image']:>7.1f} {r['latency_us']:>6.2f} µs {r['mean_steps']:>5.2f}"
+        )
+        print(f"{r['name']:<32} {r['input']:<7} {r['accuracy']:>8.2%} {speed} {r['golden_mismatches']:>5}")
+    print(f"at {figures['results'][0]['fclk_mhz']:g} MHz, from RTL cycle counts; {args.out}")

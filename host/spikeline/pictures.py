@@ -1,6 +1,7 @@
 """Pictures of a run: spike raster of one image, confusion matrix, accuracy over time steps."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -81,6 +82,39 @@ def accuracy(path: Path, by_step: list[float]) -> None:
     ax.set(xlabel="time steps", ylabel="accuracy, %", xticks=steps, title="Accuracy over time steps")
     ax.margins(0.15)
     ax.grid(alpha=0.3)
+    _save(fig, path)
+
+
+def sweeps(path: Path, results: dict[str, list[dict[str, Any]]]) -> None:
+    """Draw cycles and accuracy over time steps, and cycles over spikes, from `bench.sweeps`."""
+    import matplotlib.pyplot as plt
+
+    fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    steps = [r["time_steps"] for r in results["time_steps"]]
+    left.plot(steps, [r["images_per_second"] / 1e6 for r in results["time_steps"]], "o-", color=INK)
+    left.set(
+        xlabel="time steps", ylabel="million images/s", title="Throughput and accuracy over time steps", xticks=steps, ylim=0
+    )
+    twin = left.twinx()
+    twin.plot(steps, [100 * r["accuracy"] for r in results["time_steps"]], "s--", color="#b5651d")
+    twin.set_ylabel("accuracy, %", color="#b5651d")
+    for r in results["activity"]:
+        right.annotate(
+            f"{r['brightness']:.0%}",
+            (r["weight_row_reads_per_image"], r["cycles_per_image"]),
+            (4, -12),
+            textcoords="offset points",
+        )
+    reads = [r["weight_row_reads_per_image"] for r in results["activity"]]
+    right.plot(reads, [r["cycles_per_image"] for r in results["activity"]], "o-", color=INK)
+    right.set(
+        xlabel="spikes per image, all layers",
+        ylabel="cycles per image",
+        title="Cost follows spikes (images dimmed)",
+        xlim=0,
+        ylim=0,
+    )
+    right.grid(alpha=0.3)
     _save(fig, path)
 
 

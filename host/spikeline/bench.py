@@ -1,0 +1,80 @@
+"""The benchmark: named networks over all test images, and sweeps that show how cost grows with spikes."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikeline import image, mnist, report
+from spikeline.accelerator import INPUTS, Accelerator
+from spikeline.errors import DeviceError
+from spikeline.geometry import FOLDER, Geometry
+from spikeline.image import Image
+
+Watch = Callable[[str], Callable[[int], None]]  # from what is run to what is told of its images
+
+SWEEP_STEPS = (1, 2, 3, 4, 6, 8, 12, 16)
+SWEEP_BRIGHTNESS = (0.1, 0.25, 0.5, 0.75, 1.0)
+
+
+def smallest_geometry(model: Image) -> Geometry:
+    """The shipped geometry with the fewest weights that the network fits. Raises DeviceError if it fits none."""
+
+    def weights(geometry: Geometry) -> int:
+        return sum(x.inputs * x.neurons for x in geometry.layers)
+
+    for geometry in sorted((Geometry.load(p.stem) for p in FOLDER.glob("*.json")), key=weights):
+        if not geometry.misfits(model.network):
+            return geometry
+    raise DeviceError(f"{'-'.join(map(str, model.network.sizes))} fits no shipped geometry; name one with --geometry")
+
+
+def run(
+    name: str,
+    model: Image,
+    input: str,
+    pixels: np.ndarray,
+    truth: np.ndarray,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, Any]:
+    """Classify images, uint8 (B, inputs), on the smallest geometry; figures as `report.measure`, labels compared."""
+    with Accelerator(model, "sim", smallest_geometry(model)) as accelerator:
+        figures = report.measure(accelerator, pixels, truth, seed, input, progress)
+        figures |= report.compare(accelerator, figures, pixels, 0, seed)[0]
+    del figures["labels"]
+    steps = figures["simulated_images_per_second"] * figures["time_steps"]
+    return {"name": name, **figures, "simulated_steps_per_second": steps}
+
+
+def networks(paths: list[Path], data: Path | None, progress: Watch) -> list[dict[str, Any]]:
+    """Run every image file, from pixels and from spikes, over all test images. Named after folder and file."""
+    pixels, truth = mnist.load("test", data)
+    results = []
+    for path in paths:
+        model = image.load(path)
+        name = path.parent.name if path.stem == "model" else f"{path.parent.name}-{path.stem}"
+        results += [run(name, model, how, pixels, truth, progress=progress(f"{name} from {how}")) for how in INPUTS]
+    return results
+
+
+def sweeps(path: Path, data: Path | None, progress: Watch) -> dict[str, list[dict[str, Any]]]:
+    """One network over the number of time steps, and over the share of spikes (dimmed images), from spike packets."""
+    pixels, truth = mnist.load("test", data)
+    network = image.load(path).network
+    by_steps = [
+        run(
+            f"T = {t}", image.build(replace(network, time_steps=t)), "spikes", pixels, truth, progress=progress(f"{t} time steps")
+        )
+        for t in SWEEP_STEPS
+    ]
+    by_activity = []
+    for share in SWEEP_BRIGHTNESS:
+        dimmed = (pixels * share).astype(np.uint8)
+        figures = run(
+            f"{share:.0%} brightness", image.build(network), "spikes", dimmed, truth, progress=progress(f"dimmed to {share:.0%}")
+        )
+        by_activity.append({**figures, "brightness": share})
+    return {"time_steps": by_steps, "activity": by_activity}
