@@ -12,7 +12,7 @@ TRAINING := $(wildcard training/spikeline_training/*.py) host/spikeline/mnist.py
 COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikeline/,network.py image.py geometry.py spec.py)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export compile sim demo test lint gen gen-check area bench clean
+.PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench clean
 
 help: ## list the targets, in the order of the flow
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ gen-check: setup ## fail if a generated file differs from its source
 
 area: setup ## map the geometries to an XC7Z020 with Yosys: LUTs, FFs, block RAM (about ten minutes)
 	$(BIN)/python rtl/implementation/area.py --out build/area/report.json
+
+timing: setup ## place and route on an open device, an ECP5, as a stand-in for the clock on the board (about an hour)
+	$(BIN)/python rtl/implementation/timing.py --out build/timing/report.json
 
 bench: $(OUT)/model.img ## measure throughput, latency and the speed of the simulator
 	$(SPIKELINE) bench $(OUT)/model.img --geometry $(GEOMETRY) --out build/bench/report.json

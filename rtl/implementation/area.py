@@ -66,7 +66,10 @@ def main() -> None:
 
     for name in args.geometry:
         geometry = Geometry.load(name)
-        cells, seconds = synthesise(geometry, "synth_xilinx -family xc7 -noiopad -noclkbuf", args.out.parent / geometry.name)
+        source = commit()  # of the Verilog that Yosys reads now
+        cells, seconds = synthesise(
+            geometry, "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf", args.out.parent / geometry.name
+        )
         entry = {
             "geometry": geometry.name,
             "device": "XC7Z020",
@@ -74,7 +77,7 @@ def main() -> None:
             "counted": "lut: every LUT1-6 and inverter takes a LUT6; lut_paired: small LUTs share one where sizes allow",
             "cells": dict(sorted(cells.items())),
             "tool": version(tool("yosys")),
-            "commit": commit(),
+            "commit": source,
             "seconds": round(seconds),
         }
         write_report(args.out, entry)

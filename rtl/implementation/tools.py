@@ -47,8 +47,8 @@ def run(command: list[str], log: Path) -> float:
     return time.monotonic() - begin
 
 
-def synthesise(geometry: Geometry, synth: str, folder: Path) -> tuple[Cells, float]:
-    """Run Yosys' `synth` on a geometry and return its cells by type, and the seconds it took. All files go to `folder`.
+def synthesise(geometry: Geometry, synth: str, folder: Path, then: str = "") -> tuple[Cells, float]:
+    """Run Yosys' `synth`, and `then`, on a geometry; return its cells by type and the seconds it took. Files go to `folder`.
 
     The slices, all alike, are mapped once and the rest is flattened around them: faster than all flat, and smaller,
     because flat Yosys orders the operands of an adder by name and half of the time in the way that costs a LUT more.
@@ -62,8 +62,9 @@ def synthesise(geometry: Geometry, synth: str, folder: Path) -> tuple[Cells, flo
         f"chparam {parameters} spikeline\n"
         "hierarchy -check -top spikeline\n"
         "setattr -mod -set keep_hierarchy 1 *spk_slice*\n"
-        f"{synth} -top spikeline -flatten\n"
+        f"{synth} -top spikeline\n"
         "tee -q -o stat.json stat -json\n"
+        f"{then}\n"
     )
     seconds = run([tool("yosys"), "-q", "-s", "synth.ys"], folder / "yosys.log")
     return json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"], seconds
