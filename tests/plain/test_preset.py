@@ -1,9 +1,17 @@
-"""Presets: the shipped ones load, and each mistake is named with its key, file and legal values."""
+"""Presets: the shipped ones load and have the recorded results; each mistake is named with its key, file and legal values."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from spikeline.errors import PresetError
 from spikeline_training import preset
+
+ROOT = Path(__file__).parents[2]
+RESULTS = json.loads((ROOT / "docs/results/training.json").read_text())
 
 
 @pytest.mark.parametrize("name", preset.names())
@@ -14,6 +22,39 @@ def test_shipped_presets_load_under_their_own_names(name):
 def test_the_demonstration_preset_says_what_is_promised():
     demo = preset.load("mnist-dc-256")
     assert (demo.sizes, demo.weight_bits, demo.encoder, demo.time_steps) == ((784, 256, 256, 10), 4, "bernoulli", 4)
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_recorded_results_are_those_of_the_preset_as_shipped(name):
+    recorded, shipped = RESULTS[name], preset.load(name)
+    for key in ("weight_bits", "encoder", "time_steps", "epochs", "eval_seed"):
+        assert recorded[key] == getattr(shipped, key), key
+    assert tuple(recorded["layers"]) == shipped.sizes
+    accuracies = [run["accuracy"] for run in recorded["seeds"]]
+    assert recorded["accuracy_mean"] == pytest.approx(sum(accuracies) / len(accuracies), abs=1e-6)
+    assert (recorded["accuracy_min"], recorded["accuracy_max"]) == (min(accuracies), max(accuracies))
+    for run in recorded["seeds"]:
+        assert len(run["spikes_per_step"]) == len(shipped.sizes) - 1
+        assert len(run.get("accuracy_by_step", [0])) == shipped.time_steps
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "hidden"), [("mnist-dc-256", 0.989, 51), ("mnist-dc-256-best", 0.99, 62), ("mnist-dc-threshold", 0.986, 50)]
+)
+def test_every_seed_of_the_three_main_presets_is_accurate_and_sparse(name, least, hidden):
+    assert {run["seed"] for run in RESULTS[name]["seeds"]} == {0, 1, 2}
+    assert RESULTS[name]["accuracy_min"] >= least
+    assert max(max(run["spikes_per_step"][1:]) for run in RESULTS[name]["seeds"]) <= hidden
+
+
+def test_leaving_early_halves_the_steps_and_costs_a_thousandth_at_most():
+    for run in RESULTS["mnist-dc-256-best"]["seeds"]:
+        assert run["early_exit"]["mean_steps"] <= 4
+        assert run["early_exit"]["accuracy"] >= run["accuracy"] - 0.001
+
+
+def test_the_readme_tells_the_recorded_results():
+    subprocess.run([sys.executable, ROOT / "training/seeds.py", "--check"], check=True)
 
 
 def test_a_file_keeps_defaults_and_takes_overrides(tmp_path):

@@ -61,6 +61,11 @@ HARMLESS = {
     "spikes of no length": ([header(PacketType.SPIKES, 0)], ErrorCode.LENGTH),
     "configuration of no length": ([header(PacketType.CONFIG, 0)], ErrorCode.LENGTH),
     "configuration of nine words": ([header(PacketType.CONFIG, 9), *range(9)], ErrorCode.LENGTH),
+    "pixels of no length": ([header(PacketType.PIXELS, 0)], ErrorCode.LENGTH),
+    "an encoder that is not there": (
+        [header(PacketType.CONFIG, 2), CONFIG.pack(layers=1, time_steps=1, encoder=2), 5 | 5 << 16],
+        ErrorCode.CONFIG,
+    ),
     "a header and nothing else": ([header(PacketType.SPIKES, 4)], ErrorCode.SHORT),
     "no layers": (config([]), ErrorCode.LENGTH),
     "no time steps": (config([(5, 5)], time_steps=0), ErrorCode.CONFIG),
@@ -100,8 +105,9 @@ def test_first_error_stays_until_cleared(loaded):
     assert error(driver.device) == {"code": ErrorCode.TYPE, "packet": 9, "layer": 0}
 
 
-def test_spikes_before_a_model(device):
-    send(device, [header(PacketType.SPIKES, 2), 1, 2])
+@pytest.mark.parametrize("kind", [PacketType.SPIKES, PacketType.PIXELS])
+def test_images_before_a_model(device, kind):
+    send(device, [header(kind, 2), 1, 2])
     assert error(device)["code"] == ErrorCode.NOT_LOADED
 
 
@@ -135,6 +141,34 @@ def test_spikes_cut_short_lose_only_the_last_image(loaded, words_left):
     assert error(driver.device)["code"] == ErrorCode.SHORT
     words_per_image = network.time_steps * -(-network.sizes[0] // 64)
     assert driver.device.received == len(spikes) - -(-words_left // words_per_image)
+    driver.device.halt()
+    driver.device.write(Register.CONTROL, 2)
+    still_works()
+
+
+@pytest.mark.parametrize("words_left", [1, 2, 13, 14, 20])
+def test_pixels_cut_short_lose_only_the_last_images(loaded, words_left):
+    driver, network, _, still_works = loaded
+    pixels = np.random.default_rng(0).integers(0, 256, (5, network.sizes[0])).astype(np.uint8)
+    packet = image.pack_pixels(pixels, np.arange(1, 6, dtype=WORD))
+    words_per_image = 1 + -(-network.sizes[0] // 8)
+    driver.device.start(packet[:-words_left], np.zeros(9, WORD))
+    driver.device.poll()
+    assert error(driver.device) == {"code": ErrorCode.SHORT, "packet": PacketType.PIXELS, "layer": 0}
+    assert driver.device.received == 5 - -(-words_left // words_per_image)
+    driver.device.halt()
+    driver.device.write(Register.CONTROL, 2)
+    still_works()
+    assert (driver.run_pixels(pixels, 0, 0, scores=False)[1] == network.time_steps).all()
+
+
+def test_pixels_that_are_not_whole_images(loaded):
+    driver, network, _, still_works = loaded
+    packet = image.pack_pixels(np.zeros((3, network.sizes[0]), np.uint8), np.ones(3, WORD))[:-1].copy()
+    packet[0] = header(PacketType.PIXELS, len(packet) - 1)
+    driver.device.start(packet, np.zeros(9, WORD))
+    driver.device.poll()
+    assert error(driver.device)["code"] == ErrorCode.LENGTH
     driver.device.halt()
     driver.device.write(Register.CONTROL, 2)
     still_works()
