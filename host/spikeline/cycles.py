@@ -1,0 +1,229 @@
+"""Cycle model: predicts the CYCLES counter of a SPIKES or PIXELS packet from spike counts alone, to the cycle.
+
+It holds for one packet of B images × T time steps that meets an idle accelerator, a sender that always has the next word
+and a receiver that always takes one; not for early exit. It is no simulation: each stage is a line or two of a recurrence
+over the time steps n = 0 … B·T − 1. All times are clock cycles; cycle 0 is the one in which the header stands at the input.
+A signal that is named with a cycle is true in that cycle, a register that it sets shows one cycle later.
+
+**Loader** (spk_loader.v). HEADER in cycle 0, three cycles of WAIT while `wait_reg` counts to 2, CHECK, then BODY: the first
+word of the body is taken in cycle LOADER.
+
+**Input** (spk_input.v) of a SPIKES packet. `vector_reg` takes one word a cycle, W = ⌈inputs / 64⌉ a step, and then waits in
+`valid_reg` until layer 0 accepts it; in that very cycle the first word of the next step is taken. The vector is offered from
+
+    offered(n) = accepted(n−1) + W,             accepted(−1) = LOADER, of layer 0.
+
+**Encoder** (spk_encode.v) of a PIXELS packet. An image m is a seed and ⌈inputs / 8⌉ words, one a cycle, for which one of two
+buffers must be free; the last comes in cycle arrived(m). `start` takes it when the image before has ended:
+
+    arrived(m) = max(arrived(m−1) + 1, ended(m−2) + 1) + ⌈inputs / 8⌉,       begun(m) = max(arrived(m) + 1, ended(m−1)).
+
+From the next cycle on a row of 32 pixels is encoded in each cycle with `enable`, ⌈inputs / 32⌉ a step, without a gap from
+step to step; ended(m) is the cycle of the last row of image m. A row goes through `valid_1_reg` to `m_valid`, where every
+second or last row of a step shows its word. Only a step's first word ever waits there, for layer 0 to accept the step
+before: in the cycles shown(n) … taken(n) − 1 nothing moves, no row is encoded and none goes on,
+
+    taken(n) = max(shown(n), accepted(n−1)),
+
+and a later word is taken as it shows. One cycle after its last word is taken the vector is offered.
+
+**Scanners** (spk_scan.v, spk_layer.v). A layer's lanes accept a vector together, when the last group of the one before has
+left `vector_reg` in every lane: accepted(n) = max(offered(n), fetched(n−1)).
+
+Then each lane fetches its first group that holds a spike (or none) and shows it in `word_valid_reg`, SCAN cycles after the
+acceptance; when all do, `start` takes it into `bits_reg`. From there a lane sends a spike a cycle: a group with b spikes is
+exhausted b cycles after it was taken, in which cycle the next is taken, which has been fetched when this one was taken. So
+groups follow each other without a gap, a lane with c spikes is `done` c cycles after `start`, and one without in the first.
+The barrier makes the step as long as its busiest lane:
+
+    start(n) = max(finish(n−1), accepted(n) + SCAN, left(n−QUEUE) + 1),
+    finish(n) = start(n) + busiest(n),          busiest(n) = max(1, most spikes of a lane).
+
+The third term is `unfinished_reg`: of the steps that were started, at most QUEUE have not left for the next layer.
+
+A lane's last group is fetched when the group before it is taken, so `before_last_two` spikes after the start: as many as
+all groups but the last two hold. A lane whose only group is its first fetches it as soon as it is there and `word_reg` free,
+which is when step n−1's last group is taken, `before_last` spikes after its start. A lane of the first kind is later than
+any of the second. Over all lanes:
+
+    fetched(n) = start(n) + before_last_two(n)                              if a lane has spikes in two groups,
+                 max(accepted(n) + 1, start(n−1) + before_last(n−1))        if none has.
+
+**Neurons and queue** (spk_layer.v, spk_fifo.v). `finish` passes through `end_reg[0]` … `end_reg[4]` beside address, RAM, sum,
+membrane and spike, then `write_reg` of the queue counts it: it stands at the queue's output, oldest first, from
+
+    offered(n) of the next = finish(n) + PIPELINE,   and leaves when it is accepted there: left(n) = accepted(n) of the next.
+
+**Decoder** (spk_decode.v). It accepts a step a cycle, but the last step of an image only in STATE_FREE:
+
+    accepted(n) = max(offered(n), accepted(n−1) + 1, and for a last step free)
+
+and leaves it for CLASSES cycles of COMPARE, one of RESULT and, if scores are asked for, one of VALUES for each pair of classes:
+
+    free = accepted(n) + CLASSES + DECODE (+ ⌈classes / 2⌉),      CLASSES: as built, classes: of the network.
+
+**Counter** (spk_core.v). The last word stands at the output in cycle `free`; in the next one the core is idle, which
+`running_reg`, set since cycle 1, sees. So it counts free + 1 cycles.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikeline import golden
+from spikeline.geometry import Geometry
+from spikeline.network import Network
+
+WORD = 64  # spikes in a word of the stream
+PIXELS = 8  # pixels in a word of the stream
+ROW = 32  # pixels that are encoded in a cycle
+GROUP = 16  # bits that a scanner fetches at once
+QUEUE = 16  # steps between a layer's scanners and the next layer
+
+LOADER = 5  # header → first word: HEADER, WAIT × 3, CHECK
+SCAN = 2  # acceptance → earliest start: full_reg, word_valid_reg
+PIPELINE = 6  # finish → queue's output: end_reg × 5, write_reg
+DECODE = 2  # beside CLASSES: from STATE_FREE to the first COMPARE, and RESULT
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What the time of each step, in order (B·T,), depends on in one layer: spikes in scan lanes and their groups of 16."""
+
+    busiest: np.ndarray  # cycles: spikes of the busiest lane, at least 1
+    two_groups: np.ndarray  # bool: does a lane have spikes in two groups?
+    before_last_two: np.ndarray  # most spikes that a lane has before its last two groups that hold any
+    before_last: np.ndarray  # the same before its last group
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Cycles of a packet, and of them those that each stage must work, however fast the others are."""
+
+    cycles: int
+    work: dict[str, int]  # by stage: `input`, `encode` of pixels, `layer 0` …, `decode`
+
+    @property
+    def busy(self) -> dict[str, float]:
+        """Share of the cycles in which a stage works."""
+        return {stage: work / self.cycles for stage, work in self.work.items()}
+
+    @property
+    def limit(self) -> str:
+        """The stage that works most. The longer the packet, the closer it comes to being the time of that stage alone."""
+        return max(self.work, key=lambda stage: self.work[stage])
+
+
+def scan(spikes: np.ndarray, lanes: int) -> Scan:
+    """Sum up the spikes that enter a layer, uint8 or bool (B, T, inputs), for the scanners of its `lanes` lanes."""
+    steps = spikes.reshape(-1, spikes.shape[-1])
+    groups = -(-steps.shape[1] // (lanes * GROUP))
+    padded = np.zeros((len(steps), groups * GROUP * lanes), np.uint8)
+    padded[:, : steps.shape[1]] = steps
+    count = padded.reshape(-1, groups, GROUP, lanes).sum(2, dtype=np.int32)  # (B·T, groups, lanes)
+    still = (count > 0)[:, ::-1].cumsum(1)[:, ::-1]  # groups with spikes from here on
+    return Scan(
+        busiest=np.maximum(count.sum(1).max(1), 1),
+        two_groups=still[:, 0].max(1) > 1,
+        before_last_two=(count * (still > 2)).sum(1).max(1),
+        before_last=(count * (still > 1)).sum(1).max(1),
+    )
+
+
+class _Words:
+    """Input of a SPIKES packet: when the vector of step n is offered to layer 0."""
+
+    def __init__(self, inputs: int):
+        self.words = -(-inputs // WORD)
+
+    def offer(self, n: int, accepted: list[int]) -> int:
+        """Time of step n, given those at which layer 0 accepted the steps before."""
+        return (accepted[-1] if n else LOADER) + self.words
+
+    def work(self, batch: int, time_steps: int) -> dict[str, int]:
+        return {"input": batch * time_steps * self.words}
+
+
+class _Encoder:
+    """Input of a PIXELS packet, through the encoder."""
+
+    def __init__(self, inputs: int, time_steps: int):
+        self.time_steps = time_steps
+        self.words = -(-inputs // PIXELS)
+        self.rows = -(-inputs // ROW)
+        self.arrived, self.ended = LOADER - 1, [LOADER - 1, LOADER - 1]  # of the image before; of the two before
+        self.encoded = 0  # cycle of the last row
+        self.halts = [(0, 0)] * 3  # of the last steps: cycles from … up to which nothing moves
+
+    def _enabled(self, cycle: int) -> int:
+        """The first cycle from `cycle` on in which rows move."""
+        for shown, taken in self.halts:
+            if shown <= cycle < taken:
+                cycle = taken
+        return cycle
+
+    def offer(self, n: int, accepted: list[int]) -> int:
+        if n % self.time_steps == 0:  # an image begins
+            self.arrived = max(self.arrived, self.ended[-2]) + 1 + self.words
+            self.encoded = max(self.arrived + 1, self.ended[-1])  # begun
+        first_word = min(self.rows, 2)  # rows
+        for _ in range(first_word):
+            self.encoded = self._enabled(self.encoded + 1)
+        shown = self._enabled(self.encoded + 1) + 1
+        taken = max(shown, accepted[-1] if n else 0)
+        self.halts = [*self.halts[1:], (shown, taken)]
+        for _ in range(first_word, min(self.rows, 4)):
+            self.encoded = self._enabled(self.encoded + 1)
+        self.encoded += max(self.rows - 4, 0)  # the rows after these meet no halt
+        if self.rows > 2:
+            taken = self._enabled(self.encoded + 1) + 1
+        if (n + 1) % self.time_steps == 0:
+            self.ended = [self.ended[-1], self.encoded]
+        return taken + 1
+
+    def work(self, batch: int, time_steps: int) -> dict[str, int]:
+        return {"input": batch * (1 + self.words), "encode": batch * time_steps * self.rows}
+
+
+def predict(
+    geometry: Geometry, network: Network, spikes: np.ndarray, trace: golden.Trace, scores: bool = False, pixels: bool = False
+) -> Prediction:
+    """Predict the cycles of one packet that makes spikes, uint8 or bool (B, T, inputs), and what `trace` tells of them.
+
+    A SPIKES packet, or with `pixels` the PIXELS packet that is encoded to them. Raises ValueError for early exit.
+    """
+    if network.exit_margin is not None:
+        raise ValueError("the cycle model does not know early exit")
+    batch, time_steps, inputs = spikes.shape
+    source = _Encoder(inputs, time_steps) if pixels else _Words(inputs)
+    scans = [scan(x, room.spikes_per_cycle) for x, room in zip([spikes, *trace.spikes[:-1]], geometry.layers, strict=False)]
+    classes = network.layers[-1].neurons
+    result = geometry.classes + DECODE + (-(-classes // 2) if scores else 0)
+
+    # Per layer; lists of numbers, not arrays, because the loop reads them one by one.
+    busiest, two_groups, before_last_two, before_last = (
+        [getattr(s, name).tolist() for s in scans] for name in ("busiest", "two_groups", "before_last_two", "before_last")
+    )
+    layers = range(len(scans))
+    accepted: list[list[int]] = [[] for _ in range(len(scans) + 1)]  # per layer and by the decoder, step by step
+    start, finish, fetched = ([0] * len(scans) for _ in range(3))  # of the step before
+    free = 0
+    for n in range(batch * time_steps):
+        offered = source.offer(n, accepted[0])
+        for k in layers:
+            accept = max(offered, fetched[k])
+            accepted[k].append(accept)
+            fetch = max(accept + 1, start[k] + before_last[k][n - 1]) if n else accept + 1
+            start[k] = max(finish[k], accept + SCAN, accepted[k + 1][n - QUEUE] + 1 if n >= QUEUE else 0)
+            finish[k] = start[k] + busiest[k][n]
+            fetched[k] = start[k] + before_last_two[k][n] if two_groups[k][n] else fetch
+            offered = finish[k] + PIPELINE
+        last_step = (n + 1) % time_steps == 0
+        accept = max(offered, accepted[-1][-1] + 1 if n else 0, free if last_step else 0)
+        accepted[-1].append(accept)
+        if last_step:
+            free = accept + result
+    work = source.work(batch, time_steps)
+    work |= {f"layer {k}": int(s.busiest.sum()) for k, s in enumerate(scans)}
+    work["decode"] = batch * result
+    return Prediction(free + 1, work)

@@ -1,0 +1,203 @@
+"""The cycle model = the CYCLES counter of the RTL, without error, whatever limits the throughput."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spikeline import cycles, golden, image, mnist
+from spikeline.driver import Driver
+from spikeline.encode import encode
+from spikeline.geometry import Geometry
+from spikeline.network import Layer, Network
+from spikeline.sim import SimDevice
+from spikeline.spec import Encoder
+
+IMAGE = Path(__file__).parents[2] / "build/demo/model.img"
+ALWAYS, NEVER = -1000, 1000  # thresholds
+
+
+@dataclass(frozen=True)
+class Case:
+    """A packet: `pixels` (B, N) if they are what is sent, and the spikes (B, T, N) that it makes."""
+
+    network: Network
+    spikes: np.ndarray
+    scores: bool = False
+    pixels: np.ndarray | None = None
+
+    def counted(self, driver: Driver) -> int:
+        """Cycles that the RTL counts."""
+        driver.load(image.build(self.network))
+        driver.clear_counters()
+        if self.pixels is None:
+            driver.run(self.spikes, self.scores)
+        else:
+            driver.run_pixels(self.pixels, 0, 0, self.scores)
+        return driver.counters().cycles
+
+    def predicted(self, driver: Driver) -> cycles.Prediction:
+        trace = golden.run(self.network, self.spikes)
+        return cycles.predict(driver.geometry, self.network, self.spikes, trace, self.scores, self.pixels is not None)
+
+
+def from_pixels(network: Network, pixels: np.ndarray, scores: bool = False) -> Case:
+    return Case(network, encode(pixels, network.encoder.name.lower(), network.time_steps), scores, pixels)
+
+
+@pytest.fixture
+def z020():
+    geometry = Geometry.load("z020-256")
+    device = SimDevice(geometry)
+    yield Driver(device, geometry.name, geometry.clock_mhz)
+    device.close()
+
+
+def chain(fires: list[int], sizes: list[int], time_steps: int) -> Network:
+    """A network in which, whatever the input, just the first `fires[k]` neurons of layer k fire at every step."""
+    layers = []
+    for k, (inputs, neurons) in enumerate(pairwise(sizes)):
+        thresholds = np.where(np.arange(neurons) < fires[k], ALWAYS, NEVER)
+        layers.append(Layer(np.ones((inputs, neurons), np.int8), thresholds.astype(np.int32)))
+    return Network(tuple(layers), 4, time_steps)
+
+
+SIZES = [100, 48, 32, 10]
+# what limits: value of every pixel, neurons that fire in each layer, images, time steps
+LIMITED = {
+    "input": (0, [0, 0, 0], 40, 1),  # 14 words for an image of pixels
+    "encode": (0, [0, 0, 0], 4, 40),  # four rows a step
+    "layer 0": (255, [2, 2, 0], 5, 20),
+    "layer 1": (0, [48, 2, 0], 5, 20),  # the queue before it fills
+    "layer 2": (0, [0, 32, 0], 5, 20),  # both queues before it fill, and the input waits
+    "decode": (0, [0, 0, 0], 40, 1),  # CLASSES cycles an image and five words of scores
+}
+
+
+@pytest.mark.parametrize("limit", LIMITED)
+@pytest.mark.parametrize("scores", [False, True])
+@pytest.mark.parametrize("packet", ["spikes", "pixels"])
+def test_each_stage_in_turn_limits_the_throughput(driver, limit, scores, packet):
+    pixel, fires, batch, time_steps = LIMITED[limit]
+    case = from_pixels(chain(fires, SIZES, time_steps), np.full((batch, SIZES[0]), pixel, np.uint8), scores)
+    if packet == "spikes":
+        case = replace(case, pixels=None)
+        limit = {"encode": "input", "input": "decode"}.get(limit, limit)  # two words a step
+    elif time_steps == 1:
+        limit = "decode" if scores else "input"  # 17 cycles, 14 words, 12 cycles
+    prediction = case.predicted(driver)
+    assert prediction.cycles == case.counted(driver)
+    assert prediction.limit == limit
+    assert prediction.work[limit] <= prediction.cycles < prediction.work[limit] + 120  # the others are hidden behind it
+
+
+def bursts(length: int) -> Case:
+    """`length` silent steps, which make every neuron of layer 0 fire, then as many of all ones, which make none fire.
+
+    So layer 0 runs ahead until the queue is full, then falls behind while layer 1 works it off: every place counts.
+    """
+    first = Layer(np.full((100, 48), -1, np.int8), np.zeros(48, np.int32))
+    last = Layer(np.ones((48, 10), np.int8), np.zeros(10, np.int32))
+    spikes = np.zeros((6, 2 * length, 100), np.uint8)
+    spikes[:, length:] = 1
+    return Case(Network((first, last), 4, 2 * length), spikes)
+
+
+@pytest.mark.parametrize("length", [1, 7, 15, 16, 17, 18, 19, 30, 100])
+def test_queues_that_fill_and_drain(driver, length):
+    case = bursts(length)
+    assert case.predicted(driver).cycles == case.counted(driver)
+
+
+@pytest.mark.parametrize("inputs", [1, 8, 9, 32, 33, 63, 64, 65, 96, 97, 100])
+def test_every_number_of_words_and_rows(driver, inputs):
+    for pixel in (0, 255):
+        for time_steps in (1, 2, 9):
+            network = chain([inputs % 40, 0], [inputs, 40, 10], time_steps)
+            sent = from_pixels(network, np.full((20, inputs), pixel, np.uint8))
+            for case in (sent, replace(sent, pixels=None)):
+                assert case.predicted(driver).cycles == case.counted(driver)
+
+
+def random_cases(random_network, random_spikes, seed: int, count: int) -> Iterator[Case]:
+    rng = np.random.default_rng(seed)
+    for n in range(count):
+        network = random_network(rng, time_steps=int(rng.integers(1, 21)))
+        spikes = random_spikes(rng, network, int(rng.integers(1, 41)))
+        if n % 10 < 2:
+            spikes[:] = n % 10  # silent, all ones
+        yield Case(network, spikes, bool(rng.integers(2)))
+        network = replace(network, encoder=Encoder(int(rng.integers(2))))
+        brightness = rng.choice([0, 0.02, 0.15, 0.5, 1], (len(spikes), 1))
+        pixels = rng.integers(0, 256, (len(spikes), network.sizes[0])) * brightness
+        yield from_pixels(network, pixels.astype(np.uint8), bool(rng.integers(2)))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_networks(driver, random_network, random_spikes, seed):
+    for case in random_cases(random_network, random_spikes, seed, 15):
+        assert case.predicted(driver).cycles == case.counted(driver)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_wide_layers_of_many_groups(z020, seed):
+    """Bursts between silent steps in lanes of up to 13 groups: which group is fetched when decides when the next words fit."""
+    rng = np.random.default_rng(seed)
+    sizes = [784, *[256, 256][: seed % 3], 10]
+    layers = [
+        Layer(rng.integers(-8, 8, size).astype(np.int8), rng.integers(-90, 120, size[1]).astype(np.int32))
+        for size in pairwise(sizes)
+    ]
+    rate = rng.choice([0, 0.003, 0.01, 0.05, 0.3], (30, 6, 1))
+    spikes = (rng.random((30, 6, 784)) < rate * rng.choice([0.2, 1, 3], (30, 6, 784))).astype(np.uint8)
+    case = Case(Network(tuple(layers), 4, 6), spikes)
+    assert case.predicted(z020).cycles == case.counted(z020)
+
+
+def test_packets_add_up(driver, random_network, random_spikes):
+    rng = np.random.default_rng(3)
+    network = random_network(rng, 3, time_steps=4)
+    driver.load(image.build(network))
+    driver.clear_counters()
+    expected = 0
+    for batch in (1, 1, 12, 3):
+        spikes = random_spikes(rng, network, batch)
+        expected += Case(network, spikes).predicted(driver).cycles
+        driver.run(spikes, scores=False)
+    assert driver.counters().cycles == expected
+
+
+CONSTANTS = ("LOADER", "SCAN", "PIPELINE", "DECODE", "QUEUE", "GROUP", "WORD", "PIXELS", "ROW")
+
+
+def test_every_constant_matters(driver, random_network, random_spikes, monkeypatch):
+    """The comparison can fail: with any constant of the model changed, a prediction is wrong."""
+    cases = [*random_cases(random_network, random_spikes, 0, 30), bursts(30)]
+    cases += [Case(chain([0], [inputs, 10], 4), np.zeros((2, 4, inputs), np.uint8)) for inputs in (64, 65)]
+    counts = [case.counted(driver) for case in cases]
+    for name in CONSTANTS:
+        for change in (-1, 1):
+            with monkeypatch.context() as patch:
+                patch.setattr(cycles, name, getattr(cycles, name) + change)
+                assert [case.predicted(driver).cycles for case in cases] != counts, f"{name} {change:+}"
+
+
+def test_early_exit_is_refused(tiny):
+    network = replace(chain([0], [100, 10], 2), exit_margin=3)
+    spikes = np.zeros((1, 2, 100), np.uint8)
+    with pytest.raises(ValueError, match="early exit"):
+        cycles.predict(tiny, network, spikes, golden.run(network, spikes))
+
+
+@pytest.mark.parametrize("packet", ["spikes", "pixels"])
+def test_demonstration_network_on_mnist(z020, packet):
+    assert IMAGE.exists(), f"{IMAGE} is missing; `make test` makes it, or run `make compile`"
+    network = replace(image.load(IMAGE).network, exit_margin=None)
+    pixels = mnist.load("test")[0]
+    for part in (pixels[:200], pixels[200:201], pixels[201:202]):
+        case = from_pixels(network, part)
+        case = case if packet == "pixels" else replace(case, pixels=None)
+        assert case.predicted(z020).cycles == case.counted(z020)
