@@ -16,6 +16,7 @@ from spikeline.sim import SimDevice
 
 BACKENDS = ("sim", "golden")
 INPUTS = ("pixels", "spikes")
+BATCH = 1000  # images of one transfer
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Accelerator:
         seed: int = 0,
         scores: bool = False,
         input: str = "pixels",
-        batch: int = 1000,
+        batch: int = BATCH,
         progress: Callable[[int], None] = lambda done: None,
     ) -> Result:
         """Classify images, uint8 (B, inputs), encoded as the network was trained for; `seed` is the Bernoulli encoder's.

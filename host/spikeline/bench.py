@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from spikeline import image, mnist, report
-from spikeline.accelerator import INPUTS, Accelerator
+from spikeline import cycles, golden, image, mnist, report
+from spikeline.accelerator import BATCH, INPUTS, Accelerator
+from spikeline.encode import encode
 from spikeline.errors import DeviceError
 from spikeline.geometry import FOLDER, Geometry
 from spikeline.image import Image
@@ -40,13 +41,28 @@ def run(
     seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
-    """Classify images, uint8 (B, inputs), on the smallest geometry; figures as `report.measure`, labels compared."""
+    """Classify images, uint8 (B, inputs), on the smallest geometry; figures as `report.measure`, labels compared.
+
+    `cycle_model_error` is predicted minus counted cycles over all images; None with early exit, which the model leaves out.
+    """
     with Accelerator(model, "sim", smallest_geometry(model)) as accelerator:
         figures = report.measure(accelerator, pixels, truth, seed, input, progress)
         figures |= report.compare(accelerator, figures, pixels, 0, seed)[0]
+        figures["cycle_model_error"] = None
+        if model.network.exit_margin is None:
+            figures["cycle_model_error"] = predicted_cycles(accelerator.geometry, model, pixels, input, seed) - figures["cycles"]
     del figures["labels"]
     steps = figures["simulated_images_per_second"] * figures["time_steps"]
     return {"name": name, **figures, "simulated_steps_per_second": steps}
+
+
+def predicted_cycles(geometry: Geometry, model: Image, pixels: np.ndarray, input: str, seed: int) -> int:
+    """Cycles that the model predicts for `Accelerator.infer` on all images, packet by packet."""
+    network, total = model.network, 0
+    for at in range(0, len(pixels), BATCH):
+        spikes = encode(pixels[at : at + BATCH], network.encoder.name.lower(), network.time_steps, seed, first_image=at)
+        total += cycles.predict(geometry, network, spikes, golden.run(network, spikes), pixels=input == "pixels").cycles
+    return total
 
 
 def networks(paths: list[Path], data: Path | None, progress: Watch) -> list[dict[str, Any]]:

@@ -49,6 +49,7 @@ def measure(
     reads = [n / count.images for n in count.row_reads]
     report: dict[str, Any] = {
         "images": len(pixels),
+        "cycles": count.cycles,
         "accuracy": float((result.labels == labels).mean()),
         "time_steps": network.time_steps,
         "layers": network.sizes,
