@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from spikeline import report
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, README = ROOT / "docs/results/training.json", ROOT / "training/README.md"
 BEGIN, END = "<!-- written by training/seeds.py from docs/results/training.json -->", "<!-- end of results -->"
@@ -22,17 +24,15 @@ EXIT_LOSS = 0.0  # of their accuracy: steps are few enough without paying for it
 CHUNK = 1000  # images in the golden model at a time
 
 
-def record(name: str, seeds: list[int], out: Path, resume: bool, threads: int) -> dict[str, Any]:
+def record(name: str, seeds: list[int], out: Path, resume: bool, threads: int, commit: str) -> dict[str, Any]:
     """Train, export and measure one preset with each seed; returns its entry of the results."""
     import torch
 
-    from spikeline.report import commit
     from spikeline_training import preset
     from spikeline_training.export import export
     from spikeline_training.train import CHECKPOINT, train
 
     torch.set_num_threads(threads)
-    started_from = commit()
     runs = []
     for seed in seeds:
         chosen = preset.load(name, seed=seed)
@@ -57,7 +57,7 @@ def record(name: str, seeds: list[int], out: Path, resume: bool, threads: int) -
         "seeds": runs,
         "threads": threads,
         "torch": torch.__version__,
-        "commit": started_from,
+        "commit": commit,
     }
 
 
@@ -157,8 +157,9 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="only compare README.md with the results")
     args = parser.parse_args()
 
+    commit = report.commit()  # now: writing the results changes the working tree
     for name in args.presets:
-        entry = record(name, [int(seed) for seed in args.seeds.split(",")], args.out, args.resume, args.threads)
+        entry = record(name, [int(seed) for seed in args.seeds.split(",")], args.out, args.resume, args.threads, commit)
         results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
         RESULTS.write_text(json.dumps(dict(sorted((results | {name: entry}).items())), indent=1) + "\n")
 
