@@ -7,7 +7,10 @@ OUT ?= build/demo
 GPU ?=
 BIN := .venv/bin
 SPIKELINE := $(BIN)/spikeline
-PRESET_FILE := training/spikeline_training/presets/$(PRESET).toml
+PRESETS := training/spikeline_training/presets
+MODELS := build/models
+BENCH := $(foreach name,mnist-dc-threshold mnist-dc-256 mnist-dc-256-best width-64 width-128 mnist-dc-512 mnist-dc-1024,\
+	$(MODELS)/$(name)/model.img) $(MODELS)/mnist-dc-256-best/early-exit.img
 TRAINING := $(wildcard training/spikeline_training/*.py) host/spikeline/mnist.py host/spikeline/encode.py
 COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikeline/,network.py image.py geometry.py spec.py)
 
@@ -47,11 +50,9 @@ lint: setup ## check Python (ruff, mypy) and Verilog (verilator -Wall)
 gen: setup ## write the constants and tables that come from rtl/spec/spikeline.rdl, and the README's result table
 	$(BIN)/python rtl/spec/generate.py
 	$(BIN)/python docs/tables.py
-	$(BIN)/python docs/tables.py
 
 gen-check: setup ## fail if a generated file differs from its source
 	$(BIN)/python rtl/spec/generate.py --check
-	$(BIN)/python docs/tables.py --check
 	$(BIN)/python docs/tables.py --check
 
 area: setup ## map the geometries to an XC7Z020 with Yosys: LUTs, FFs, block RAM (about ten minutes)
@@ -60,8 +61,9 @@ area: setup ## map the geometries to an XC7Z020 with Yosys: LUTs, FFs, block RAM
 timing: setup ## place and route on an open device, an ECP5, as a stand-in for the clock on the board (about an hour)
 	$(BIN)/python rtl/implementation/timing.py --out build/timing/report.json
 
-bench: $(OUT)/model.img ## measure throughput, latency and the speed of the simulator
-	$(SPIKELINE) bench $(OUT)/model.img --geometry $(GEOMETRY) --out build/bench/report.json
+bench: $(BENCH) ## measure named networks over all test images, sweep time steps, activity, width (trains them: half an hour)
+	$(SPIKELINE) bench $(BENCH) --sweep $(MODELS)/mnist-dc-256/model.img $(addprefix --area ,$(wildcard build/area/report.json)) \
+		--out build/bench/report.json
 
 clean: ## remove what was built; MNIST, simulators and .venv stay
 	rm -rf build
@@ -86,14 +88,34 @@ endif
 	@touch $@
 
 # An interrupted training goes on where it stopped; a finished one starts anew if the preset or the code has changed.
-$(OUT)/.trained: $(PRESET_FILE) $(TRAINING) | .venv/.ready
-	@mkdir -p $(OUT)
-	@if [ -e $@ ]; then rm -f $@ $(OUT)/checkpoint.pt; fi
-	$(SPIKELINE) train --preset $(PRESET) --out $(OUT) --resume
+define train
+	@mkdir -p $(@D)
+	@if [ -e $@ ]; then rm -f $@ $(@D)/checkpoint.pt; fi
+	$(SPIKELINE) train --out $(@D) --resume $(1)
 	@touch $@
+endef
 
-$(OUT)/model.onnx: $(OUT)/.trained
-	$(SPIKELINE) export --checkpoint $(OUT)/checkpoint.pt --out $@ --verify 1000
+$(OUT)/.trained: $(PRESETS)/$(PRESET).toml $(TRAINING) | .venv/.ready
+	$(call train,--preset $(PRESET))
 
-$(OUT)/model.img: $(OUT)/model.onnx $(COMPILER)
+$(MODELS)/width-%/.trained: $(PRESETS)/mnist-dc-256.toml $(TRAINING) | .venv/.ready
+	$(call train,--preset mnist-dc-256 --sizes 784$(comma)$*$(comma)$*$(comma)10)
+
+$(MODELS)/%/.trained: $(PRESETS)/%.toml $(TRAINING) | .venv/.ready
+	$(call train,--preset $*)
+
+comma := ,
+
+$(MODELS)/mnist-dc-512/model.img: GEOMETRY = z020-512
+$(MODELS)/mnist-dc-1024/model.img: GEOMETRY = z020-1024
+
+%/model.onnx: %/.trained
+	$(SPIKELINE) export --checkpoint $(@D)/checkpoint.pt --out $@ --verify 1000
+
+%/model.img: %/model.onnx $(COMPILER)
 	$(SPIKELINE) compile $< --out $@ --geometry $(GEOMETRY) --verify 1000
+
+%/early-exit.img: %/model.onnx $(COMPILER)
+	$(SPIKELINE) compile $< --out $@ --geometry $(GEOMETRY) --early-exit 0.0005
+
+.SECONDARY: # what lies between a preset and its image is kept

@@ -18,6 +18,8 @@ Watch = Callable[[str], Callable[[int], None]]  # from what is run to what is to
 
 SWEEP_STEPS = (1, 2, 3, 4, 6, 8, 12, 16)
 SWEEP_BRIGHTNESS = (0.1, 0.25, 0.5, 0.75, 1.0)
+SWEEP_PARALLEL = (1, 2, 4, 8)
+SWEEP_PARALLEL_IMAGES = 1000
 
 
 def smallest_geometry(model: Image) -> Geometry:
@@ -77,7 +79,10 @@ def networks(paths: list[Path], data: Path | None, progress: Watch) -> list[dict
 
 
 def sweeps(path: Path, data: Path | None, progress: Watch) -> dict[str, list[dict[str, Any]]]:
-    """One network over the number of time steps, and over the share of spikes (dimmed images), from spike packets."""
+    """One network over time steps, over activity (dimmed images) and over spikes per cycle, from spike packets.
+
+    The last is not simulated: its cycles are the cycle model's, which equals the RTL wherever both were run.
+    """
     pixels, truth = mnist.load("test", data)
     network = image.load(path).network
     by_steps = [
@@ -93,4 +98,20 @@ def sweeps(path: Path, data: Path | None, progress: Watch) -> dict[str, list[dic
             f"{share:.0%} brightness", image.build(network), "spikes", dimmed, truth, progress=progress(f"dimmed to {share:.0%}")
         )
         by_activity.append({**figures, "brightness": share})
-    return {"time_steps": by_steps, "activity": by_activity}
+    by_parallel = []
+    built = smallest_geometry(image.build(network))
+    for parallel in SWEEP_PARALLEL:
+        layers = tuple(replace(x, spikes_per_cycle=min(parallel, x.spikes_per_cycle * parallel // 4 or 1)) for x in built.layers)
+        geometry = replace(built, name=f"{built.name}, {parallel} spikes per cycle", layers=layers)
+        some = pixels[:SWEEP_PARALLEL_IMAGES]
+        cycles_per_image = predicted_cycles(geometry, image.build(network), some, "spikes", 0) / len(some)
+        by_parallel.append(
+            {
+                "spikes_per_cycle": [x.spikes_per_cycle for x in layers],
+                "images": len(some),
+                "cycles_per_image": cycles_per_image,
+                "images_per_second": built.clock_mhz * 1e6 / cycles_per_image,
+                "cycles_from": "cycle model",
+            }
+        )
+    return {"time_steps": by_steps, "activity": by_activity, "parallelism": by_parallel}

@@ -240,7 +240,7 @@ def run_bench(args: argparse.Namespace) -> None:
     with atomic(args.out) as path:
         path.write_text(json.dumps(figures, indent=1) + "\n")
     if args.sweep:
-        pictures.sweeps(args.out.with_suffix(".png"), figures["sweeps"])
+        pictures.sweeps(args.out.with_suffix(".png"), figures)
     print(f"{'network':<32} {'input':<7} {'accuracy':>8} {'images/s':>10} {'cycles':>7} {'latency':>9} {'steps':>5} {'wrong':>5}")
     for r in figures["results"]:
         speed = (

@@ -8,6 +8,7 @@ import numpy as np
 from spikeline.files import atomic
 
 INK = "#1f3b57"
+ACCENT = "#b5651d"
 
 
 def raster(path: Path, pixels: np.ndarray, spikes: list[np.ndarray], label: int, truth: int) -> None:
@@ -85,37 +86,47 @@ def accuracy(path: Path, by_step: list[float]) -> None:
     _save(fig, path)
 
 
-def sweeps(path: Path, results: dict[str, list[dict[str, Any]]]) -> None:
-    """Draw cycles and accuracy over time steps, and cycles over spikes, from `bench.sweeps`."""
+def sweeps(path: Path, figures: dict[str, Any]) -> None:
+    """Draw how throughput and accuracy depend on time steps, width, activity and parallelism, from a bench report."""
     import matplotlib.pyplot as plt
 
-    fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    steps = [r["time_steps"] for r in results["time_steps"]]
-    left.plot(steps, [r["images_per_second"] / 1e6 for r in results["time_steps"]], "o-", color=INK)
-    left.set(
-        xlabel="time steps", ylabel="million images/s", title="Throughput and accuracy over time steps", xticks=steps, ylim=0
+    fig, axes = plt.subplots(2, 2, figsize=(11, 7.5), layout="constrained")
+    by_steps = figures["sweeps"]["time_steps"]
+    _speed_and_accuracy(axes[0, 0], [r["time_steps"] for r in by_steps], by_steps)
+    axes[0, 0].set(xlabel="time steps", title="Time steps")
+
+    swept = {r["layers"][1]: r for r in figures["results"] if r["input"] == "spikes" and r["time_steps"] == 4}
+    widths = sorted(swept)
+    _speed_and_accuracy(axes[0, 1], [np.log2(w) for w in widths], [swept[w] for w in widths])
+    axes[0, 1].set(xlabel="neurons of each hidden layer", title="Width, 4 time steps")
+    axes[0, 1].set_xticks([np.log2(w) for w in widths], [str(w) for w in widths])
+
+    by_activity = figures["sweeps"]["activity"]
+    reads = [r["weight_row_reads_per_image"] for r in by_activity]
+    axes[1, 0].plot(reads, [r["cycles_per_image"] for r in by_activity], "o-", color=INK)
+    for r in by_activity:
+        at = (r["weight_row_reads_per_image"], r["cycles_per_image"])
+        axes[1, 0].annotate(f"{r['brightness']:.0%}", at, (-4, 8), textcoords="offset points", ha="right")
+    axes[1, 0].set(
+        xlabel="spikes per image, all layers", ylabel="cycles per image", xlim=0, ylim=0, title="Activity: images dimmed"
     )
-    twin = left.twinx()
-    twin.plot(steps, [100 * r["accuracy"] for r in results["time_steps"]], "s--", color="#b5651d")
-    twin.set_ylabel("accuracy, %", color="#b5651d")
-    for r in results["activity"]:
-        right.annotate(
-            f"{r['brightness']:.0%}",
-            (r["weight_row_reads_per_image"], r["cycles_per_image"]),
-            (4, -12),
-            textcoords="offset points",
-        )
-    reads = [r["weight_row_reads_per_image"] for r in results["activity"]]
-    right.plot(reads, [r["cycles_per_image"] for r in results["activity"]], "o-", color=INK)
-    right.set(
-        xlabel="spikes per image, all layers",
-        ylabel="cycles per image",
-        title="Cost follows spikes (images dimmed)",
-        xlim=0,
-        ylim=0,
-    )
-    right.grid(alpha=0.3)
+
+    by_parallel = figures["sweeps"]["parallelism"]
+    names = ["-".join(map(str, r["spikes_per_cycle"])) for r in by_parallel]
+    bars = axes[1, 1].bar(names, [r["images_per_second"] / 1e6 for r in by_parallel], color=INK)
+    axes[1, 1].bar_label(bars, fmt="%.2f")
+    axes[1, 1].set(xlabel="spikes per cycle, layer by layer", ylabel="million images/s", title="Parallelism (cycle model)")
+    for ax in axes.flat:
+        ax.grid(alpha=0.3)
     _save(fig, path)
+
+
+def _speed_and_accuracy(ax: Any, x: list[float], results: list[dict[str, Any]]) -> None:
+    ax.plot(x, [r["images_per_second"] / 1e6 for r in results], "o-", color=INK)
+    ax.set(ylabel="million images/s", xticks=x, ylim=0)
+    twin = ax.twinx()
+    twin.plot(x, [100 * r["accuracy"] for r in results], "s--", color=ACCENT)
+    twin.set_ylabel("accuracy, %", color=ACCENT)
 
 
 def _save(fig: object, path: Path) -> None:
