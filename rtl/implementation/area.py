@@ -13,6 +13,7 @@ from tools import Cells, synthesise, tool, total, version, write_report
 from spikeline.geometry import Geometry
 from spikeline.report import commit
 
+SYNTH = "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf"
 GEOMETRIES = ["tiny", "z020-256", "z020-512", "z020-1024"]
 XC7Z020 = {"lut": 53_200, "ff": 106_400, "ramb36": 140, "dsp": 220}
 
@@ -20,13 +21,14 @@ LUTS = ["INV", *(f"LUT{n}" for n in range(1, 7))]  # an inverter that Yosys leav
 LUTRAM = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM32X1S": 1, "RAM64X1S": 1}
 SRL = ["SRL16E", "SRLC16E", "SRLC32E"]
 FF = ["FDRE", "FDSE", "FDCE", "FDPE"]
+OTHER = ["RAMB36E1", "RAMB18E1", "DSP48E1", "CARRY4"]
+FREE = ["MUXF7", "MUXF8"]  # come with the LUTs that they join
 
 
 def paired_luts(cells: Cells) -> int:
-    """Logic LUTs if every LUT5 took a LUT1, every LUT4 a LUT1 or LUT2, and small ones each other; Yosys' estimate of LCs.
+    """Logic LUTs if each of three to five inputs took in a smaller one, five inputs in all: Yosys' estimate of logic cells.
 
-    A LUT6 of the device is two LUT5 with the same inputs. Whether the inputs are the same is not looked at, so this is a
-    lower bound.
+    No placement is looked at, and pairs that share inputs are not: an estimate, not a bound.
     """
     one, two, three = (total(cells, names) for names in (["INV", "LUT1"], ["LUT2"], ["LUT3"]))
     four, five, six = (cells.get(f"LUT{n}", 0) for n in (4, 5, 6))
@@ -34,12 +36,13 @@ def paired_luts(cells: Cells) -> int:
     in_four = min(one, four)
     one -= in_four
     two -= min(two, four - in_four)
-    with_three = min(three, one + two)
-    return six + five + four + with_three + (three - with_three + 1) // 2 + (one + two - with_three + 1) // 2
+    return six + five + four + three + (max(one + two - three, 0) + 1) // 2
 
 
 def resources(cells: Cells) -> dict[str, Any]:
-    """The device's resources that Yosys' cells take, and their shares of an XC7Z020."""
+    """The device's resources that Yosys' cells take, and their shares of an XC7Z020. Raises ValueError for an unknown cell."""
+    if unknown := set(cells) - {*LUTS, *LUTRAM, *SRL, *FF, *OTHER, *FREE}:
+        raise ValueError(f"no count for cells of type {', '.join(sorted(unknown))}")
     lutram = sum(count * cells.get(name, 0) for name, count in LUTRAM.items())
     srl = total(cells, SRL)
     used: dict[str, Any] = {

@@ -67,7 +67,8 @@ def synthesise(geometry: Geometry, synth: str, folder: Path, then: str = "") -> 
         f"{then}\n"
     )
     seconds = run([tool("yosys"), "-q", "-s", "synth.ys"], folder / "yosys.log")
-    return json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"], seconds
+    cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+    return {name: count for name, count in cells.items() if not name.startswith("$")}, seconds  # without modules and notes
 
 
 def total(cells: Cells, names: Iterable[str]) -> int:
