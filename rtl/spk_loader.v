@@ -36,7 +36,7 @@ module spk_loader #(
     output reg  [LAYERS*16-1:0] config_inputs,
     output reg  [LAYERS*16-1:0] config_neurons,
     output wire                 loaded,
-    // Writes to the layers, one-hot
+    // Writes to the layers, one-hot; thresholds are negated
     output reg  [   LAYERS-1:0] weight_write,
     output reg  [   LAYERS-1:0] threshold_write,
     output reg  [         15:0] write_row,
@@ -228,6 +228,10 @@ always @(posedge aclk) begin
     weight_write <= {LAYERS{body && weights_packet}} & layer_named;
     threshold_write <= {LAYERS{body && thresholds_packet}} & layer_named;
     write_data <= s_axis_tdata;
+    if (thresholds_packet) begin // a membrane starts at −θ
+        write_data[`SPK_THRESHOLD_PAIR_EVEN] <= -s_axis_tdata[`SPK_THRESHOLD_PAIR_EVEN];
+        write_data[`SPK_THRESHOLD_PAIR_ODD] <= -s_axis_tdata[`SPK_THRESHOLD_PAIR_ODD];
+    end
 
     if (state_reg == STATE_CHECK) begin
         word_reg <= 4'd0;

@@ -35,7 +35,7 @@ module spk_slice #(
     input  wire                             step_end,
     // Neurons in use; the others hold what an earlier network left and must not fire
     input  wire [              NEURONS-1:0] used,
-    // Loading: `write` a word at the even lanes' address; a pair of thresholds
+    // Loading: `write` a word at the even lanes' address; a pair of negated thresholds
     input  wire [                BANKS-1:0] write,
     input  wire                             threshold_write,
     input  wire [    $clog2(NEURONS/2)-1:0] threshold_pair,
@@ -112,7 +112,7 @@ generate
                 membrane_reg <= (sum_first ? start_reg : membrane_reg)
                     + {{(MEMBRANE_BITS-SUM_BITS){sum_reg[SUM_BITS-1]}}, sum_reg};
             if (threshold_write && threshold_pair == PAIR[$clog2(NEURONS/2)-1:0])
-                start_reg <= -write_data[(n%2)*32 +: MEMBRANE_BITS];
+                start_reg <= write_data[(n%2)*32 +: MEMBRANE_BITS];
             if (step_end) fired_reg <= !membrane_reg[MEMBRANE_BITS-1] && used[n];
         end
 
