@@ -50,10 +50,12 @@ lint: setup ## check Python (ruff, mypy) and Verilog (verilator -Wall)
 gen: setup ## write the constants and tables that come from rtl/spec/spikeline.rdl, and the README's result table
 	$(BIN)/python rtl/spec/generate.py
 	$(BIN)/python docs/tables.py
+	$(BIN)/python rtl/implementation/document.py
 
 gen-check: setup ## fail if a generated file differs from its source
 	$(BIN)/python rtl/spec/generate.py --check
 	$(BIN)/python docs/tables.py --check
+	$(BIN)/python rtl/implementation/document.py --check
 
 area: setup ## map the geometries to an XC7Z020 with Yosys: LUTs, FFs, block RAM (about ten minutes)
 	$(BIN)/python rtl/implementation/area.py --out build/area/report.json
@@ -62,8 +64,8 @@ timing: setup ## place and route on an open device, an ECP5, as a stand-in for t
 	$(BIN)/python rtl/implementation/timing.py --out build/timing/report.json
 
 bench: $(BENCH) ## measure named networks over all test images, sweep time steps, activity, width (trains them: half an hour)
-	$(SPIKELINE) bench $(BENCH) --sweep $(MODELS)/mnist-dc-256/model.img $(addprefix --area ,$(wildcard build/area/report.json)) \
-		--out build/bench/report.json
+	$(SPIKELINE) bench $(BENCH) --sweep $(MODELS)/mnist-dc-256/model.img --out build/bench/report.json \
+		$(foreach name,area timing,--$(name) $(firstword $(wildcard build/$(name)/report.json) docs/results/$(name).json))
 
 clean: ## remove what was built; MNIST, simulators and .venv stay
 	rm -rf build

@@ -15,15 +15,17 @@ RESULTS = ROOT / "docs/results"
 
 
 def area_table(entries: list[dict[str, Any]]) -> list[str]:
-    """One row per geometry."""
+    """One row per geometry, smallest first."""
     rows = [
         "| Geometry | LUT | of 53,200 | LUT, paired | FF | RAMB36 | of 140 | DSP | Tool, commit |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for e in entries:
+    for e in sorted(entries, key=lambda e: e["lut"]):
+        paired = f"{e['lut_paired']:,} ({e['lut_paired_share']:.1%})"
+        origin = f"{e['tool'].split(' (')[0]}, {e['commit'][:9]}"
         rows.append(
-            f"| `{e['geometry']}` | {e['lut']:,} | {e['lut_share']:.1%} | {e['lut_paired']:,} ({e['lut_paired_share']:.1%}) | {e['ff']:,} | "
-            f"{e['ramb36']:g} | {e['bram_share']:.1%} | {e['dsp']} | {e['tool'].split(' (')[0]}, {e['commit'][:9]} |"
+            f"| `{e['geometry']}` | {e['lut']:,} | {e['lut_share']:.1%} | {paired} | {e['ff']:,} | "
+            f"{e['ramb36']:g} | {e['bram_share']:.1%} | {e['dsp']} | {origin} |"
         )
     return rows
 
@@ -36,8 +38,9 @@ def timing_table(entries: list[dict[str, Any]]) -> list[str]:
     ]
     for e in entries:
         path = e["critical_path"]
+        ends = f"`{path['start']}` → `{path['end']}`"
         rows.append(
-            f"| `{e['geometry']}` | {e['mhz']:g} MHz | `{path['start']}` → `{path['end']}` | {path['levels']}, {path['carry_bits']} | "
+            f"| `{e['geometry']}` | {e['mhz']:g} MHz | {ends} | {path['levels']}, {path['carry_bits']} | "
             f"{path['routing_ns']:g} of {path['delay_ns']:g} ns | {e['commit'][:9]} |"
         )
     return rows

@@ -120,6 +120,12 @@ def test_yosys_puts_weights_in_block_ram_and_queues_in_distributed_ram(tmp_path)
     assert used["ff"] < 10_000  # the three queues would be 7,488 more
 
 
+def test_the_document_has_the_figures_of_the_results():
+    command = [sys.executable, str(ROOT / "rtl/implementation/document.py"), "--check"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_area_refuses_an_unknown_geometry(tmp_path):
     command = [sys.executable, str(ROOT / "rtl/implementation/area.py"), "nonsense", "--out", str(tmp_path / "r.json")]
     result = subprocess.run(command, capture_output=True, text=True)
