@@ -66,10 +66,10 @@ integer w;
 always @(posedge aclk) begin
     last_word_reg <= (config_inputs - 16'd1) >> 6;
     last_mask_reg <= ~64'd0 >> (6'd0 - config_inputs[5:0]);
+    for (w = 0; w < WORDS; w = w + 1)
+        if (take && {16'd0, word} == w) vector_reg[w*64 +: 64] <= s_data & (step_end ? last_mask_reg : ~64'd0);
+        else if (take && word == 0) vector_reg[w*64 +: 64] <= 64'd0; // words that a smaller network does not send
     if (take) begin
-        for (w = 0; w < WORDS; w = w + 1)
-            if ({16'd0, word} == w) vector_reg[w*64 +: 64] <= step_end ? s_data & last_mask_reg : s_data;
-            else if (word == 0) vector_reg[w*64 +: 64] <= 64'd0; // words that a smaller network does not send
         user_reg <= {image_tag, s_last, first_image, s_image_end, step == 0};
         tag_reg <= image_tag;
         word_reg <= step_end ? 16'd0 : word + 16'd1;

@@ -33,8 +33,10 @@ module spk_slice #(
     input  wire                             sum_active,
     input  wire                             sum_first,
     input  wire                             step_end,
-    // Neurons in use; the others hold what an earlier network left and must not fire
-    input  wire [              NEURONS-1:0] used,
+    // Neurons in use: all, or those of `lanes_used`; the others hold what an earlier network left and must not fire
+    input  wire                             all_used,
+    input  wire                             part_used,
+    input  wire [              NEURONS-1:0] lanes_used,
     // Loading: `write` a word at the even lanes' address; a pair of negated thresholds
     input  wire [                BANKS-1:0] write,
     input  wire                             threshold_write,
@@ -113,7 +115,7 @@ generate
                     + {{(MEMBRANE_BITS-SUM_BITS){sum_reg[SUM_BITS-1]}}, sum_reg};
             if (threshold_write && threshold_pair == PAIR[$clog2(NEURONS/2)-1:0])
                 start_reg <= write_data[(n%2)*32 +: MEMBRANE_BITS];
-            if (step_end) fired_reg <= !membrane_reg[MEMBRANE_BITS-1] && used[n];
+            if (step_end) fired_reg <= !membrane_reg[MEMBRANE_BITS-1] && (all_used || (part_used && lanes_used[n]));
         end
 
         assign fired[n] = fired_reg;

@@ -40,6 +40,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     bench.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="memory images; each runs on the smallest geometry")
     bench.add_argument("--sweep", type=Path, metavar="IMAGE", help="sweep time steps and activity of this one")
     bench.add_argument("--area", type=Path, metavar="FILE", help="report of `make area` to take up")
+    bench.add_argument("--timing", type=Path, metavar="FILE", help="report of `make timing` to take up")
     bench.add_argument("--data", type=Path, metavar="DIR", help="folder of the MNIST files instead of the cache")
     bench.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON file; the plot stands beside it")
     bench.set_defaults(run=run_bench)
@@ -228,6 +229,16 @@ def run_report(args: argparse.Namespace) -> None:
     print(f"  report and pictures        {args.out}/")
 
 
+def _area(area: Path | None, timing: Path | None) -> list[dict[str, Any]]:
+    """The entries of an area report, each with the clock that a timing report has for its geometry, else None."""
+    clocks = {r["geometry"]: r for r in json.loads(timing.read_text())} if timing else {}
+    entries = json.loads(area.read_text()) if area else []
+    for entry in entries:
+        clock = clocks.get(entry["geometry"], {"mhz": None, "device": "not placed and routed"})
+        entry |= {"clock_mhz": clock["mhz"], "clock_device": clock["device"]}
+    return entries
+
+
 def run_bench(args: argparse.Namespace) -> None:
     from spikeline import bench, mnist, pictures, report
     from spikeline.files import atomic
@@ -236,7 +247,7 @@ def run_bench(args: argparse.Namespace) -> None:
     figures: dict[str, Any] = {"commit": report.commit(), "power_source": "none"}
     figures["results"] = bench.networks(args.images, args.data, lambda what: _Progress(total, what))
     figures["sweeps"] = bench.sweeps(args.sweep, args.data, lambda what: _Progress(total, what)) if args.sweep else {}
-    figures["area"] = json.loads(args.area.read_text())["area"] if args.area else []
+    figures["area"] = _area(args.area, args.timing)
     with atomic(args.out) as path:
         path.write_text(json.dumps(figures, indent=1) + "\n")
     if args.sweep:
