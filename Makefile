@@ -60,7 +60,7 @@ gen-check: setup ## fail if a generated file differs from its source
 area: setup ## map the geometries to an XC7Z020 with Yosys: LUTs, FFs, block RAM (about ten minutes)
 	$(BIN)/python rtl/implementation/area.py --out build/area/report.json
 
-timing: setup ## place and route on an open device, an ECP5, as a stand-in for the clock on the board (about an hour)
+timing: setup ## place and route on an open device, an ECP5, as a stand-in for the clock on the board (about ten minutes)
 	$(BIN)/python rtl/implementation/timing.py --out build/timing/report.json
 
 bench: $(BENCH) ## measure named networks over all test images, sweep time steps, activity, width (trains them: half an hour)
@@ -118,6 +118,6 @@ $(MODELS)/mnist-dc-1024/model.img: GEOMETRY = z020-1024
 	$(SPIKELINE) compile $< --out $@ --geometry $(GEOMETRY) --verify 1000
 
 %/early-exit.img: %/model.onnx $(COMPILER)
-	$(SPIKELINE) compile $< --out $@ --geometry $(GEOMETRY) --early-exit 0.0005
+	$(SPIKELINE) compile $< --out $@ --geometry $(GEOMETRY) --early-exit 0
 
 .SECONDARY: # what lies between a preset and its image is kept
