@@ -102,7 +102,7 @@ end
 
 wire [PADDED_BITS-1:0] padded_index = {group_reg, lowest};
 
-assign s_ready = !full_reg || (fetch && fetched_last);
+assign s_ready = !full_reg; // from a register: what decides `fetch` must not reach back through the layers before
 assign next_valid = word_valid_reg;
 assign next_user = word_user_reg;
 assign done = exhausted && last_reg;
@@ -123,7 +123,7 @@ always @(posedge aclk) begin
         pending_reg <= summary(own(s_spikes));
         user_reg <= s_user;
     end
-    full_reg <= (s_valid && s_ready) || (full_reg && !(fetch && fetched_last));
+    full_reg <= full_reg ? !(fetch && fetched_last) : s_valid;
     word_valid_reg <= fetch || (word_valid_reg && !take);
     if (take) begin
         bits_reg <= word_reg;

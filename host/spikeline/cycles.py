@@ -27,8 +27,8 @@ before: in the cycles shown(n) … taken(n) − 1 nothing moves, no row is encod
 
 and a later word is taken as it shows. One cycle after its last word is taken the vector is offered.
 
-**Scanners** (spk_scan.v, spk_layer.v). A layer's lanes accept a vector together, when the last group of the one before has
-left `vector_reg` in every lane: accepted(n) = max(offered(n), fetched(n−1)).
+**Scanners** (spk_scan.v, spk_layer.v). A layer's lanes accept a vector together, the cycle after the last group of the one
+before has left `vector_reg` in every lane (`full_reg`): accepted(n) = max(offered(n), fetched(n−1) + 1).
 
 Then each lane fetches its first group that holds a spike (or none) and shows it in `word_valid_reg`, SCAN cycles after the
 acceptance; when all do, `start` takes it into `bits_reg`. From there a lane sends a spike a cycle: a group with b spikes is
@@ -211,7 +211,7 @@ def predict(
     for n in range(batch * time_steps):
         offered = source.offer(n, accepted[0])
         for k in layers:
-            accept = max(offered, fetched[k])
+            accept = max(offered, fetched[k] + 1)
             accepted[k].append(accept)
             fetch = max(accept + 1, start[k] + before_last[k][n - 1]) if n else accept + 1
             start[k] = max(finish[k], accept + SCAN, accepted[k + 1][n - QUEUE] + 1 if n >= QUEUE else 0)
