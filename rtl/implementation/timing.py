@@ -17,7 +17,7 @@ from tools import run, synthesise, tool, version, write_report
 from spikeline.geometry import Geometry
 from spikeline.report import commit
 
-GEOMETRIES = ["tiny"]  # has every structure of the others; those take hours
+GEOMETRIES = ["tiny"]  # has every structure of the others; those take far longer
 DEVICE = ["--85k", "--package", "CABGA756", "--speed", "6"]
 DEVICE_NAME = "Lattice LFE5U-85F, slowest speed grade: an open stand-in, not the XC7Z020"
 CELL = re.compile(r"_(?:LUT4|PFUMX|L6MUX21|CCU2C|TRELLIS_FF|TRELLIS_DPR16X4|DP16KD|MULT18X18D)(?:_.*)?$|\$.*$|(?:\.\d+)+$")
