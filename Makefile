@@ -118,6 +118,6 @@ $(MODELS)/mnist-dc-1024/model.img: GEOMETRY = z020-1024
 	$(SPIKELINE) compile $< --out $@ --geometry $(GEOMETRY) --verify 1000
 
 %/early-exit.img: %/model.onnx $(COMPILER)
-	$(SPIKELINE) compile $< --out $@ --geometry $(GEOMETRY) --early-exit 0
+	$(SPIKELINE) compile $< --out $@ --geometry $(GEOMETRY) --early-exit 0.0005
 
 .SECONDARY: # what lies between a preset and its image is kept

@@ -1,55 +1,128 @@
-"""Write the README's result table from the JSON files in docs/results.
+"""Write the result tables of README.md and docs/comparison.md from the JSON files in docs/results.
 
-tables.py           write it
-tables.py --check   compare it instead; exit status 1 if it differs
+tables.py           write them
+tables.py --check   compare them instead; exit status 1 if one differs
 """
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-BEGIN, END = "<!-- results: written by `make gen` from docs/results -->", "<!-- end of results -->"
+BEGIN = "<!-- {0}: written by `make gen` from docs/results/{0}.json -->"
+END = "<!-- end of {0} -->"
+
+
+def result(name: str) -> Any:
+    return json.loads((ROOT / "docs/results" / f"{name}.json").read_text())
 
 
 def demo() -> list[str]:
-    """The rows of `make demo`'s report."""
-    r = json.loads((ROOT / "docs/results/demo.json").read_text())
-    source = f"[demo.json](docs/results/demo.json), commit {r['commit'][:9]}"
-    clock = f"at {r['fclk_mhz']:g} MHz, from RTL cycle counts"
-    network = (
-        f"{'-'.join(map(str, r['layers']))}, {r['weight_bits']}-bit weights, {r['time_steps']} time steps, {r['encoder']} input"
-    )
+    """What `make demo` reported."""
+    r = result("demo")
     rows = [
-        ("Network", network),
+        ("Network", f"{size(r)}, {r['time_steps']} time steps, {r['encoder']} input, raw 8-bit pixels encoded on chip"),
         ("Accuracy on the RTL", f"**{r['accuracy']:.2%}** of all {r['images']:,} MNIST test images"),
-        ("Throughput", f"**{r['images_per_second']:,.0f} images/s** ({r['cycles_per_image']:.1f} cycles per image) {clock}"),
-        ("Latency of one image", f"{r['latency_us']:.2f} µs, mean of 100 sent one by one, {clock}"),
+        ("Throughput", f"**{r['images_per_second']:,.0f} images/s** ({r['cycles_per_image']:.1f} cycles per image)"),
+        ("Latency of one image", f"{r['latency_us']:.2f} µs, mean of 100 sent one by one"),
         ("Spikes per image", f"{r['input_spikes_per_image']:.0f} input, {r['hidden_spikes_per_image']:.0f} hidden"),
         (
-            "Labels that differ: RTL / golden model",
-            f"{r['golden_mismatches']} of {r['images']:,}; {r['spike_mismatches']} of {r['spikes_compared']:,} neuron states",
+            "RTL differs from golden model",
+            f"{r['golden_mismatches']} of {r['images']:,} labels; {r['spike_mismatches']} of {r['spikes_compared']:,} neuron states",
         ),
-        ("Images that differ: ONNX / golden model", f"{r['onnx_mismatches']} of {r['onnx_images']:,}"),
+        ("ONNX differs from golden model", f"{r['onnx_mismatches']} of {r['onnx_images']:,} images"),
         ("Power", "not measured: no board yet (`power_source: none`)"),
     ]
-    return [f"| {name} | {value} | {source} |" for name, value in rows]
+    return [
+        *["| What | Figure |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), ""],
+        f"From [demo.json](docs/results/demo.json), commit {r['commit'][:9]}; RTL cycle counts at {r['fclk_mhz']:g} MHz.",
+    ]
+
+
+def bench() -> list[str]:
+    """The networks of `make bench`."""
+    report = result("bench")
+    by_name: dict[str, dict[str, Any]] = {}
+    for r in report["results"]:
+        by_name.setdefault(r["name"], {})[r["input"]] = r
+    lines = [
+        "| Network | Size | Steps used | Accuracy | Images/s from spikes | Images/s from pixels | Latency | Wrong | Cycle model error |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, r in by_name.items():
+        s, p = r["spikes"], r["pixels"]
+        wrong = s["golden_mismatches"] + p["golden_mismatches"]
+        errors = {str(x["cycle_model_error"]) for x in (s, p)} - {"None"}
+        lines.append(
+            f"| `{name}` | {size(s)} | {s['mean_steps']:.2f} of {s['time_steps']} | {s['accuracy']:.2%} | {s['images_per_second']:,.0f} | "
+            f"{p['images_per_second']:,.0f} | {s['latency_us']:.2f} µs | {wrong} | {' '.join(errors) or 'not modelled'} |"
+        )
+    return [
+        *[*lines, ""],
+        f"From [bench.json](docs/results/bench.json), commit {report['commit'][:9]}: all 10,000 test images on the RTL at "
+        f"{report['results'][0]['fclk_mhz']:g} MHz. Latency: one image alone, from spikes. Wrong: labels that differ from the golden model.",
+    ]
+
+
+def area() -> list[str]:
+    """The geometries of `make area`."""
+    lines = ["| Geometry | LUT | of an XC7Z020 | FF | RAMB36 | of an XC7Z020 | DSP |", "|---|---|---|---|---|---|---|"]
+    entries = result("area")
+    for r in entries:
+        lines.append(
+            f"| `{r['geometry']}` | {r['lut']:,} | {r['lut_share']:.0%} | {r['ff']:,} | {r['ramb36']:g} | {r['bram_share']:.0%} | {r['dsp']} |"
+        )
+    source = f"From [area.json](docs/results/area.json): {entries[0]['tool']}, before place and route; [how it is counted]"
+    return [*lines, "", f"{source}(docs/implementation.md)."]
+
+
+# Measured or published by others; docs/comparison.md names the sources.
+OTHERS = [
+    "| BNN-PYNQ LFC, XC7Z020, 100 MHz | no, binarised | 98.47 % | 118,883 | | measured on the board by its authors |",
+    "| Cerebron | yes | ≥ 98 % | 38,500 | 26 µs | derived from the published latency |",
+    "| Skydiver, XC7Z045 | yes | 98.5 % | 22,600 | | published, [arXiv 2203.07516](https://arxiv.org/abs/2203.07516) |",
+]
+
+
+def ours() -> list[str]:
+    """Our rows beside others'."""
+    rows = ["| Who | Spiking | Accuracy | Images/s | Latency | How it was found |", "|---|---|---|---|---|---|"]
+    for r in result("bench")["results"]:
+        if r["input"] == "spikes" and r["name"] in ("mnist-dc-threshold", "mnist-dc-256"):
+            rows.append(
+                f"| Spikeline `{r['name']}`, T = {r['time_steps']} | yes | {r['accuracy']:.2%} | {r['images_per_second']:,.0f} | "
+                f"{r['latency_us']:.2f} µs | RTL simulation, {r['fclk_mhz']:g} MHz assumed |"
+            )
+    return rows + OTHERS
+
+
+def size(r: dict[str, Any]) -> str:
+    return f"{'-'.join(map(str, r['layers']))}, {r['weight_bits']}-bit weights"
+
+
+TABLES = {
+    "README.md": {"demo": demo, "bench": bench, "area": area},
+    "docs/comparison.md": {"bench": ours},
+}
 
 
 def main() -> int:
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    table = ["| What | Figure | From |", "|---|---|---|", *demo()]
-    made = "\n".join([before + BEGIN, "", *table, "", END]) + after
-    if "--check" in sys.argv[1:]:
-        if made != text:
-            print("README.md differs from docs/results; run `make gen` and commit the result", file=sys.stderr)
-            return 1
-    else:
-        readme.write_text(made)
-    return 0
+    stale = []
+    for name, tables in TABLES.items():
+        path = ROOT / name
+        text = made = path.read_text()
+        for table, write in tables.items():
+            before, rest = made.split(BEGIN.format(table))
+            _, after = rest.split(END.format(table))
+            made = "\n".join([before + BEGIN.format(table), *write(), END.format(table)]) + after
+        if "--check" not in sys.argv[1:]:
+            path.write_text(made)
+        elif made != text:
+            stale.append(name)
+    if stale:
+        print(f"{', '.join(stale)} differs from docs/results; run `make gen` and commit the result", file=sys.stderr)
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":
