@@ -87,6 +87,10 @@ class Accelerator:
         timeout: float = 30.0,
     ):
         built = geometry if isinstance(geometry, Geometry) else Geometry.load(geometry)
+        if model is not None:  # before anything is built for it
+            model = model if isinstance(model, Image) else image.load(model)
+            if backend != "golden":
+                built.require(model.network)
         self._backend: Driver | _Golden
         if backend == "golden":
             self._backend = _Golden(built)

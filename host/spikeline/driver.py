@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from spikeline.encode import image_seed
-from spikeline.errors import DeviceError, ImageError
+from spikeline.errors import DeviceError
 from spikeline.geometry import Geometry, LayerGeometry
 from spikeline.image import Image, pack_pixels, pack_spikes
 from spikeline.network import VALUE_BITS
@@ -91,8 +91,7 @@ class Driver:
 
     def load(self, image: Image) -> None:
         """Send a network to the accelerator. Raises ImageError, with nothing sent, if it does not fit."""
-        if problems := self.geometry.misfits(image.network):
-            raise ImageError(f"the network does not fit {self.geometry.name}: {'; '.join(problems)}; choose another --geometry")
+        self.geometry.require(image.network)
         self.image = None
         for packet in image.packets:
             self.device.start(packet)

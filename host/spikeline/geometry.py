@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from spikeline.errors import DeviceError
+from spikeline.errors import DeviceError, ImageError
 from spikeline.network import Network
 
 FOLDER = Path(__file__).parent / "geometries"
@@ -76,6 +76,11 @@ class Geometry:
                 f"multiples of 64 / weight_bits, 1, 2, 4 or 8 spikes per cycle, weights of 2, 4 or 8 bits, membranes of 4 to "
                 f"24 bits and an even number of classes up to 64 / weight_bits"
             )
+
+    def require(self, network: Network) -> None:
+        """Raise ImageError, which says why and what to do, if `network` does not fit."""
+        if problems := self.misfits(network):
+            raise ImageError(f"the network does not fit {self.name}: {'; '.join(problems)}; choose another --geometry")
 
     def misfits(self, network: Network) -> list[str]:
         """Say in words why `network` does not fit; an empty list if it does."""

@@ -177,7 +177,7 @@ def test_unsound_geometries_are_refused(tmp_path, change):
 
 
 def test_missing_and_damaged_geometries_are_refused(tmp_path):
-    with pytest.raises(DeviceError, match="no geometry moon; there are tiny, z020-256"):
+    with pytest.raises(DeviceError, match="no geometry moon; there are tiny, z020-1024, z020-256"):
         Geometry.load("moon")
     for text in ("{", "[]", "null", '"x"', '{"layers": []}'):
         (tmp_path / "x.json").write_text(text)
