@@ -162,22 +162,13 @@ def test_pixels_cut_short_lose_only_the_last_images(loaded, words_left):
     assert (driver.run_pixels(pixels, 0, 0, scores=False)[1] == network.time_steps).all()
 
 
-def test_pixels_that_are_not_whole_images(loaded):
-    driver, network, _, still_works = loaded
-    packet = image.pack_pixels(np.zeros((3, network.sizes[0]), np.uint8), np.ones(3, WORD))[:-1].copy()
-    packet[0] = header(PacketType.PIXELS, len(packet) - 1)
-    driver.device.start(packet, np.zeros(9, WORD))
-    driver.device.poll()
-    assert error(driver.device)["code"] == ErrorCode.LENGTH
-    driver.device.halt()
-    driver.device.write(Register.CONTROL, 2)
-    still_works()
-
-
-def test_spikes_that_are_not_whole_images(loaded):
-    driver, _, spikes, still_works = loaded
-    packet = image.pack_spikes(spikes)[:-1].copy()
-    packet[0] = header(PacketType.SPIKES, len(packet) - 1)
+@pytest.mark.parametrize("kind", [PacketType.SPIKES, PacketType.PIXELS])
+def test_images_that_are_not_whole(loaded, kind):
+    driver, network, spikes, still_works = loaded
+    pixels = np.zeros((3, network.sizes[0]), np.uint8)
+    whole = image.pack_spikes(spikes) if kind == PacketType.SPIKES else image.pack_pixels(pixels, np.ones(3, WORD))
+    packet = whole[:-1].copy()
+    packet[0] = header(kind, len(packet) - 1)
     driver.device.start(packet, np.zeros(9, WORD))
     driver.device.poll()
     assert error(driver.device)["code"] == ErrorCode.LENGTH
@@ -224,13 +215,20 @@ def test_results_wait_for_a_slow_receiver(loaded):
 
 
 def test_packets_back_to_back(loaded):
-    """Two batches in one stream of words, the second while the first is under way: both give their own results."""
-    driver, network, spikes, _ = loaded
-    device, expected = driver.device, golden.run(network, spikes).labels
-    for _ in range(2):
-        received = np.zeros(len(spikes), WORD)
-        device.start(image.pack_spikes(spikes), received)
-        assert device.poll()
+    """The second packet is sent while results of the first are still to come: both give their own."""
+    driver, _, spikes, _ = loaded
+    device, expected = driver.device, golden.run(driver.image.network, spikes).labels
+    first, second = np.zeros(len(spikes), WORD), np.zeros(len(spikes), WORD)
+    sent = image.pack_spikes(spikes)
+    device.start(sent, first)
+    while device.progress < device.received:  # words are still to be sent
+        device.idle(1)
+    assert device.received < len(spikes)
+    device.start(sent)
+    assert device.poll()
+    device.start(np.zeros(0, WORD), second)
+    assert device.poll()
+    for received in (first, second):
         np.testing.assert_array_equal(received & WORD(0xFFFF), expected)
         np.testing.assert_array_equal(received >> WORD(32), np.arange(len(spikes)))
 
