@@ -200,6 +200,19 @@ wire [LAYERS-1:0]                       layer_idle;
 wire [LAYERS*CLASSES-1:0]               class_spikes;
 wire                                    decode_ready;
 
+// From registers: every queue's output passes through what they choose.
+reg [LAYERS-1:0] used_reg;
+reg [LAYERS-1:0] last_reg;
+reg [15:0]       classes_reg;
+
+integer u;
+always @(posedge aclk)
+    for (u = 0; u < LAYERS; u = u + 1) begin
+        used_reg[u] <= {24'd0, config_layers} > u;
+        last_reg[u] <= {24'd0, config_layers} == u + 1;
+        if (last_reg[u]) classes_reg <= config_neurons[u*16 +: 16];
+    end
+
 genvar l;
 generate
     for (l = 0; l < LAYERS; l = l + 1) begin : layer
@@ -216,12 +229,12 @@ generate
         end else begin : next
             assign spikes = link_spikes[offset(l-1) +: LAYER_IN];
             assign user = link_user[(l-1)*USER_BITS +: USER_BITS];
-            assign valid = link_valid[l-1] && config_layers > l;
+            assign valid = link_valid[l-1] && used_reg[l];
         end
         if (l == LAYERS - 1) begin : end_of_chain
             assign link_ready[l] = decode_ready;
         end else begin : chain
-            assign link_ready[l] = config_layers == l + 1 ? decode_ready : layer_ready[l+1];
+            assign link_ready[l] = last_reg[l] ? decode_ready : layer_ready[l+1];
         end
         if (LAYER_OUT < CLASSES) begin : few
             assign class_spikes[l*CLASSES +: CLASSES] = {{(CLASSES-LAYER_OUT){1'b0}}, link_spikes[offset(l) +: LAYER_OUT]};
@@ -271,7 +284,6 @@ reg [CLASSES*MEMBRANE_BITS-1:0] last_membranes;
 reg [CLASSES-1:0]               last_spikes;
 reg [USER_BITS-1:0]             last_user;
 reg                             last_valid;
-reg [15:0]                      last_neurons;
 wire                            decode_idle;
 
 integer d;
@@ -280,21 +292,19 @@ always @* begin
     last_spikes = 0;
     last_user = 0;
     last_valid = 1'b0;
-    last_neurons = 16'd0;
     for (d = 0; d < LAYERS; d = d + 1)
-        if ({24'd0, config_layers} == d + 1) begin
+        if (last_reg[d]) begin
             last_membranes = link_membranes[d*CLASSES*MEMBRANE_BITS +: CLASSES*MEMBRANE_BITS];
             last_spikes = class_spikes[d*CLASSES +: CLASSES];
             last_user = link_user[d*USER_BITS +: USER_BITS];
             last_valid = link_valid[d];
-            last_neurons = config_neurons[d*16 +: 16];
         end
 end
 
 spk_decode #(.CLASSES(CLASSES), .MEMBRANE_BITS(MEMBRANE_BITS), .TAG_BITS(TAG_BITS)) decode (
     .aclk(aclk),
     .reset(reset),
-    .config_classes(last_neurons),
+    .config_classes(classes_reg),
     .config_decode(config_decode),
     .config_exit(config_exit),
     .config_margin(config_margin),

@@ -3,7 +3,8 @@
 //
 //   membrane:     value = Σ_t (u − θ)          spike count:  value = Σ_t (u ≥ θ)
 //
-// The lowest of equal classes wins. While one image's values are compared, CLASSES cycles, the next image's are added up.
+// The lowest of equal classes wins. A step waits in a register first: what comes from the layers' queues comes late, and
+// what it decides here reaches every bit of the values. While one image's values are compared, CLASSES cycles, the next image's are added up.
 // With early exit they are compared after every step, and an image ends once the largest leads the next by `config_margin`;
 // the steps of it that are under way are named by its tag and dropped wherever they are.
 `resetall
@@ -50,14 +51,34 @@ localparam COUNT_BITS = $clog2(CLASSES + 1);
 localparam [COUNT_BITS-1:0] TWO = 2;
 localparam [VALUE_BITS-1:0] LEAST = {1'b1, {(VALUE_BITS-1){1'b0}}};
 
-wire                first_step = s_user[0];
-wire                last_step = s_user[1];
-wire                first_image = s_user[2];
-wire                last_image = s_user[3];
-wire [TAG_BITS-1:0] tag = s_user[4 +: TAG_BITS];
+// ---- a step, as the last layer gave it ----
+reg [CLASSES*MEMBRANE_BITS-1:0] counted_reg; // what is added up, sign-extended
+reg [TAG_BITS+3:0]              user_reg;
+reg                             valid_reg;
+
+wire                first_step = user_reg[0];
+wire                last_step = user_reg[1];
+wire                first_image = user_reg[2];
+wire                last_image = user_reg[3];
+wire [TAG_BITS-1:0] tag = user_reg[4 +: TAG_BITS];
 wire                drop = exit_valid && tag == exit_tag;
-wire                take = s_valid && s_ready && !drop;
 wire                compare = last_step || config_exit;
+wire                free;
+wire                done = drop || !compare || free;
+wire                take = valid_reg && done && !drop;
+
+assign s_ready = !valid_reg || done;
+
+integer m;
+always @(posedge aclk) begin
+    if (s_ready) begin
+        user_reg <= s_user;
+        for (m = 0; m < CLASSES; m = m + 1)
+            counted_reg[m*MEMBRANE_BITS +: MEMBRANE_BITS] <= config_decode == `SPK_DECODE_SPIKE_COUNT
+                ? {{(MEMBRANE_BITS-1){1'b0}}, s_spikes[m]} : s_membranes[m*MEMBRANE_BITS +: MEMBRANE_BITS];
+    end
+    valid_reg <= !reset && (s_valid || !s_ready);
+end
 
 // ---- values, step by step ----
 reg [CLASSES*VALUE_BITS-1:0] value_reg;
@@ -72,8 +93,7 @@ integer c;
 always @* begin
     added = 0;
     for (c = 0; c < CLASSES; c = c + 1) begin
-        if (config_decode == `SPK_DECODE_SPIKE_COUNT) added = {{(VALUE_BITS-1){1'b0}}, s_spikes[c]};
-        else added = {{(VALUE_BITS-MEMBRANE_BITS){s_membranes[(c+1)*MEMBRANE_BITS-1]}}, s_membranes[c*MEMBRANE_BITS +: MEMBRANE_BITS]};
+        added = {{(VALUE_BITS-MEMBRANE_BITS){counted_reg[(c+1)*MEMBRANE_BITS-1]}}, counted_reg[c*MEMBRANE_BITS +: MEMBRANE_BITS]};
         value_next[c*VALUE_BITS +: VALUE_BITS] = (first_step ? {VALUE_BITS{1'b0}} : value_reg[c*VALUE_BITS +: VALUE_BITS]) + added;
     end
 end
@@ -102,9 +122,9 @@ wire [15:0]                  count = {{(16-COUNT_BITS){1'b0}}, count_reg};
 wire                         out_ready = !m_axis_tvalid || m_axis_tready;
 wire                         values_end = count + 16'd2 >= config_classes;
 
-assign s_ready = drop || !compare || state_reg == STATE_FREE;
+assign free = state_reg == STATE_FREE;
 assign image_done = state_reg == STATE_RESULT && decided && out_ready;
-assign idle = state_reg == STATE_FREE && !m_axis_tvalid;
+assign idle = free && !valid_reg && !m_axis_tvalid;
 
 always @(posedge aclk) begin
     if (m_axis_tready) m_axis_tvalid <= 1'b0;

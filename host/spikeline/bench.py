@@ -45,14 +45,12 @@ def run(
 ) -> dict[str, Any]:
     """Classify images, uint8 (B, inputs), on the smallest geometry; figures as `report.measure`, labels compared.
 
-    `cycle_model_error` is predicted minus counted cycles over all images; None with early exit, which the model leaves out.
+    `cycle_model_error` is predicted minus counted cycles over all images.
     """
     with Accelerator(model, "sim", smallest_geometry(model)) as accelerator:
         figures = report.measure(accelerator, pixels, truth, seed, input, progress)
         figures |= report.compare(accelerator, figures, pixels, 0, seed)[0]
-        figures["cycle_model_error"] = None
-        if model.network.exit_margin is None:
-            figures["cycle_model_error"] = predicted_cycles(accelerator.geometry, model, pixels, input, seed) - figures["cycles"]
+        figures["cycle_model_error"] = predicted_cycles(accelerator.geometry, model, pixels, input, seed) - figures["cycles"]
     del figures["labels"]
     steps = figures["simulated_images_per_second"] * figures["time_steps"]
     return {"name": name, **figures, "simulated_steps_per_second": steps}

@@ -1,8 +1,8 @@
 """Cycle model: predicts the CYCLES counter of a SPIKES or PIXELS packet from spike counts alone, to the cycle.
 
 It holds for one packet of B images × T time steps that meets an idle accelerator, a sender that always has the next word
-and a receiver that always takes one; not for early exit. It is no simulation: each stage is a line or two of a recurrence
-over the time steps n = 0 … B·T − 1. All times are clock cycles; cycle 0 is the one in which the header stands at the input.
+and a receiver that always takes one. It is no simulation: each stage is a line or two of a recurrence over the time steps
+n = 0 … B·T − 1. All times are clock cycles; cycle 0 is the one in which the header stands at the input.
 A signal that is named with a cycle is true in that cycle, a register that it sets shows one cycle later.
 
 **Loader** (spk_loader.v). HEADER in cycle 0, three cycles of WAIT while `wait_reg` counts to 2, CHECK, then BODY: the first
@@ -54,18 +54,33 @@ membrane and spike, then `write_reg` of the queue counts it: it stands at the qu
 
     offered(n) of the next = finish(n) + PIPELINE,   and leaves when it is accepted there: left(n) = accepted(n) of the next.
 
-**Decoder** (spk_decode.v). It accepts a step a cycle, but the last step of an image only in STATE_FREE:
+**Decoder** (spk_decode.v). A step leaves the queue for `user_reg` as soon as the step before leaves that, one cycle later at
+the earliest, for the sums; the last step of an image leaves it only in STATE_FREE:
 
-    accepted(n) = max(offered(n), accepted(n−1) + 1, and for a last step free)
+    left(n) = max(offered(n), accepted(n−1)),        accepted(n) = max(left(n) + 1, and for a last step free),
 
-and leaves it for CLASSES cycles of COMPARE, one of RESULT and, if scores are asked for, one of VALUES for each pair of classes:
+and keeps it for CLASSES cycles of COMPARE, one of RESULT and, if scores are asked for, one of VALUES for each pair of classes:
 
     free = accepted(n) + CLASSES + DECODE (+ ⌈classes / 2⌉),      CLASSES: as built, classes: of the network.
 
-**Counter** (spk_core.v). The last word stands at the output in cycle `free`; in the next one the core is idle, which
-`running_reg`, set since cycle 1, sees. So it counts free + 1 cycles.
+**Early exit** (spk_decode.v, spk_layer.v, spk_encode.v). Every step is compared, so each is accepted only in STATE_FREE. After
+the step at which an image is decided, exit_valid names it from
+
+    exit = accepted(n) + CLASSES + DECODE,
+
+and each further step of it is dropped where it then waits: by a layer, or the decoder, instead of accepted(n) in
+
+    dropped(n) = max(offered(n), exit)                                      if exit ≤ accepted(n).
+
+The recurrences above go over the steps that are not dropped, except that a queue shows the next step only after one has left.
+The encoder stops its image in cycle `exit` if it has not come to the last row by then, ended(m) = exit; the words that have
+not been taken by then never are.
+
+**Counter** (spk_core.v). The last word stands at the output in cycle `free`; in the next one the core is idle, unless it still
+drops steps, which `running_reg`, set since cycle 1, sees. So it counts free + 1 cycles, or one more than the last drop.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,29 +146,34 @@ def scan(spikes: np.ndarray, lanes: int) -> Scan:
 
 
 class _Words:
-    """Input of a SPIKES packet: when the vector of step n is offered to layer 0."""
+    """Input of a SPIKES packet: when the vector of a step is offered to layer 0."""
 
     def __init__(self, inputs: int):
         self.words = -(-inputs // WORD)
+        self.work = {"input": 0}
 
-    def offer(self, n: int, accepted: list[int]) -> int:
-        """Time of step n, given those at which layer 0 accepted the steps before."""
-        return (accepted[-1] if n else LOADER) + self.words
+    def begin(self) -> None:
+        """An image begins."""
 
-    def work(self, batch: int, time_steps: int) -> dict[str, int]:
-        return {"input": batch * time_steps * self.words}
+    def offer(self, taken: int, _last_step: bool, _leave: float) -> int | None:
+        """Time of the next step, given when layer 0 took the step before and when the encoder is to leave the image.
+
+        None if it never comes, nor any of the image after it.
+        """
+        self.work["input"] += self.words
+        return taken + self.words
 
 
 class _Encoder:
     """Input of a PIXELS packet, through the encoder."""
 
-    def __init__(self, inputs: int, time_steps: int):
-        self.time_steps = time_steps
+    def __init__(self, inputs: int):
         self.words = -(-inputs // PIXELS)
         self.rows = -(-inputs // ROW)
         self.arrived, self.ended = LOADER - 1, [LOADER - 1, LOADER - 1]  # of the image before; of the two before
         self.encoded = 0  # cycle of the last row
         self.halts = [(0, 0)] * 3  # of the last steps: cycles from … up to which nothing moves
+        self.work = {"input": 0, "encode": 0}
 
     def _enabled(self, cycle: int) -> int:
         """The first cycle from `cycle` on in which rows move."""
@@ -162,27 +182,30 @@ class _Encoder:
                 cycle = taken
         return cycle
 
-    def offer(self, n: int, accepted: list[int]) -> int:
-        if n % self.time_steps == 0:  # an image begins
-            self.arrived = max(self.arrived, self.ended[-2]) + 1 + self.words
-            self.encoded = max(self.arrived + 1, self.ended[-1])  # begun
+    def begin(self) -> None:
+        self.arrived = max(self.arrived, self.ended[-2]) + 1 + self.words
+        self.encoded = max(self.arrived + 1, self.ended[-1])  # begun
+        self.work["input"] += 1 + self.words
+
+    def offer(self, taken: int, last_step: bool, leave: float) -> int | None:
         first_word = min(self.rows, 2)  # rows
         for _ in range(first_word):
             self.encoded = self._enabled(self.encoded + 1)
         shown = self._enabled(self.encoded + 1) + 1
-        taken = max(shown, accepted[-1] if n else 0)
+        taken = max(shown, taken)
         self.halts = [*self.halts[1:], (shown, taken)]
         for _ in range(first_word, min(self.rows, 4)):
             self.encoded = self._enabled(self.encoded + 1)
         self.encoded += max(self.rows - 4, 0)  # the rows after these meet no halt
         if self.rows > 2:
             taken = self._enabled(self.encoded + 1) + 1
-        if (n + 1) % self.time_steps == 0:
+        if taken > leave and not (last_step and self.encoded < leave):  # no word waits beyond `leave`: rows are to come
+            self.ended = [self.ended[-1], int(leave)]
+            return None
+        self.work["encode"] += self.rows
+        if last_step:
             self.ended = [self.ended[-1], self.encoded]
         return taken + 1
-
-    def work(self, batch: int, time_steps: int) -> dict[str, int]:
-        return {"input": batch * (1 + self.words), "encode": batch * time_steps * self.rows}
 
 
 def predict(
@@ -190,40 +213,65 @@ def predict(
 ) -> Prediction:
     """Predict the cycles of one packet that makes spikes, uint8 or bool (B, T, inputs), and what `trace` tells of them.
 
-    A SPIKES packet, or with `pixels` the PIXELS packet that is encoded to them. Raises ValueError for early exit.
+    A SPIKES packet, or with `pixels` the PIXELS packet that is encoded to them.
     """
-    if network.exit_margin is not None:
-        raise ValueError("the cycle model does not know early exit")
     batch, time_steps, inputs = spikes.shape
-    source = _Encoder(inputs, time_steps) if pixels else _Words(inputs)
+    source = _Encoder(inputs) if pixels else _Words(inputs)
     scans = [scan(x, room.spikes_per_cycle) for x, room in zip([spikes, *trace.spikes[:-1]], geometry.layers, strict=False)]
-    classes = network.layers[-1].neurons
-    result = geometry.classes + DECODE + (-(-classes // 2) if scores else 0)
+    compare = geometry.classes + DECODE
+    result = compare + (-(-network.layers[-1].neurons // 2) if scores else 0)
+    used = trace.steps.tolist()
 
     # Per layer; lists of numbers, not arrays, because the loop reads them one by one.
     busiest, two_groups, before_last_two, before_last = (
         [getattr(s, name).tolist() for s in scans] for name in ("busiest", "two_groups", "before_last_two", "before_last")
     )
     layers = range(len(scans))
-    accepted: list[list[int]] = [[] for _ in range(len(scans) + 1)]  # per layer and by the decoder, step by step
-    start, finish, fetched = ([0] * len(scans) for _ in range(3))  # of the step before
-    free = 0
-    for n in range(batch * time_steps):
-        offered = source.offer(n, accepted[0])
-        for k in layers:
-            accept = max(offered, fetched[k] + 1)
-            accepted[k].append(accept)
-            fetch = max(accept + 1, start[k] + before_last[k][n - 1]) if n else accept + 1
-            start[k] = max(finish[k], accept + SCAN, accepted[k + 1][n - QUEUE] + 1 if n >= QUEUE else 0)
-            finish[k] = start[k] + busiest[k][n]
-            fetched[k] = start[k] + before_last_two[k][n] if two_groups[k][n] else fetch
-            offered = finish[k] + PIPELINE
-        last_step = (n + 1) % time_steps == 0
-        accept = max(offered, accepted[-1][-1] + 1 if n else 0, free if last_step else 0)
-        accepted[-1].append(accept)
-        if last_step:
-            free = accept + result
-    work = source.work(batch, time_steps)
-    work |= {f"layer {k}": int(s.busiest.sum()) for k, s in enumerate(scans)}
-    work["decode"] = batch * result
-    return Prediction(free + 1, work)
+    passed, finish, fetched, tail, work = ([0] * len(scans) for _ in range(5))  # of the step before; busy cycles so far
+    left: list[list[int]] = [[] for _ in scans]  # when each step that a layer did left its queue
+    passed[0] = LOADER
+    decided = free = decode_work = 0
+    for image in range(batch):
+        source.begin()
+        leave = math.inf  # when the image is given up
+        for step in range(time_steps):
+            n = image * time_steps + step
+            offered = source.offer(passed[0], step == time_steps - 1, leave)
+            if offered is None:
+                break
+            for k in layers:
+                accept = max(offered, fetched[k] + 1)
+                drop = leave <= accept
+                passed[k] = int(max(offered, leave)) if drop else accept
+                if k:
+                    left[k - 1].append(passed[k])
+                if drop:
+                    break
+                room = left[k][-QUEUE] + 1 if len(left[k]) >= QUEUE else 0
+                start = max(finish[k], accept + SCAN, room)
+                finish[k] = start + busiest[k][n]
+                fetched[k] = start + before_last_two[k][n] if two_groups[k][n] else max(accept + 1, tail[k])
+                tail[k] = start + before_last[k][n]
+                work[k] += busiest[k][n]
+                offered = finish[k] + PIPELINE
+                if k + 1 < len(scans):
+                    offered = max(offered, passed[k + 1] + 1)
+            else:
+                left[-1].append(max(offered, decided))
+                decided = left[-1][-1] + 1
+                if leave < math.inf:
+                    decided = max(decided, int(leave))
+                elif step + 1 == used[image]:
+                    decided = max(decided, free)
+                    free = decided + result
+                    decode_work += result
+                    if step + 1 < time_steps:
+                        leave = decided + compare
+                elif network.exit_margin is not None:
+                    decided = max(decided, free)
+                    free = decided + compare
+                    decode_work += compare
+    return Prediction(
+        max(free, decided, *passed) + 1,
+        source.work | {f"layer {k}": cycles for k, cycles in enumerate(work)} | {"decode": decode_work},
+    )

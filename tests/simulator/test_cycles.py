@@ -14,7 +14,7 @@ from spikeline.encode import encode
 from spikeline.geometry import Geometry
 from spikeline.network import Layer, Network
 from spikeline.sim import SimDevice
-from spikeline.spec import Encoder
+from spikeline.spec import Decode, Encoder
 
 IMAGE = Path(__file__).parents[2] / "build/demo/model.img"
 ALWAYS, NEVER = -1000, 1000  # thresholds
@@ -185,11 +185,32 @@ def test_every_constant_matters(driver, random_network, random_spikes, monkeypat
                 assert [case.predicted(driver).cycles for case in cases] != counts, f"{name} {change:+}"
 
 
-def test_early_exit_is_refused(tiny):
-    network = replace(chain([0], [100, 10], 2), exit_margin=3)
-    spikes = np.zeros((1, 2, 100), np.uint8)
-    with pytest.raises(ValueError, match="early exit"):
-        cycles.predict(tiny, network, spikes, golden.run(network, spikes))
+@pytest.mark.parametrize("seed", range(10))
+def test_early_exit(driver, random_network, random_spikes, seed):
+    """Whatever the margin: images that are decided at once, in between and never, and what is dropped at every place."""
+    rng = np.random.default_rng(seed)
+    for case in random_cases(random_network, random_spikes, seed, 15):
+        trace = golden.run(case.network, case.spikes)
+        counted = trace.membranes if case.network.decode == Decode.MEMBRANE else trace.spikes[-1]
+        if counted.shape[-1] < 2:
+            continue
+        margins = np.quantile(np.ptp(counted.cumsum(1), axis=-1), rng.random(3)).astype(int)
+        for margin in margins:
+            early = replace(case, network=replace(case.network, exit_margin=int(margin)))
+            assert early.predicted(driver).cycles == early.counted(driver)
+
+
+@pytest.mark.parametrize("inputs", [20, 32, 33, 64, 65, 96, 100])
+def test_early_exit_at_every_phase_of_the_encoder(driver, inputs):
+    """Images of one row to four, of few spikes and of many, are given up wherever the encoder is with them."""
+    rng = np.random.default_rng(inputs)
+    layer = Layer(rng.integers(-8, 8, (inputs, 10)).astype(np.int8), np.zeros(10, np.int32))
+    pixels = (rng.integers(0, 256, (60, inputs)) * rng.choice([0, 0.1, 0.5, 1], (60, 1))).astype(np.uint8)
+    for time_steps in (2, 5, 9, 14, 20, 27, 35, 44):
+        case = from_pixels(
+            Network((layer,), 4, time_steps, encoder=Encoder.BERNOULLI, exit_margin=int(rng.integers(200))), pixels
+        )
+        assert case.predicted(driver).cycles == case.counted(driver)
 
 
 @pytest.mark.parametrize("packet", ["spikes", "pixels"])
