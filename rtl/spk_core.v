@@ -200,15 +200,13 @@ wire [LAYERS-1:0]                       layer_idle;
 wire [LAYERS*CLASSES-1:0]               class_spikes;
 wire                                    decode_ready;
 
-// From registers: every queue's output passes through what they choose.
-reg [LAYERS-1:0] used_reg;
+// Which layer is the last, in registers: every queue's output passes through what they choose.
 reg [LAYERS-1:0] last_reg;
 reg [15:0]       classes_reg;
 
 integer u;
 always @(posedge aclk)
     for (u = 0; u < LAYERS; u = u + 1) begin
-        used_reg[u] <= {24'd0, config_layers} > u;
         last_reg[u] <= {24'd0, config_layers} == u + 1;
         if (last_reg[u]) classes_reg <= config_neurons[u*16 +: 16];
     end
@@ -229,7 +227,7 @@ generate
         end else begin : next
             assign spikes = link_spikes[offset(l-1) +: LAYER_IN];
             assign user = link_user[(l-1)*USER_BITS +: USER_BITS];
-            assign valid = link_valid[l-1] && used_reg[l];
+            assign valid = link_valid[l-1] && !last_reg[l-1];
         end
         if (l == LAYERS - 1) begin : end_of_chain
             assign link_ready[l] = decode_ready;
