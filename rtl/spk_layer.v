@@ -121,6 +121,7 @@ end
 
 // ---- row addresses, shared by all slices; a write takes the even lanes' port ----
 reg  [PARALLEL-1:0]              read_reg;
+reg  [PARALLEL-1:0]              enable_reg; // reads, or ends to show what it has read
 reg  [PARALLEL*ADDRESS_BITS-1:0] address_reg;
 reg  [SLICES*BANKS-1:0]          write_reg;
 reg  [SLICES-1:0]                threshold_write_reg;
@@ -130,6 +131,7 @@ wire [ADDRESS_BITS-1:0]          write_address;
 
 always @(posedge aclk) begin
     read_reg <= reset ? {PARALLEL{1'b0}} : scan_valid;
+    enable_reg <= {PARALLEL{reset}} | read_reg | scan_valid;
     pair_reg <= write_pair[PAIR_BITS-1:0];
     write_data_reg <= write_data;
 end
@@ -163,14 +165,12 @@ endgenerate
 reg [2:0]             active_reg; // a cycle of a step
 reg [2:0]             begin_reg;  // its first
 reg [4:0]             end_reg;    // its last
-reg [PARALLEL-1:0]    row_valid_reg;
 reg [5*USER_BITS-1:0] users_reg;
 
 always @(posedge aclk) begin
     active_reg <= {active_reg[1:0], running_reg};
     begin_reg <= {begin_reg[1:0], first_reg};
     end_reg <= {end_reg[3:0], finish};
-    row_valid_reg <= read_reg;
     users_reg <= {users_reg[4*USER_BITS-1:0], user_reg};
     if (reset) begin
         active_reg <= 0;
@@ -203,9 +203,9 @@ generate
     for (t = 0; t < SLICES; t = t + 1) begin : slice
         spk_slice #(.PARALLEL(PARALLEL), .DEPTH(DEPTH), .WEIGHT_BITS(WEIGHT_BITS), .MEMBRANE_BITS(MEMBRANE_BITS)) slice (
             .aclk(aclk),
+            .enable(enable_reg),
             .read(read_reg),
             .address(address_reg),
-            .row_valid(row_valid_reg),
             .row_active(active_reg[1]),
             .sum_active(active_reg[2]),
             .sum_first(begin_reg[2]),

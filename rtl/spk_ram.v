@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // True dual-port RAM for weights: port A reads or writes, port B reads. Latency one cycle.
+//
+// An enabled port that does not read shows zero: the output reset of a block RAM, which so costs no gate per weight.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -13,11 +15,13 @@ module spk_ram #(
 ) (
     input  wire                    aclk,
     input  wire                    a_enable,
+    input  wire                    a_read,
     input  wire                    a_write,
     input  wire [ADDRESS_BITS-1:0] a_address,
     input  wire [       WIDTH-1:0] a_wdata,
     output reg  [       WIDTH-1:0] a_rdata,
     input  wire                    b_enable,
+    input  wire                    b_read,
     input  wire [ADDRESS_BITS-1:0] b_address,
     output reg  [       WIDTH-1:0] b_rdata
 );
@@ -27,11 +31,17 @@ module spk_ram #(
 always @(posedge aclk) begin
     if (a_enable) begin
         if (a_write) memory[a_address] <= a_wdata;
-        a_rdata <= memory[a_address];
+        if (!a_read) a_rdata <= 0;
+        else a_rdata <= memory[a_address];
     end
 end
 
-always @(posedge aclk) if (b_enable) b_rdata <= memory[b_address];
+always @(posedge aclk) begin
+    if (b_enable) begin
+        if (!b_read) b_rdata <= 0;
+        else b_rdata <= memory[b_address];
+    end
+end
 
 endmodule
 

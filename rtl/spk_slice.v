@@ -23,11 +23,11 @@ module spk_slice #(
     parameter integer NEURONS = 64 / WEIGHT_BITS
 ) (
     input  wire                             aclk,
-    // Rows: addresses, and one cycle later which of them count
+    // Rows: which lanes read, and which stop after having read, so that a row is added once
+    input  wire [             PARALLEL-1:0] enable,
     input  wire [             PARALLEL-1:0] read,
     input  wire [PARALLEL*ADDRESS_BITS-1:0] address,
-    input  wire [             PARALLEL-1:0] row_valid,
-    // Of a cycle with rows or an empty step: beside `row_valid`, one cycle later with the first of its step, and one
+    // Of a cycle with rows or an empty step: one cycle after `read`, one later with the first of its step, and one
     // cycle after the last of a step, in which the membranes are final
     input  wire                             row_active,
     input  wire                             sum_active,
@@ -50,11 +50,6 @@ module spk_slice #(
 localparam SUM_BITS = WEIGHT_BITS + $clog2(PARALLEL);
 
 wire [PARALLEL*64-1:0] words;
-reg  [PARALLEL*64-1:0] rows; // the words that count
-
-integer r;
-always @*
-    for (r = 0; r < PARALLEL; r = r + 1) rows[r*64 +: 64] = words[r*64 +: 64] & {64{row_valid[r]}};
 
 genvar b;
 generate
@@ -62,12 +57,14 @@ generate
         if (PARALLEL > 1) begin : dual
             spk_ram #(.WIDTH(64), .DEPTH(DEPTH)) ram (
                 .aclk(aclk),
-                .a_enable(read[2*b] || write[b]),
+                .a_enable(enable[2*b] || write[b]),
+                .a_read(read[2*b]),
                 .a_write(write[b]),
                 .a_address(address[2*b*ADDRESS_BITS +: ADDRESS_BITS]),
                 .a_wdata(write_data),
                 .a_rdata(words[2*b*64 +: 64]),
-                .b_enable(read[2*b+1]),
+                .b_enable(enable[2*b+1]),
+                .b_read(read[2*b+1]),
                 .b_address(address[(2*b+1)*ADDRESS_BITS +: ADDRESS_BITS]),
                 .b_rdata(words[(2*b+1)*64 +: 64])
             );
@@ -75,12 +72,14 @@ generate
             wire [63:0] unused;
             spk_ram #(.WIDTH(64), .DEPTH(DEPTH)) ram (
                 .aclk(aclk),
-                .a_enable(read[0] || write[0]),
+                .a_enable(enable[0] || write[0]),
+                .a_read(read[0]),
                 .a_write(write[0]),
                 .a_address(address),
                 .a_wdata(write_data),
                 .a_rdata(words),
                 .b_enable(1'b0),
+                .b_read(1'b0),
                 .b_address({ADDRESS_BITS{1'b0}}),
                 .b_rdata(unused)
             );
@@ -103,7 +102,7 @@ generate
         always @* begin
             sum = 0;
             for (p = 0; p < PARALLEL; p = p + 1) begin
-                weight = rows[p*64+n*WEIGHT_BITS +: WEIGHT_BITS];
+                weight = words[p*64+n*WEIGHT_BITS +: WEIGHT_BITS];
                 sum = sum + {{(SUM_BITS-WEIGHT_BITS){weight[WEIGHT_BITS-1]}}, weight};
             end
         end
