@@ -71,7 +71,8 @@ wire [3:0]           config_encoder;
 wire                 config_exit;
 wire [31:0]          config_margin;
 wire [63:0]          image_data;
-wire                 image_first;
+wire                 spikes_begin;
+wire                 pixels_begin;
 wire                 image_last;
 wire                 spikes_valid;
 wire                 pixels_valid;
@@ -114,7 +115,8 @@ spk_loader #(
     .write_pair(write_pair),
     .write_data(write_data),
     .image_data(image_data),
-    .image_first(image_first),
+    .spikes_begin(spikes_begin),
+    .pixels_begin(pixels_begin),
     .image_last(image_last),
     .spikes_valid(spikes_valid),
     .pixels_valid(pixels_valid),
@@ -149,8 +151,8 @@ spk_encode #(.INPUTS(INPUTS)) encode (
     .config_inputs(config_inputs[15:0]),
     .config_time_steps(config_time_steps),
     .config_bernoulli(config_encoder == `SPK_ENCODER_BERNOULLI),
+    .s_begin(pixels_begin),
     .s_data(image_data),
-    .s_first(image_first),
     .s_last(image_last),
     .s_valid(pixels_valid),
     .s_ready(pixels_ready),
@@ -175,8 +177,9 @@ spk_input #(.INPUTS(INPUTS), .TAG_BITS(TAG_BITS)) in (
     .reset(reset),
     .config_inputs(config_inputs[15:0]),
     .config_time_steps(config_time_steps),
+    .s_begin(spikes_begin),
     .s_data(encode_valid ? encode_data : image_data),
-    .s_first(encode_valid ? encode_first : image_first),
+    .s_first(encode_first),
     .s_start(encode_valid && encode_start),
     .s_last(encode_valid ? encode_last : image_last),
     .s_valid(encode_valid || (spikes_valid && encode_idle)),

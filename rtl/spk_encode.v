@@ -19,10 +19,10 @@ module spk_encode #(
     input  wire [15:0] config_inputs,
     input  wire [15:0] config_time_steps,
     input  wire        config_bernoulli,
-    // Images: a seed, then the pixels eight a word; `s_first` with the first word of a packet, `s_last` with those of its
-    // last image; `s_image_end` tells that this word completes an image
+    // Images: a seed, then the pixels eight a word; `s_begin` before a packet, whatever the one before was cut to, `s_last`
+    // with the words of its last image; `s_image_end` tells that this word completes an image
+    input  wire        s_begin,
     input  wire [63:0] s_data,
-    input  wire        s_first,
     input  wire        s_last,
     input  wire        s_valid,
     output wire        s_ready,
@@ -65,20 +65,19 @@ reg [63:0] seed_0_reg;
 reg [63:0] seed_1_reg;
 reg        arriving_reg; // which of the two arrives
 reg        pixels_reg;   // the seed is there
-reg        packet_reg;   // its packet has begun with it
+reg        packet_reg;   // it is its packet's first
 reg [15:0] word_reg;
 reg [15:0] last_word_reg;
 
-wire                pixels = pixels_reg && !s_first;
 wire                take = s_valid && s_ready;
 wire                arrived = take && s_image_end;
 wire [ROW_BITS:0]   write_row = {arriving_reg, word_reg[ROW_BITS+1:2]};
 
 assign s_ready = !full_reg[arriving_reg];
-assign s_image_end = pixels && word_reg == last_word_reg;
+assign s_image_end = pixels_reg && word_reg == last_word_reg;
 
 always @(posedge aclk) begin
-    if (take && pixels) begin
+    if (take && pixels_reg) begin
         if (word_reg[1:0] == 2'd0) column_0[write_row] <= s_data;
         if (word_reg[1:0] == 2'd1) column_1[write_row] <= s_data;
         if (word_reg[1:0] == 2'd2) column_2[write_row] <= s_data;
@@ -143,11 +142,12 @@ always @(posedge aclk) begin
 
     if (take) begin
         pixels_reg <= !s_image_end;
-        word_reg <= pixels ? word_reg + 16'd1 : 16'd0;
-        packet_reg <= s_first || (packet_reg && !s_image_end);
-        if (!pixels && !arriving_reg) seed_0_reg <= s_data;
-        if (!pixels && arriving_reg) seed_1_reg <= s_data;
+        word_reg <= pixels_reg ? word_reg + 16'd1 : 16'd0;
+        if (!pixels_reg && !arriving_reg) seed_0_reg <= s_data;
+        if (!pixels_reg && arriving_reg) seed_1_reg <= s_data;
     end
+    if (s_begin) pixels_reg <= 1'b0;
+    packet_reg <= s_begin || (packet_reg && !arrived);
     if (arrived) begin
         full_reg[arriving_reg] <= 1'b1;
         first_reg[arriving_reg] <= packet_reg;

@@ -17,8 +17,10 @@ module spk_input #(
     input  wire              reset,
     input  wire [      15:0] config_inputs,
     input  wire [      15:0] config_time_steps,
-    // Words; `s_first` with the first of a packet, `s_start` with the first of an image that may come out of turn, `s_last`
-    // with those of a packet's last image; `s_image_end` tells that this word completes an image
+    // Words, after `s_begin` those of a new packet, whatever the one before was cut to; `s_start` with the first of an image
+    // from the encoder, which may come out of turn, and `s_first` if that is its packet's first; `s_last` with those of a
+    // packet's last image; `s_image_end` tells that this word completes an image
+    input  wire              s_begin,
     input  wire [      63:0] s_data,
     input  wire              s_first,
     input  wire              s_start,
@@ -48,10 +50,9 @@ reg [15:0]         last_word_reg;
 reg [63:0]         last_mask_reg;
 
 wire        take = s_valid && s_ready;
-wire        restart = s_first || s_start;
-wire [15:0] word = restart ? 16'd0 : word_reg;
-wire [15:0] step = restart ? 16'd0 : step_reg;
-wire        first_image = s_first || (first_image_reg && !s_start);
+wire [15:0] word = s_start ? 16'd0 : word_reg;
+wire [15:0] step = s_start ? 16'd0 : step_reg;
+wire        first_image = s_start ? s_first : first_image_reg;
 wire        step_end = word == last_word_reg;
 wire [TAG_BITS-1:0] image_tag = word == 0 && step == 0 ? tag_reg + 1'b1 : tag_reg;
 
@@ -75,6 +76,11 @@ always @(posedge aclk) begin
         word_reg <= step_end ? 16'd0 : word + 16'd1;
         step_reg <= !step_end ? step : s_image_end ? 16'd0 : step + 16'd1;
         first_image_reg <= first_image && !s_image_end;
+    end
+    if (s_begin) begin
+        word_reg <= 16'd0;
+        step_reg <= 16'd0;
+        first_image_reg <= 1'b1;
     end
     valid_reg <= (take && step_end) || (valid_reg && !m_ready);
     if (reset) begin

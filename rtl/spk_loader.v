@@ -43,10 +43,11 @@ module spk_loader #(
     output reg  [         15:0] write_slice,
     output reg  [         15:0] write_pair,
     output reg  [         63:0] write_data,
-    // Words of images, spikes or pixels; with the first of a packet, with those of its last image; whether one ends
+    // Words of images, spikes or pixels: before the first of a packet, with those of its last image, whether one ends
     output wire [         63:0] image_data,
-    output wire                 image_first,
-    output wire                 image_last,
+    output wire                 spikes_begin,
+    output wire                 pixels_begin,
+    output reg                  image_last,
     output wire                 spikes_valid,
     output wire                 pixels_valid,
     input  wire                 spikes_ready,
@@ -83,6 +84,7 @@ reg [15:0] magic_reg;
 reg [31:0] length_reg;
 reg        header_last_reg;
 reg [31:0] left_reg; // words of the body still to come
+reg        body_end_reg; // this is the last
 reg [31:0] image_words_reg; // of one image of this packet
 reg [3:0]  word_reg; // word of a CONFIG
 
@@ -95,12 +97,12 @@ wire images_packet = spikes_packet || pixels_packet;
 
 wire body_ready = state_reg == STATE_BODY && (!images_packet || (pixels_packet ? pixels_ready : spikes_ready));
 wire body = body_ready && s_axis_tvalid;
-wire body_end = left_reg == 1;
+wire [31:0] left_next = state_reg == STATE_CHECK ? length_reg : left_reg - 1;
 
 assign s_axis_tready = state_reg == STATE_HEADER || body_ready || state_reg == STATE_DRAIN;
 assign image_data = s_axis_tdata;
-assign image_first = left_reg == length_reg;
-assign image_last = left_reg <= image_words_reg;
+assign spikes_begin = state_reg == STATE_CHECK && spikes_packet;
+assign pixels_begin = state_reg == STATE_CHECK && pixels_packet;
 assign spikes_valid = state_reg == STATE_BODY && spikes_packet && s_axis_tvalid;
 assign pixels_valid = state_reg == STATE_BODY && pixels_packet && s_axis_tvalid;
 assign idle = state_reg == STATE_HEADER && !error_valid; // who sees idle sees the error too
@@ -199,7 +201,7 @@ always @*
 assign loaded = config_layers != 0 && &((weights_loaded_reg & thresholds_loaded_reg) | ~layer_used);
 
 wire begin_body = state_reg == STATE_CHECK && refusal == `SPK_ERROR_CODE_NONE;
-wire end_body = body && body_end && s_axis_tlast;
+wire end_body = body && body_end_reg && s_axis_tlast;
 
 integer n;
 always @(posedge aclk) begin
@@ -272,6 +274,11 @@ always @(posedge aclk)
 // ---- from packet to packet ----
 always @(posedge aclk) begin
     error_valid <= 1'b0;
+    if (state_reg == STATE_CHECK || body) begin
+        left_reg <= left_next;
+        body_end_reg <= left_next == 1;
+        image_last <= left_next <= image_words_reg;
+    end
     case (state_reg)
         STATE_HEADER:
             if (s_axis_tvalid) begin
@@ -288,7 +295,6 @@ always @(posedge aclk) begin
             else if (pixels_packet || (spikes_packet && encode_idle) || layers_idle) state_reg <= STATE_CHECK;
         end
         STATE_CHECK: begin
-            left_reg <= length_reg;
             state_reg <= STATE_BODY;
             if (refusal != `SPK_ERROR_CODE_NONE) begin
                 error_valid <= 1'b1;
@@ -298,11 +304,10 @@ always @(posedge aclk) begin
         end
         STATE_BODY:
             if (body) begin
-                left_reg <= left_reg - 1;
-                if (body_end || s_axis_tlast) begin
-                    state_reg <= !s_axis_tlast ? STATE_DRAIN : config_packet && body_end ? STATE_COMMIT : STATE_HEADER;
-                    error_code <= !body_end ? `SPK_ERROR_CODE_SHORT : !s_axis_tlast ? `SPK_ERROR_CODE_LONG : `SPK_ERROR_CODE_LENGTH;
-                    error_valid <= !body_end || !s_axis_tlast || (spikes_packet && !spikes_image_end)
+                if (body_end_reg || s_axis_tlast) begin
+                    state_reg <= !s_axis_tlast ? STATE_DRAIN : config_packet && body_end_reg ? STATE_COMMIT : STATE_HEADER;
+                    error_code <= !body_end_reg ? `SPK_ERROR_CODE_SHORT : !s_axis_tlast ? `SPK_ERROR_CODE_LONG : `SPK_ERROR_CODE_LENGTH;
+                    error_valid <= !body_end_reg || !s_axis_tlast || (spikes_packet && !spikes_image_end)
                         || (pixels_packet && !pixels_image_end);
                 end
             end
