@@ -121,7 +121,6 @@ end
 
 // ---- row addresses, shared by all slices; a write takes the even lanes' port ----
 reg  [PARALLEL-1:0]              read_reg;
-reg  [PARALLEL-1:0]              enable_reg; // reads, or ends to show what it has read
 reg  [PARALLEL*ADDRESS_BITS-1:0] address_reg;
 reg  [SLICES*BANKS-1:0]          write_reg;
 reg  [SLICES-1:0]                threshold_write_reg;
@@ -131,7 +130,6 @@ wire [ADDRESS_BITS-1:0]          write_address;
 
 always @(posedge aclk) begin
     read_reg <= reset ? {PARALLEL{1'b0}} : scan_valid;
-    enable_reg <= {PARALLEL{reset}} | read_reg | scan_valid;
     pair_reg <= write_pair[PAIR_BITS-1:0];
     write_data_reg <= write_data;
 end
@@ -161,17 +159,19 @@ generate
     end
 endgenerate
 
-// ---- control beside the data: address, RAM, sum, membrane, spike ----
-reg [2:0]             active_reg; // a cycle of a step
-reg [2:0]             begin_reg;  // its first
-reg [4:0]             end_reg;    // its last
-reg [5*USER_BITS-1:0] users_reg;
+// ---- control beside the data: address, RAM, its register, sum, membrane, spike ----
+reg [3:0]             active_reg; // a cycle of a step
+reg [3:0]             begin_reg;  // its first
+reg [5:0]             end_reg;    // its last
+reg [PARALLEL-1:0]    row_valid_reg;
+reg [6*USER_BITS-1:0] users_reg;
 
 always @(posedge aclk) begin
-    active_reg <= {active_reg[1:0], running_reg};
-    begin_reg <= {begin_reg[1:0], first_reg};
-    end_reg <= {end_reg[3:0], finish};
-    users_reg <= {users_reg[4*USER_BITS-1:0], user_reg};
+    active_reg <= {active_reg[2:0], running_reg};
+    begin_reg <= {begin_reg[2:0], first_reg};
+    end_reg <= {end_reg[4:0], finish};
+    row_valid_reg <= read_reg;
+    users_reg <= {users_reg[5*USER_BITS-1:0], user_reg};
     if (reset) begin
         active_reg <= 0;
         end_reg <= 0;
@@ -203,13 +203,13 @@ generate
     for (t = 0; t < SLICES; t = t + 1) begin : slice
         spk_slice #(.PARALLEL(PARALLEL), .DEPTH(DEPTH), .WEIGHT_BITS(WEIGHT_BITS), .MEMBRANE_BITS(MEMBRANE_BITS)) slice (
             .aclk(aclk),
-            .enable(enable_reg),
             .read(read_reg),
             .address(address_reg),
-            .row_active(active_reg[1]),
-            .sum_active(active_reg[2]),
-            .sum_first(begin_reg[2]),
-            .step_end(end_reg[3]),
+            .row_valid(row_valid_reg),
+            .row_active(active_reg[2]),
+            .sum_active(active_reg[3]),
+            .sum_first(begin_reg[3]),
+            .step_end(end_reg[4]),
             .all_used(slice_full_reg[t]),
             .part_used(slice_part_reg[t]),
             .lanes_used(lane_used_reg),
@@ -225,13 +225,13 @@ endgenerate
 
 // ---- queue to the next layer ----
 reg [CLASSES*MEMBRANE_BITS-1:0] final_reg; // membranes at the end of the step
-always @(posedge aclk) if (end_reg[3]) final_reg <= membranes[CLASSES*MEMBRANE_BITS-1:0];
+always @(posedge aclk) if (end_reg[4]) final_reg <= membranes[CLASSES*MEMBRANE_BITS-1:0];
 
 spk_fifo #(.WIDTH(USER_BITS + NEURONS + CLASSES * MEMBRANE_BITS), .DEPTH(QUEUE)) queue (
     .aclk(aclk),
     .reset(reset),
-    .s_data({users_reg[4*USER_BITS +: USER_BITS], fired, final_reg}),
-    .s_valid(end_reg[4]),
+    .s_data({users_reg[5*USER_BITS +: USER_BITS], fired, final_reg}),
+    .s_valid(end_reg[5]),
     .m_data({m_user, m_spikes, m_membranes}),
     .m_valid(m_valid),
     .m_ready(m_ready)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// True dual-port RAM for weights: port A reads or writes, port B reads. Latency one cycle.
+// True dual-port RAM for weights: port A reads or writes, port B reads. Latency two cycles.
 //
-// An enabled port that does not read shows zero: the output reset of a block RAM, which so costs no gate per weight.
+// A port that does not read shows zero, by the reset of its output register: no gate per weight. The register is also what
+// keeps the slow way out of a block RAM apart from the adders; it can be that of the block RAM itself.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -14,33 +15,35 @@ module spk_ram #(
     parameter integer ADDRESS_BITS = $clog2(DEPTH)
 ) (
     input  wire                    aclk,
-    input  wire                    a_enable,
     input  wire                    a_read,
     input  wire                    a_write,
     input  wire [ADDRESS_BITS-1:0] a_address,
     input  wire [       WIDTH-1:0] a_wdata,
     output reg  [       WIDTH-1:0] a_rdata,
-    input  wire                    b_enable,
     input  wire                    b_read,
     input  wire [ADDRESS_BITS-1:0] b_address,
-    output reg  [       WIDTH-1:0] b_rdata
+    output reg  [       WIDTH-1:0] b_rdata,
+    // Ports that read in the cycle before
+    input  wire                    a_valid,
+    input  wire                    b_valid
 );
 
 (* ram_style = "block" *) reg [WIDTH-1:0] memory [0:DEPTH-1];
+reg [WIDTH-1:0] a_word_reg;
+reg [WIDTH-1:0] b_word_reg;
 
 always @(posedge aclk) begin
-    if (a_enable) begin
+    if (a_read || a_write) begin
         if (a_write) memory[a_address] <= a_wdata;
-        if (!a_read) a_rdata <= 0;
-        else a_rdata <= memory[a_address];
+        a_word_reg <= memory[a_address];
     end
 end
 
+always @(posedge aclk) if (b_read) b_word_reg <= memory[b_address];
+
 always @(posedge aclk) begin
-    if (b_enable) begin
-        if (!b_read) b_rdata <= 0;
-        else b_rdata <= memory[b_address];
-    end
+    a_rdata <= a_valid ? a_word_reg : 0;
+    b_rdata <= b_valid ? b_word_reg : 0;
 end
 
 endmodule

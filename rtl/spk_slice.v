@@ -4,7 +4,7 @@
 //   first row of a step:  v = −θ + Σ w      every other row:  v = v + Σ w      fires iff v ≥ 0
 //
 // A membrane starts at −θ, so its sign is the comparison u ≥ θ. A word holds 64 / WEIGHT_BITS two's complement weights,
-// neuron 0 lowest. From row address to spike: four cycles (RAM, sum over the scan lanes, membrane, spike).
+// neuron 0 lowest. From row address to spike: five cycles (RAM, its register, sum over the scan lanes, membrane, spike).
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -23,11 +23,11 @@ module spk_slice #(
     parameter integer NEURONS = 64 / WEIGHT_BITS
 ) (
     input  wire                             aclk,
-    // Rows: which lanes read, and which stop after having read, so that a row is added once
-    input  wire [             PARALLEL-1:0] enable,
+    // Rows: addresses, and one cycle later which of them count
     input  wire [             PARALLEL-1:0] read,
     input  wire [PARALLEL*ADDRESS_BITS-1:0] address,
-    // Of a cycle with rows or an empty step: one cycle after `read`, one later with the first of its step, and one
+    input  wire [             PARALLEL-1:0] row_valid,
+    // Of a cycle with rows or an empty step: one cycle after `row_valid`, one later with the first of its step, and one
     // cycle after the last of a step, in which the membranes are final
     input  wire                             row_active,
     input  wire                             sum_active,
@@ -57,31 +57,31 @@ generate
         if (PARALLEL > 1) begin : dual
             spk_ram #(.WIDTH(64), .DEPTH(DEPTH)) ram (
                 .aclk(aclk),
-                .a_enable(enable[2*b] || write[b]),
                 .a_read(read[2*b]),
                 .a_write(write[b]),
                 .a_address(address[2*b*ADDRESS_BITS +: ADDRESS_BITS]),
                 .a_wdata(write_data),
                 .a_rdata(words[2*b*64 +: 64]),
-                .b_enable(enable[2*b+1]),
                 .b_read(read[2*b+1]),
                 .b_address(address[(2*b+1)*ADDRESS_BITS +: ADDRESS_BITS]),
-                .b_rdata(words[(2*b+1)*64 +: 64])
+                .b_rdata(words[(2*b+1)*64 +: 64]),
+                .a_valid(row_valid[2*b]),
+                .b_valid(row_valid[2*b+1])
             );
         end else begin : single
             wire [63:0] unused;
             spk_ram #(.WIDTH(64), .DEPTH(DEPTH)) ram (
                 .aclk(aclk),
-                .a_enable(enable[0] || write[0]),
                 .a_read(read[0]),
                 .a_write(write[0]),
                 .a_address(address),
                 .a_wdata(write_data),
                 .a_rdata(words),
-                .b_enable(1'b0),
                 .b_read(1'b0),
                 .b_address({ADDRESS_BITS{1'b0}}),
-                .b_rdata(unused)
+                .b_rdata(unused),
+                .a_valid(row_valid[0]),
+                .b_valid(1'b0)
             );
         end
     end

@@ -49,8 +49,8 @@ any of the second. Over all lanes:
     fetched(n) = start(n) + before_last_two(n)                              if a lane has spikes in two groups,
                  max(accepted(n) + 1, start(n−1) + before_last(n−1))        if none has.
 
-**Neurons and queue** (spk_layer.v, spk_fifo.v). `finish` passes through `end_reg[0]` … `end_reg[4]` beside address, RAM, sum,
-membrane and spike, then `write_reg` of the queue counts it: it stands at the queue's output, oldest first, from
+**Neurons and queue** (spk_layer.v, spk_fifo.v). `finish` passes through `end_reg[0]` … `end_reg[5]` beside address, RAM and its
+register, sum, membrane and spike, then `write_reg` of the queue counts it: it stands at the queue's output, oldest first, from
 
     offered(n) of the next = finish(n) + PIPELINE,   and leaves when it is accepted there: left(n) = accepted(n) of the next.
 
@@ -97,7 +97,7 @@ QUEUE = 16  # steps between a layer's scanners and the next layer
 
 LOADER = 5  # header → first word: HEADER, WAIT × 3, CHECK
 SCAN = 2  # acceptance → earliest start: full_reg, word_valid_reg
-PIPELINE = 6  # finish → queue's output: end_reg × 5, write_reg
+PIPELINE = 7  # finish → queue's output: end_reg × 6, write_reg
 DECODE = 2  # beside CLASSES: from STATE_FREE to the first COMPARE, and RESULT
 
 
