@@ -70,7 +70,7 @@ localparam integer LANES = 64 / WEIGHT_BITS;
 
 localparam [2:0]
     STATE_HEADER = 3'd0,
-    STATE_WAIT = 3'd1,   // until the layers can be written, and two cycles for the sizes below
+    STATE_WAIT = 3'd1,   // until the layers can be written, and three cycles for the sizes below
     STATE_CHECK = 3'd2,
     STATE_BODY = 3'd3,
     STATE_COMMIT = 3'd4, // of a CONFIG
@@ -140,6 +140,8 @@ end
 // ---- sizes of the layer that the packet is for ----
 reg [15:0] layer_inputs;
 reg [15:0] layer_neurons;
+reg [15:0] inputs_reg;
+reg [15:0] neurons_reg;
 reg [15:0] slices_reg;
 reg [31:0] weight_words_reg;
 reg [31:0] threshold_words_reg;
@@ -157,9 +159,11 @@ always @* begin
 end
 
 always @(posedge aclk) begin
-    slices_reg <= (layer_neurons + LANES[15:0] - 16'd1) / LANES[15:0];
-    weight_words_reg <= layer_inputs * slices_reg;
-    threshold_words_reg <= ({16'd0, layer_neurons} + 1) / 2;
+    inputs_reg <= layer_inputs;
+    neurons_reg <= layer_neurons;
+    slices_reg <= (neurons_reg + LANES[15:0] - 16'd1) / LANES[15:0];
+    weight_words_reg <= inputs_reg * slices_reg;
+    threshold_words_reg <= ({16'd0, neurons_reg} + 1) / 2;
     spike_words_reg <= (config_inputs[15:0] + 16'd63) >> 6;
     image_words_reg <= pixels_packet ? 1 + ({16'd0, config_inputs[15:0]} + 7) / 8 : spike_words_reg * config_time_steps;
 end
@@ -291,7 +295,7 @@ always @(posedge aclk) begin
                 state_reg <= STATE_WAIT;
             end
         STATE_WAIT: begin
-            if (!wait_reg[1]) wait_reg <= wait_reg + 2'd1;
+            if (wait_reg != 2'd3) wait_reg <= wait_reg + 2'd1;
             else if (pixels_packet || (spikes_packet && encode_idle) || layers_idle) state_reg <= STATE_CHECK;
         end
         STATE_CHECK: begin

@@ -5,7 +5,7 @@ and a receiver that always takes one. It is no simulation: each stage is a line 
 n = 0 … B·T − 1. All times are clock cycles; cycle 0 is the one in which the header stands at the input.
 A signal that is named with a cycle is true in that cycle, a register that it sets shows one cycle later.
 
-**Loader** (spk_loader.v). HEADER in cycle 0, three cycles of WAIT while `wait_reg` counts to 2, CHECK, then BODY: the first
+**Loader** (spk_loader.v). HEADER in cycle 0, four cycles of WAIT while `wait_reg` counts to 3, CHECK, then BODY: the first
 word of the body is taken in cycle LOADER.
 
 **Input** (spk_input.v) of a SPIKES packet. `vector_reg` takes one word a cycle, W = ⌈inputs / 64⌉ a step, and then waits in
@@ -95,7 +95,7 @@ ROW = 32  # pixels that are encoded in a cycle
 GROUP = 16  # bits that a scanner fetches at once
 QUEUE = 16  # steps between a layer's scanners and the next layer
 
-LOADER = 5  # header → first word: HEADER, WAIT × 3, CHECK
+LOADER = 6  # header → first word: HEADER, WAIT × 4, CHECK
 SCAN = 2  # acceptance → earliest start: full_reg, word_valid_reg
 PIPELINE = 7  # finish → queue's output: end_reg × 6, write_reg
 DECODE = 2  # beside CLASSES: from STATE_FREE to the first COMPARE, and RESULT
