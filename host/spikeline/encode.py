@@ -18,6 +18,10 @@ bernoulli   A pixel spikes iff it is above r, a byte drawn anew for each pixel a
                         uses the low bytes of its word.
 
             All arithmetic is modulo 2^64.
+
+latency     A pixel spikes once, at step t = (255 - pixel) // D with the band D = 192 // T, or never if t is not below
+            T: the brighter the earlier, and those below 256 - T * D, which is 64 if T divides 192, not at all. T is at
+            most 192.
 """
 
 import numpy as np
@@ -25,6 +29,7 @@ import numpy as np
 from spikeline.errors import DataError
 
 THRESHOLD = 128  # a pixel of at least this spikes
+LATENCY_SPAN = 192  # the brightest levels, shared out among the time steps
 _CHUNK = 512  # images encoded at a time: keeps the random words in the processor's cache
 
 
@@ -41,6 +46,8 @@ def encode(pixels: np.ndarray, encoder: str, time_steps: int, seed: int = 0, fir
         raise DataError(f"time_steps is {time_steps}; it must be at least 1")
     if encoder == "bernoulli":
         return bernoulli(pixels, time_steps, seed, first_image)
+    if encoder == "latency":
+        return latency(pixels, time_steps)
     return np.repeat(threshold(pixels)[:, None, :], time_steps, axis=1)
 
 
@@ -60,6 +67,20 @@ def bernoulli(pixels: np.ndarray, time_steps: int, seed: int = 0, first_image: i
         draws = _random_bytes(image_seed(seed, first_image + start, len(chunk)), time_steps, size)  # (b, T, N)
         np.greater(chunk[:, None, :], draws, out=spikes[start : start + _CHUNK], casting="unsafe")
     return spikes
+
+
+def latency(pixels: np.ndarray, time_steps: int) -> np.ndarray:
+    """At most one spike for each pixel, the brighter the earlier. Shapes and errors as in `encode` and `latency_band`."""
+    band = latency_band(time_steps)
+    step = (255 - _checked(pixels)) // band  # (B, N)
+    return (step[:, None, :] == np.arange(time_steps, dtype=np.uint8)[:, None]).view(np.uint8)
+
+
+def latency_band(time_steps: int) -> int:
+    """How many pixel levels spike at the same step: D, 1..192. Raises DataError unless `time_steps` is 1..192."""
+    if not 1 <= time_steps <= LATENCY_SPAN:
+        raise DataError(f"time_steps is {time_steps}; the latency encoder takes 1..{LATENCY_SPAN}")
+    return LATENCY_SPAN // time_steps
 
 
 def image_seed(seed: int, first_image: int, count: int = 1) -> np.ndarray:
@@ -95,4 +116,4 @@ def _checked(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
-ENCODERS = ("threshold", "bernoulli")
+ENCODERS = ("threshold", "bernoulli", "latency")

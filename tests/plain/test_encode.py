@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeline.encode import ENCODERS, bernoulli, encode, image_seed, threshold
+from spikeline.encode import ENCODERS, bernoulli, encode, image_seed, latency, latency_band, threshold
 from spikeline.errors import DataError
 
 MASK = 2**64 - 1
@@ -111,6 +111,53 @@ def test_threshold_is_128_at_every_step():
     pixels = np.array([[0, 127, 128, 255]], np.uint8)
     assert threshold(pixels).tolist() == [[0, 0, 1, 1]]
     assert encode(pixels, "threshold", 3).tolist() == [[[0, 0, 1, 1]] * 3]
+
+
+@pytest.mark.parametrize("time_steps", [1, 2, 3, 4, 7, 8, 10, 100, 191, 192])
+def test_latency_equals_the_scalar_definition(time_steps):
+    levels = np.arange(256, dtype=np.uint8)[None]
+    spikes = latency(levels, time_steps)
+    expected = np.zeros((time_steps, 256), int)
+    for pixel in range(256):
+        t = (255 - pixel) // (192 // time_steps)
+        if t < time_steps:
+            expected[t, pixel] = 1
+    assert spikes[0].tolist() == expected.tolist()
+    assert np.array_equal(encode(levels, "latency", time_steps, seed=3), spikes)
+
+
+@pytest.mark.parametrize("time_steps", [1, 5, 8, 100, 192])
+def test_latency_spikes_at_most_once_and_the_brighter_never_later(time_steps):
+    spikes = latency(np.arange(256, dtype=np.uint8)[None], time_steps)[0]  # (T, 256)
+    fires = spikes.any(0)
+    assert spikes.sum(0).max() == 1
+    assert spikes[0, 255] == 1
+    assert (np.diff(fires.astype(int)) >= 0).all()
+    assert (np.diff(spikes.argmax(0)[fires]) <= 0).all()
+
+
+def test_latency_of_known_pixels():
+    pixels = np.array([[255, 232, 231, 64, 63, 0]], np.uint8)
+    assert [np.flatnonzero(train).tolist() for train in latency(pixels, 8)[0].T] == [[0], [0], [1], [7], [], []]
+    assert [np.flatnonzero(train).tolist() for train in latency(pixels, 192)[0].T] == [[0], [23], [24], [191], [], []]
+
+
+@pytest.mark.parametrize(("time_steps", "band"), [(1, 192), (7, 27), (8, 24), (96, 2), (97, 1), (192, 1)])
+def test_latency_band(time_steps, band):
+    assert latency_band(time_steps) == band
+
+
+@pytest.mark.parametrize("time_steps", [-1, 0, 193])
+def test_latency_refuses_steps_without_a_band(time_steps):
+    with pytest.raises(DataError, match=f"time_steps is {time_steps}"):
+        latency_band(time_steps)
+    with pytest.raises(DataError, match=f"time_steps is {time_steps}"):
+        encode(np.zeros((1, 8), np.uint8), "latency", time_steps)
+
+
+def test_latency_refuses_what_are_no_pixels():
+    with pytest.raises(DataError, match="float64"):
+        latency(np.zeros((1, 8)), 4)
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
