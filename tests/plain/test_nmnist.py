@@ -1,0 +1,140 @@
+"""N-MNIST files: the published layout, what is refused, and the data set as folders."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spikeline import mnist, nmnist
+from spikeline.cli import main
+from spikeline.errors import DataError
+from spikeline.events import DURATION_US, Events, bin_events, saccade_spikes
+
+HAND_WRITTEN = bytes.fromhex("0a0b80002a" "21000003e8" "0021849abc" "0101ffffff")  # fmt: skip
+MEANING = [(10, 11, 1, 42), (33, 0, 0, 1000), (0, 33, 1, 0x049ABC), (1, 1, 1, 2**23 - 1)]  # x, y, polarity, µs
+
+
+def events_of(rows):
+    x, y, polarity, time = np.array(rows, np.int64).reshape(-1, 4).T
+    return Events(x.astype(np.uint8), y.astype(np.uint8), polarity.astype(np.uint8), time.astype(np.int32))
+
+
+def rows_of(events):
+    return list(zip(*(a.tolist() for a in (events.x, events.y, events.polarity, events.time)), strict=True))
+
+
+def test_read_the_published_layout(tmp_path):
+    (tmp_path / "00001.bin").write_bytes(HAND_WRITTEN)
+    events = nmnist.read(tmp_path / "00001.bin")
+    assert rows_of(events) == MEANING
+    assert [a.dtype for a in (events.x, events.y, events.polarity, events.time)] == [np.uint8] * 3 + [np.int32]
+
+
+def test_write_the_published_layout(tmp_path):
+    nmnist.write(tmp_path / "new" / "00001.bin", events_of(MEANING))
+    assert (tmp_path / "new" / "00001.bin").read_bytes() == HAND_WRITTEN
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 33), st.integers(0, 33), st.integers(0, 1), st.integers(0, 2**23 - 1)), max_size=50))
+def test_what_is_written_is_read(tmp_path_factory, rows):
+    path = tmp_path_factory.getbasetemp() / "round.bin"
+    rows.sort(key=lambda row: row[3])
+    nmnist.write(path, events_of(rows))
+    assert rows_of(nmnist.read(path)) == rows
+
+
+@pytest.mark.parametrize(
+    ("content", "messages"),
+    [
+        (HAND_WRITTEN[:-1], ("ends within the event at byte 15",)),
+        (HAND_WRITTEN + b"\x01", ("ends within the event at byte 20",)),
+        (b"\x01", ("ends within the event at byte 0",)),
+        (bytes.fromhex("0a0b80002a" "22000003e8" "ff00000000"), ("event at byte 5", "x = 34, y = 0", "outside")),
+        (bytes.fromhex("0a0b80002a" "21000003e8" "05ff0003e8"), ("event at byte 10", "x = 5, y = 255", "outside")),
+        (bytes.fromhex("0a0b80002a" "2100000029"), ("event at byte 5", "back in time, from 42 to 41 µs")),
+        (bytes.fromhex("0a0b80002a" "2100000029" "2200000000" "00"), ("event at byte 5", "back in time")),
+    ],
+    ids=["cut short", "too long", "one byte", "x", "y", "time", "the first of several"],
+)  # fmt: skip
+def test_a_damaged_file_is_refused_with_its_name_and_the_place(tmp_path, content, messages):
+    path = tmp_path / "00007.bin"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as error:
+        nmnist.read(path)
+    for part in (str(path), *messages):
+        assert part in str(error.value)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"cannot read the recording .*absent\.bin"):
+        nmnist.read(tmp_path / "absent.bin")
+
+
+def test_a_time_beyond_the_format_is_not_written(tmp_path):
+    with pytest.raises(DataError, match=r"late\.bin: an event at 8388608 µs"):
+        nmnist.write(tmp_path / "late.bin", events_of([(0, 0, 0, 2**23)]))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """One recording of each class and a second of class 3, numbered against the order of the classes."""
+    recordings = {}
+    for number, label in enumerate([3, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0], 1):
+        events = events_of([(label, number, 0, 0), (0, 0, 1, number * 20_000), (label, 33, 1, DURATION_US + 5)])
+        nmnist.write(tmp_path / "Test" / str(label) / f"{number:05d}.bin", events)
+        recordings[number] = events
+    return tmp_path, recordings
+
+
+@pytest.mark.parametrize("pool", [1, 2])
+def test_load_gives_spikes_and_labels_in_the_order_of_file_names(dataset, pool):
+    root, recordings = dataset
+    spikes, labels = nmnist.load("test", 4, pool, root)
+    assert labels.dtype == np.uint8
+    assert labels.tolist() == [3, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+    expected = np.stack([bin_events(events, 4, DURATION_US, pool) for events in recordings.values()])
+    assert np.array_equal(spikes.batch(slice(None)), expected)
+    assert expected[0, 3].sum() == 1  # what comes after the 300 ms is in the last step
+
+
+def test_a_missing_class_split_or_folder_is_named(dataset):
+    root, _ = dataset
+    with pytest.raises(DataError, match=r"Train/0; .* must hold Train/0 to Train/9"):
+        nmnist.load("train", 4, 2, root)
+    with pytest.raises(DataError, match="nowhere/Test/0"):
+        nmnist.load("test", 4, 2, root / "nowhere")
+    with pytest.raises(DataError, match="no split 'valid'"):
+        nmnist.load("valid", 4, 2, root)
+    (root / "Test" / "6" / "00005.bin").unlink()
+    with pytest.raises(DataError, match=r"recordings \(.bin\) in .*Test/6;"):
+        nmnist.load("test", 4, 2, root)
+
+
+def test_a_damaged_recording_of_a_data_set_is_named(dataset):
+    root, _ = dataset
+    (root / "Test" / "6" / "00005.bin").write_bytes(HAND_WRITTEN[:7])
+    with pytest.raises(DataError, match=r"6/00005\.bin: ends within the event at byte 5"):
+        nmnist.load("test", 4, 2, root)
+
+
+@pytest.mark.parametrize(("time_steps", "pool"), [(0, 2), (-1, 2), (4, 3)])
+def test_parameters_out_of_range_are_refused(dataset, time_steps, pool):
+    with pytest.raises(DataError):
+        nmnist.load("test", time_steps, pool, dataset[0])
+
+
+def test_the_data_command_writes_saccades_that_load_as_n_mnist(tmp_path, capsys):
+    assert main(["data", "--saccades", str(tmp_path), "--split", "train", "--images", "40"]) == 0
+    assert f"the first 40 train images are in {tmp_path / 'Train'}" in capsys.readouterr().out
+    pixels, labels = mnist.load("train")
+    spikes, loaded = nmnist.load("train", 10, 2, tmp_path)
+    assert np.array_equal(loaded, labels[:40])
+    assert np.array_equal(spikes.batch(slice(None)), saccade_spikes(pixels[:40], 10, 2))
+
+
+def test_the_data_command_refuses_more_images_than_there_are(tmp_path, capsys):
+    assert main(["data", "--saccades", str(tmp_path), "--images", "10001"]) == 1
+    assert "--images 10001: MNIST has 10000 images in its test split" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
