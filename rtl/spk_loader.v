@@ -266,7 +266,7 @@ always @(posedge aclk)
             new_decode_reg <= s_axis_tdata[`SPK_CONFIG_DECODE];
             new_encoder_reg <= s_axis_tdata[`SPK_CONFIG_ENCODER];
             new_exit_reg <= s_axis_tdata[`SPK_CONFIG_EXIT];
-            new_margin_reg <= s_axis_tdata[`SPK_CONFIG_MARGIN];
+            new_margin_reg <= {8'd0, s_axis_tdata[`SPK_CONFIG_MARGIN]};
         end
         for (k = 0; k < LAYERS; k = k + 1)
             if ({28'd0, word_reg} == k + 1) begin

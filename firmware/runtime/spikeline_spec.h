@@ -25,6 +25,8 @@
 #define SPK_REG_CONTROL_CLEAR_COUNTERS_MASK 0x4U
 #define SPK_REG_CONTROL_SCORES_LSB 8
 #define SPK_REG_CONTROL_SCORES_MASK 0x100U
+#define SPK_REG_CONTROL_EVERY_STEP_LSB 9
+#define SPK_REG_CONTROL_EVERY_STEP_MASK 0x200U
 #define SPK_REG_STATUS 0x10U
 #define SPK_REG_STATUS_IDLE_LSB 0
 #define SPK_REG_STATUS_IDLE_MASK 0x1U
@@ -57,6 +59,11 @@
 #define SPK_REG_LAYER_INPUTS_MASK 0xFFFFU
 #define SPK_REG_LAYER_NEURONS_LSB 16
 #define SPK_REG_LAYER_NEURONS_MASK 0xFFFF0000U
+#define SPK_REG_FEATURES 0x40U
+#define SPK_REG_FEATURES_CONTINUOUS_LSB 0
+#define SPK_REG_FEATURES_CONTINUOUS_MASK 0x1U
+#define SPK_REG_FEATURES_MAX_LEAK_LSB 4
+#define SPK_REG_FEATURES_MAX_LEAK_MASK 0xF0U
 #define SPK_REG_CYCLES_LO 0x80U
 #define SPK_REG_CYCLES_LO_VALUE_LSB 0
 #define SPK_REG_CYCLES_LO_VALUE_MASK 0xFFFFFFFFU
@@ -119,11 +126,23 @@
 #define SPK_STREAM_CONFIG_ENCODER_LSB 28
 #define SPK_STREAM_CONFIG_ENCODER_MASK 0xF0000000ULL
 #define SPK_STREAM_CONFIG_MARGIN_LSB 32
-#define SPK_STREAM_CONFIG_MARGIN_MASK 0xFFFFFFFF00000000ULL
+#define SPK_STREAM_CONFIG_MARGIN_MASK 0xFFFFFF00000000ULL
+#define SPK_STREAM_CONFIG_LATENCY_BAND_LSB 56
+#define SPK_STREAM_CONFIG_LATENCY_BAND_MASK 0xFF00000000000000ULL
 #define SPK_STREAM_CONFIG_LAYER_INPUTS_LSB 0
-#define SPK_STREAM_CONFIG_LAYER_INPUTS_MASK 0xFFFFU
+#define SPK_STREAM_CONFIG_LAYER_INPUTS_MASK 0xFFFFULL
 #define SPK_STREAM_CONFIG_LAYER_NEURONS_LSB 16
-#define SPK_STREAM_CONFIG_LAYER_NEURONS_MASK 0xFFFF0000U
+#define SPK_STREAM_CONFIG_LAYER_NEURONS_MASK 0xFFFF0000ULL
+#define SPK_STREAM_CONFIG_LAYER_CONTINUOUS_LSB 32
+#define SPK_STREAM_CONFIG_LAYER_CONTINUOUS_MASK 0x100000000ULL
+#define SPK_STREAM_CONFIG_LAYER_RESET_LSB 33
+#define SPK_STREAM_CONFIG_LAYER_RESET_MASK 0x200000000ULL
+#define SPK_STREAM_CONFIG_LAYER_BIASED_LSB 34
+#define SPK_STREAM_CONFIG_LAYER_BIASED_MASK 0x400000000ULL
+#define SPK_STREAM_CONFIG_LAYER_LEAK_LSB 36
+#define SPK_STREAM_CONFIG_LAYER_LEAK_MASK 0xF000000000ULL
+#define SPK_STREAM_CONFIG_LAYER_STATE_BITS_LSB 40
+#define SPK_STREAM_CONFIG_LAYER_STATE_BITS_MASK 0x1F0000000000ULL
 #define SPK_STREAM_THRESHOLD_PAIR_EVEN_LSB 0
 #define SPK_STREAM_THRESHOLD_PAIR_EVEN_MASK 0xFFFFFFFFULL
 #define SPK_STREAM_THRESHOLD_PAIR_ODD_LSB 32
@@ -140,6 +159,14 @@
 #define SPK_STREAM_SCORE_PAIR_ODD_MASK 0xFFFFFFFF00000000ULL
 #define SPK_STREAM_SEED_VALUE_LSB 0
 #define SPK_STREAM_SEED_VALUE_MASK 0xFFFFFFFFFFFFFFFFULL
+#define SPK_STREAM_BIAS_PAIR_EVEN_LSB 0
+#define SPK_STREAM_BIAS_PAIR_EVEN_MASK 0xFFFFFFFFULL
+#define SPK_STREAM_BIAS_PAIR_ODD_LSB 32
+#define SPK_STREAM_BIAS_PAIR_ODD_MASK 0xFFFFFFFF00000000ULL
+#define SPK_STREAM_EVENT_VALUE_LSB 0
+#define SPK_STREAM_EVENT_VALUE_MASK 0x7FFFULL
+#define SPK_STREAM_EVENT_IS_STEP_LSB 15
+#define SPK_STREAM_EVENT_IS_STEP_MASK 0x8000ULL
 
 /* Image file header */
 #define SPK_IMAGE_MAGIC 0x00U
@@ -176,13 +203,14 @@
 enum spk_error_code {
     SPK_ERROR_CODE_NONE = 0, /* No error. */
     SPK_ERROR_CODE_HEADER = 1, /* A packet does not begin with the header's magic. */
-    SPK_ERROR_CODE_TYPE = 2, /* Unknown packet type. */
+    SPK_ERROR_CODE_TYPE = 2, /* Unknown packet type, or PIXELS for a network that has no encoder. */
     SPK_ERROR_CODE_LAYER = 3, /* The packet names a layer that the network does not have. */
     SPK_ERROR_CODE_LENGTH = 4, /* The header's length is not what this packet needs. */
     SPK_ERROR_CODE_SHORT = 5, /* TLAST came before the length that the header gives. */
     SPK_ERROR_CODE_LONG = 6, /* No TLAST at the length that the header gives. */
     SPK_ERROR_CODE_CONFIG = 7, /* A CONFIG value is outside the built geometry. */
-    SPK_ERROR_CODE_NOT_LOADED = 8, /* Spikes came before every layer had its thresholds and weights. */
+    SPK_ERROR_CODE_NOT_LOADED = 8, /* An image came before every layer had its weights, thresholds and, if continuous, biases. */
+    SPK_ERROR_CODE_EVENT = 9, /* An event beyond the inputs, or a time step that goes back or beyond the last. */
 };
 
 enum spk_packet_type {
@@ -191,6 +219,8 @@ enum spk_packet_type {
     SPK_PACKET_TYPE_WEIGHTS = 3, /* Integer weights of one layer, one row per input. */
     SPK_PACKET_TYPE_SPIKES = 4, /* A batch of images as spike vectors, one per time step. */
     SPK_PACKET_TYPE_PIXELS = 5, /* A batch of images as a SEED and their pixels, eight a word; the encoder makes the spikes. */
+    SPK_PACKET_TYPE_BIASES = 6, /* Integer biases of one continuous layer. */
+    SPK_PACKET_TYPE_EVENTS = 7, /* A batch of images as address events, four EVENTs a word; each image begins with a new word. */
 };
 
 enum spk_decode {
@@ -201,6 +231,13 @@ enum spk_decode {
 enum spk_encoder {
     SPK_ENCODER_THRESHOLD = 0, /* A pixel fires iff it is at least 128. */
     SPK_ENCODER_BERNOULLI = 1, /* A pixel fires iff it is above a seeded random byte. */
+    SPK_ENCODER_LATENCY = 2, /* A pixel p fires once, at step (255 − p) / `latency_band`, if there is such a step. */
+    SPK_ENCODER_EVENTS = 3, /* None: input comes as events or spikes. */
+};
+
+enum spk_reset {
+    SPK_RESET_SUBTRACT = 0, /* A neuron that fires loses its threshold. */
+    SPK_RESET_ZERO = 1, /* A neuron that fires starts from zero. */
 };
 
 #endif

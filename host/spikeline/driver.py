@@ -14,6 +14,7 @@ from spikeline.network import VALUE_BITS
 from spikeline.spec import (
     CONTROL,
     ERROR,
+    FEATURES,
     GEOMETRY,
     ID,
     LAYER,
@@ -81,12 +82,17 @@ class Driver:
     def _geometry(self, name: str, clock_mhz: float) -> Geometry:
         sizes = GEOMETRY.unpack(self.device.read(Register.GEOMETRY))
         parallel = self.device.read(Register.PARALLEL)
-        layers = [LAYER.unpack(self.device.read(Register.LAYER + 4 * n)) for n in range(sizes.pop("layers"))]
+        features = FEATURES.unpack(self.device.read(Register.FEATURES))
+        layers = [LAYER.unpack(self.device.read(Register.LAYER + 4 * n)) for n in range(sizes["layers"])]
         return Geometry(
             name,
             tuple(LayerGeometry(**x, spikes_per_cycle=parallel >> 4 * n & 15) for n, x in enumerate(layers)),
             clock_mhz=clock_mhz,
-            **sizes,
+            weight_bits=sizes["weight_bits"],
+            membrane_bits=sizes["membrane_bits"],
+            classes=sizes["classes"],
+            continuous=bool(features["continuous"]),
+            max_leak=features["max_leak"],
         )
 
     def load(self, image: Image) -> None:

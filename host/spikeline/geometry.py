@@ -29,6 +29,8 @@ class Geometry:
     membrane_bits: int
     classes: int
     clock_mhz: float  # that it is built for
+    continuous: bool = False  # can membranes last from step to step?
+    max_leak: int = 0  # largest leak of such a membrane, a shift of 0 (no leak) to 15
 
     @property
     def lanes(self) -> int:
@@ -49,6 +51,8 @@ class Geometry:
                 membrane_bits=int(data["membrane_bits"]),
                 classes=int(data["classes"]),
                 clock_mhz=float(data["clock_mhz"]),
+                continuous=bool(data.get("continuous", False)),
+                max_leak=int(data.get("max_leak", 0)),
             )
         except FileNotFoundError:
             raise DeviceError(f"no geometry {name}; there are {known}, or name a .json file") from None
@@ -64,6 +68,7 @@ class Geometry:
             and 4 <= self.membrane_bits <= 24
             and 2 <= self.classes <= self.lanes
             and self.classes % 2 == 0
+            and 0 <= self.max_leak <= (15 if self.continuous else 0)
             and all(
                 x.spikes_per_cycle in (1, 2, 4, 8) and 16 <= x.inputs < 1 << 16 and 16 <= x.neurons < 1 << 16 for x in self.layers
             )
@@ -74,7 +79,7 @@ class Geometry:
             raise DeviceError(
                 f"{path}: a geometry has 1 to 8 layers, each with as many inputs as the one before has neurons, neurons in "
                 f"multiples of 64 / weight_bits, 1, 2, 4 or 8 spikes per cycle, weights of 2, 4 or 8 bits, membranes of 4 to "
-                f"24 bits and an even number of classes up to 64 / weight_bits"
+                f"24 bits, an even number of classes up to 64 / weight_bits, and a leak up to 15 if continuous"
             )
 
     def require(self, network: Network) -> None:
@@ -96,6 +101,13 @@ class Geometry:
                 )
         if network.membrane_bits > self.membrane_bits:
             problems.append(f"membranes need {network.membrane_bits} bits, the accelerator has {self.membrane_bits}")
+        for n, layer in enumerate(network.layers):
+            if layer.continuous and not self.continuous:
+                problems.append(f"layer {n} is continuous, the accelerator is discontinuous only")
+            elif layer.continuous and layer.state_bits != self.membrane_bits - 1:
+                problems.append(f"the state of layer {n} has {layer.state_bits} bits, the accelerator's {self.membrane_bits - 1}")
+            if layer.leak > self.max_leak and self.continuous:
+                problems.append(f"layer {n} leaks by a shift of {layer.leak}, the accelerator up to {self.max_leak}")
         if network.layers[-1].neurons > self.classes:
             problems.append(f"{network.layers[-1].neurons} classes, the accelerator tells {self.classes} apart")
         return problems

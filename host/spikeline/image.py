@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeline.errors import ImageError
+from spikeline.encode import latency_band
+from spikeline.errors import DataError, ImageError
 from spikeline.files import atomic
 from spikeline.network import Layer, Network
 from spikeline.spec import (
     CONFIG,
     CONFIG_LAYER,
+    EVENT,
     GEOMETRY,
     HEADER,
     HEADER_MAGIC,
@@ -25,10 +27,14 @@ from spikeline.spec import (
     Encoder,
     ImageField,
     PacketType,
+    Reset,
 )
 
 HEADER_BYTES = 64
 WORD = np.dtype("<u8")
+EVENT_STEP = EVENT.pack(is_step=1)
+EVENT_MAX = EVENT_STEP - 2  # inputs and steps
+FILLER = 0xFFFF
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,31 @@ def pack_pixels(pixels: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     return packet(PacketType.PIXELS, body.reshape(-1))
 
 
+def pack_events(spikes: np.ndarray) -> np.ndarray:
+    """Make the EVENTS packet of a batch: spikes uint8 (B, T, N) of 0/1 → uint64 (words,).
+
+    Of each image the steps that hold a spike, each with the inputs that fire in it, ascending, then step T, which ends it.
+    """
+    if spikes.shape[1] > EVENT_MAX or spikes.shape[2] > EVENT_MAX:
+        raise DataError(
+            f"events of {spikes.shape[2]} inputs in {spikes.shape[1]} steps; send spikes, or at most {EVENT_MAX} of each"
+        )
+    batch, steps, _ = spikes.shape
+    image, step, address = np.nonzero(spikes)
+    first = np.diff(image * steps + step, prepend=-1) != 0  # of its step
+    rank = np.arange(len(image)) + np.cumsum(first)  # entries before each event, if no image ended or was filled up
+    total = np.append(0, rank + 1)[np.searchsorted(image, np.arange(batch + 1))]  # of these, before each image
+    sizes = np.diff(total) + 1
+    room = -(-sizes // 4) * 4
+    starts = np.cumsum(room) - room
+    entries = np.full(room.sum(), FILLER, "<u2")
+    place = rank + (starts - total[:-1])[image]
+    entries[place] = address
+    entries[place[first] - 1] = step[first] | EVENT_STEP
+    entries[starts + sizes - 1] = steps | EVENT_STEP
+    return packet(PacketType.EVENTS, entries.view(WORD))
+
+
 def pack_weights(weights: np.ndarray, bits: int) -> np.ndarray:
     """Pack int8 (inputs, neurons) row by row into uint64 (inputs, slices): neuron n at lane n mod (64 / bits) of its slice."""
     lanes = 64 // bits
@@ -87,10 +118,10 @@ def unpack_weights(words: np.ndarray, neurons: int, bits: int) -> np.ndarray:
     return signed.reshape(len(words), -1)[:, :neurons].astype(np.int8)
 
 
-def pack_thresholds(thresholds: np.ndarray) -> np.ndarray:
-    """Pack int32 (neurons,) two to a word; an odd last one stands with a zero."""
-    padded = np.zeros(-(-len(thresholds) // 2) * 2, "<i4")
-    padded[: len(thresholds)] = thresholds
+def pack_pairs(values: np.ndarray) -> np.ndarray:
+    """Pack thresholds or biases, int32 (neurons,), two to a word; an odd last one stands with a zero."""
+    padded = np.zeros(-(-len(values) // 2) * 2, "<i4")
+    padded[: len(values)] = values
     return padded.view(WORD)
 
 
@@ -103,11 +134,26 @@ def build(network: Network) -> Image:
         encoder=network.encoder,
         exit=network.exit_margin is not None,
         margin=network.exit_margin or 0,
+        latency_band=latency_band(network.time_steps) if network.encoder == Encoder.LATENCY else 0,
     )
-    sizes = [CONFIG_LAYER.pack(inputs=layer.inputs, neurons=layer.neurons) for layer in network.layers]
+    sizes = [
+        CONFIG_LAYER.pack(
+            inputs=layer.inputs,
+            neurons=layer.neurons,
+            continuous=layer.continuous,
+            reset=layer.reset,
+            biased=layer.biased,
+            leak=layer.leak,
+            state_bits=layer.state_bits,
+        )
+        for layer in network.layers
+    ]
     packets = [packet(PacketType.CONFIG, np.array([config, *sizes], WORD))]
     for n, layer in enumerate(network.layers):
-        packets.append(packet(PacketType.THRESHOLDS, pack_thresholds(layer.thresholds), n))
+        packets.append(packet(PacketType.THRESHOLDS, pack_pairs(layer.thresholds), n))
+        if layer.continuous:
+            biases = np.zeros(layer.neurons, np.int32) if layer.biases is None else layer.biases
+            packets.append(packet(PacketType.BIASES, pack_pairs(biases), n))
         packets.append(packet(PacketType.WEIGHTS, pack_weights(layer.weights, network.weight_bits).reshape(-1), n))
     return Image(network, tuple(packets), zlib.crc32(_header(network, packets) + b"".join(p.tobytes() for p in packets)))
 
@@ -195,17 +241,18 @@ def _network(packets: list[np.ndarray], weight_bits: int) -> Network:
         raise ValueError(f"weights of {weight_bits} bits")
     config = CONFIG.unpack(packets[0][1])
     sizes = [CONFIG_LAYER.unpack(word) for word in packets[0][2:]]
-    if len(sizes) != config["layers"] or len(packets) != 1 + 2 * len(sizes):
+    if len(sizes) != config["layers"] or len(packets) != 1 + sum(2 + size["continuous"] for size in sizes):
         raise ValueError("CONFIG does not match the packets that follow")
+    bodies = (p[1:] for p in packets[1:])
     layers = []
-    for n, size in enumerate(sizes):
-        thresholds, weights = packets[1 + 2 * n][1:], packets[2 + 2 * n][1:]
-        layers.append(
-            Layer(
-                unpack_weights(weights.reshape(size["inputs"], -1), size["neurons"], weight_bits),
-                thresholds.view("<i4")[: size["neurons"]].astype(np.int32),
-            )
-        )
+    for size in sizes:
+        inputs, neurons = size["inputs"], size["neurons"]
+        thresholds = next(bodies).view("<i4")[:neurons].astype(np.int32)
+        biases = next(bodies).view("<i4")[:neurons].astype(np.int32) if size["continuous"] else None
+        weights = unpack_weights(next(bodies).reshape(inputs, -1), neurons, weight_bits)
+        if biases is not None and not size["biased"]:
+            biases = None
+        layers.append(Layer(weights, thresholds, size["state_bits"], biases, size["leak"], Reset(size["reset"])))
     encoder, decode = Encoder(config["encoder"]), Decode(config["decode"])
     margin = config["margin"] if config["exit"] else None
     return Network(tuple(layers), weight_bits, config["time_steps"], encoder, decode, margin)

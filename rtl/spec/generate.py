@@ -15,6 +15,7 @@ from systemrdl.node import RegfileNode, RegNode
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 ADDRMAPS = ("spikeline_regs", "spikeline_stream", "spikeline_image")
+LINE = 130  # characters that the linter allows
 NOTICE = "Generated from rtl/spec/spikeline.rdl by `make gen`; do not edit."
 
 
@@ -141,7 +142,10 @@ def python(maps: list[Map], enums: list[Enum]) -> str:
         for w in m.words:
             if len(w.fields) == 1 and w.fields[0].name == "value":
                 continue
-            line = f"{w.name} = Word({w.bits}, {', '.join(f'{f.name}=({f.lsb}, {f.bits})' for f in w.fields)})"
+            arguments = [str(w.bits), *(f"{f.name}=({f.lsb}, {f.bits})" for f in w.fields)]
+            line = f"{w.name} = Word({', '.join(arguments)})"
+            if len(line) > LINE:
+                line = "\n".join([f"{w.name} = Word(", *(f"    {a}," for a in arguments), ")"])
             if seen.setdefault(w.name, line) != line:
                 raise ValueError(f"{w.name} is defined twice with different fields")
     out += ["", "", "# Fields of a word: (lowest bit, bits)", *seen.values(), "", "# Constants"]

@@ -475,7 +475,7 @@ REFUSALS = {
     "output bias too large": (lambda: dense(bias=[1e30, 0, 0]), "more than 32 bits", "leave out"),
     "decode": (lambda: dense_with(output="spike_count"), "output = spike_count", "membrane", "export"),
     "continuous": (lambda: dense_with(integration="continuous"), "continuous", "discontinuous integration"),
-    "encoder": (lambda: dense_with(encoder="latency"), "latency", "threshold, bernoulli", "--encoder"),
+    "encoder": (lambda: dense_with(encoder="phase"), "phase", "threshold, bernoulli", "--encoder"),
     "no time steps": (lambda: dense_with(time_steps=""), "not in the metadata", "--time-steps"),
     "time steps": (lambda: dense_with(time_steps="many"), "many", "--time-steps"),
     "class values": (lambda: dense_with(70, 2, time_steps="60000", weight=127), "overflow 32 bits", "fewer time steps"),

@@ -184,7 +184,7 @@ def test_more_classes_than_the_header_can_tell(tmp_path):
     config = np.array([CONFIG.pack(layers=1, time_steps=1), 256 << 16 | 1], np.uint64)
     packets = [
         image.packet(PacketType.CONFIG, config),
-        image.packet(PacketType.THRESHOLDS, image.pack_thresholds(network.layers[0].thresholds)),
+        image.packet(PacketType.THRESHOLDS, image.pack_pairs(network.layers[0].thresholds)),
         image.packet(PacketType.WEIGHTS, image.pack_weights(network.layers[0].weights, 4).reshape(-1)),
     ]
     whole = file_bytes(SMALL, tmp_path)[:64] + body(*packets)

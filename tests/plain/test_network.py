@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeline.errors import DeviceError, ImageError
-from spikeline.geometry import FOLDER, Geometry
+from spikeline.geometry import FOLDER, Geometry, LayerGeometry
 from spikeline.network import Layer, Network
-from spikeline.spec import Decode, Encoder
+from spikeline.spec import Decode, Encoder, Reset
 from spikeline.word import Word
 
 
@@ -27,6 +27,18 @@ def random_layer(rng, inputs, neurons, bits=4):
     return Layer(weights, rng.integers(-3 * limit, 3 * limit, neurons).astype(np.int32))
 
 
+def random_continuous(rng, weights):
+    """A continuous layer of these weights, its state often of as few bits as one step leaves room for: it saturates."""
+    neurons = weights.shape[1]
+    low, high = (-np.minimum(weights, 0).sum(0, dtype=int), np.maximum(weights, 0).sum(0, dtype=int))
+    biases = rng.integers(-20, 20, neurons, endpoint=True) if rng.random() < 0.5 else np.zeros(neurons, int)
+    thresholds = rng.integers(1, 1 + np.maximum(1, rng.choice([1, 4, 30], neurons) * high // 4), endpoint=True)
+    room = int(max((high + np.maximum(biases, 0)).max(), (low + np.maximum(-biases, 0) + thresholds).max()))
+    bits = max(2, 1 + (room - 1).bit_length()) + int(rng.integers(3))
+    leak, reset = int(rng.integers(5)), Reset(int(rng.integers(2)))
+    return Layer(weights, thresholds.astype(np.int32), bits, biases.astype(np.int32) if biases.any() else None, leak, reset)
+
+
 @st.composite
 def networks(draw, max_size=21, max_layers=4):
     """Networks of every weight width, odd sizes, both decodings, with extreme weights and thresholds among them."""
@@ -37,13 +49,11 @@ def networks(draw, max_size=21, max_layers=4):
     if draw(st.booleans()):
         extreme = rng.choice([-(1 << (bits - 1)), (1 << (bits - 1)) - 1], layers[0].weights.shape).astype(np.int8)
         layers[0] = Layer(extreme, rng.integers(-(2**20), 2**20, sizes[1]).astype(np.int32))
-    return Network(
-        tuple(layers),
-        bits,
-        draw(st.integers(1, 300)),
-        draw(st.sampled_from(Encoder)),
-        draw(st.sampled_from(Decode)),
-    )
+    decode = draw(st.sampled_from(Decode))
+    for n in range(len(layers) - (decode == Decode.MEMBRANE)):
+        if draw(st.booleans()):
+            layers[n] = random_continuous(rng, layers[n].weights)
+    return Network(tuple(layers), bits, draw(st.integers(1, 192)), draw(st.sampled_from(Encoder)), decode)
 
 
 def test_membrane_range_is_reached_and_never_left():
@@ -206,3 +216,62 @@ def test_word_refuses_what_does_not_fit():
     for bad in (8, -1):
         with pytest.raises(ValueError, match=f"low = {bad} does not fit its 3 bits"):
             word.pack(low=bad)
+
+
+def continuous(weights, threshold, state_bits, **options):
+    """A continuous layer of one neuron."""
+    return Layer(np.array([[w] for w in weights], np.int8), np.array([threshold], np.int32), state_bits, **options)
+
+
+def alone(x):
+    return Network((x,), 4, 2, decode=Decode.SPIKE_COUNT)
+
+
+def test_a_step_must_leave_room_beside_the_state():
+    """One neuron on 7 + 7 and −7 − 1: a state of 5 bits has room for 16 up, and for 16 down with the threshold."""
+    assert alone(continuous([7, 7, -7, -1], 8, 5)).membrane_bits == 6
+    for tight in (continuous([7, 7, 3, -7], 8, 5), continuous([7, 7, -7, -1], 9, 5)):
+        with pytest.raises(ImageError, match="more than a state of 5 bits leaves room for"):
+            alone(tight)
+    for bias in (-1, 3):
+        with pytest.raises(ImageError, match="more than a state of 5 bits"):
+            alone(continuous([7, 7, -7, -1], 8, 5, biases=np.array([bias], np.int32)))
+
+
+REFUSED = {
+    "threshold": (lambda: continuous([1], 0, 5), "1 or more"),
+    "state": (lambda: continuous([1], 1, 24), "2 to 23"),
+    "leak": (lambda: continuous([1], 1, 5, leak=16), "shift of 1 to 15"),
+    "biases": (lambda: continuous([1], 1, 5, biases=np.zeros(2, np.int32)), "biases must be int32"),
+    "discontinuous leak": (lambda: continuous([1], 1, 0, leak=1), "biases in the thresholds, and no leak"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refuses_what_a_continuous_layer_cannot_be(case):
+    make, message = REFUSED[case]
+    with pytest.raises(ImageError, match=message):
+        alone(make())
+
+
+def test_a_continuous_output_is_read_by_its_spikes():
+    with pytest.raises(ImageError, match="read it by its spikes"):
+        Network((continuous([1], 1, 5),), 4, 2, decode=Decode.MEMBRANE)
+
+
+def test_latency_needs_a_band_of_pixels_for_each_step():
+    with pytest.raises(ImageError, match="1..192"):
+        Network((layer([[1, 2]], [0, 0]),), 4, 193, Encoder.LATENCY)
+
+
+def test_geometry_of_continuous_networks():
+    network = alone(continuous([1] * 20, 3, 11, leak=2))
+    built = Geometry("x", (LayerGeometry(32, 16, 1),), 4, 12, 2, 100, continuous=True, max_leak=2)
+    assert not built.misfits(network)
+    for change, message in (
+        ({"continuous": False, "max_leak": 0}, "discontinuous only"),
+        ({"membrane_bits": 14}, "11 bits, the accelerator's 13"),
+        ({"max_leak": 1}, "shift of 2, the accelerator up to 1"),
+    ):
+        with pytest.raises(ImageError, match=message):
+            dataclasses.replace(built, **change).require(network)
