@@ -21,6 +21,9 @@ module spikeline #(
     parameter integer MEMBRANE_BITS = 14,
     // Most classes, an even number up to 64 / WEIGHT_BITS
     parameter integer CLASSES = 16,
+    // 1: membranes may last from step to step (continuous integration), with a leak of up to MAX_LEAK, a shift of 0 (none) to 15
+    parameter integer CONTINUOUS = 0,
+    parameter integer MAX_LEAK = 0,
     // Hash of sources and geometry, for the host to tell builds apart
     parameter [31:0] BUILD = 32'd0
 ) (
@@ -72,6 +75,10 @@ initial begin : check
         $display("Error: CLASSES = %0d, must be even and 2 to %0d", CLASSES, 64 / WEIGHT_BITS);
         $finish;
     end
+    if (MAX_LEAK < 0 || MAX_LEAK > 15) begin
+        $display("Error: MAX_LEAK = %0d, must be 0 to 15", MAX_LEAK);
+        $finish;
+    end
     for (l = 0; l < LAYERS; l = l + 1)
         if ({16'd0, LAYER_NEURONS[l*16 +: 16]} % (64 / WEIGHT_BITS) != 0) begin
             $display("Error: LAYER_NEURONS of layer %0d, must be a multiple of %0d", l, 64 / WEIGHT_BITS);
@@ -82,6 +89,7 @@ end
 wire                soft_reset;
 wire                reset = !aresetn || soft_reset;
 wire                scores;
+wire                every_step;
 wire                idle;
 wire                loaded;
 wire                error_valid;
@@ -103,7 +111,9 @@ spk_regs #(
     .LAYER_PARALLEL(LAYER_PARALLEL),
     .WEIGHT_BITS(WEIGHT_BITS),
     .MEMBRANE_BITS(MEMBRANE_BITS),
-    .CLASSES(CLASSES)
+    .CLASSES(CLASSES),
+    .CONTINUOUS(CONTINUOUS),
+    .MAX_LEAK(MAX_LEAK)
 ) regs (
     .aclk(aclk),
     .aresetn(aresetn),
@@ -126,6 +136,7 @@ spk_regs #(
     .s_axil_rready(s_axil_rready),
     .soft_reset(soft_reset),
     .scores(scores),
+    .every_step(every_step),
     .idle(idle),
     .loaded(loaded),
     .error_valid(error_valid),
@@ -147,7 +158,9 @@ spk_core #(
     .LAYER_PARALLEL(LAYER_PARALLEL),
     .WEIGHT_BITS(WEIGHT_BITS),
     .MEMBRANE_BITS(MEMBRANE_BITS),
-    .CLASSES(CLASSES)
+    .CLASSES(CLASSES),
+    .CONTINUOUS(CONTINUOUS),
+    .MAX_LEAK(MAX_LEAK)
 ) core (
     .aclk(aclk),
     .reset(reset),
@@ -160,6 +173,7 @@ spk_core #(
     .m_axis_tlast(m_axis_tlast),
     .m_axis_tready(m_axis_tready),
     .scores(scores),
+    .every_step(every_step),
     .idle(idle),
     .loaded(loaded),
     .error_valid(error_valid),

@@ -96,6 +96,7 @@
 `define SPK_BIAS_PAIR_ODD 63:32
 `define SPK_EVENT_VALUE 14:0
 `define SPK_EVENT_IS_STEP 15:15
+`define SPK_EVENT_COUNT_IMAGES 31:0
 
 // error_code
 `define SPK_ERROR_CODE_NONE 0

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network: loader → (encode →) input → layer cores in a chain → decode. Layers work on different time steps at once.
+// The network: loader → (encode, events →) input → layer cores in a chain → decode. Layers work on different time steps at once.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -13,7 +13,9 @@ module spk_core #(
     parameter [LAYERS*16-1:0] LAYER_PARALLEL = {16'd2, 16'd2, 16'd4},
     parameter integer WEIGHT_BITS = 4,
     parameter integer MEMBRANE_BITS = 14,
-    parameter integer CLASSES = 16
+    parameter integer CLASSES = 16,
+    parameter integer CONTINUOUS = 0,
+    parameter integer MAX_LEAK = 0
 ) (
     input  wire                aclk,
     input  wire                reset,
@@ -26,6 +28,7 @@ module spk_core #(
     output wire                m_axis_tlast,
     input  wire                m_axis_tready,
     input  wire                scores,
+    input  wire                every_step,
     output wire                idle,
     output wire                loaded,
     output wire                error_valid,
@@ -63,6 +66,7 @@ wire [LAYERS*16-1:0] config_inputs;
 wire [LAYERS*16-1:0] config_neurons;
 wire [LAYERS-1:0]    weight_write;
 wire [LAYERS-1:0]    threshold_write;
+wire [LAYERS-1:0]    bias_write;
 wire [15:0]          write_row;
 wire [15:0]          write_slice;
 wire [15:0]          write_pair;
@@ -70,16 +74,27 @@ wire [63:0]          write_data;
 wire [3:0]           config_encoder;
 wire                 config_exit;
 wire [31:0]          config_margin;
+wire [7:0]           config_latency_band;
+wire [LAYERS-1:0]    config_continuous;
+wire [LAYERS-1:0]    config_reset_zero;
+wire [LAYERS-1:0]    config_biased;
+wire [LAYERS*4-1:0]  config_leak;
 wire [63:0]          image_data;
 wire                 spikes_begin;
 wire                 pixels_begin;
+wire                 events_begin;
 wire                 image_last;
 wire                 spikes_valid;
 wire                 pixels_valid;
+wire                 events_valid;
 wire                 pixels_ready;
 wire                 spikes_ready;
+wire                 events_ready;
+wire                 events_unsound;
 wire                 spikes_image_end;
 wire                 pixels_image_end;
+wire                 events_image_end;
+wire                 input_valid;
 wire                 encode_idle;
 wire                 loader_idle;
 wire                 layers_idle;
@@ -91,7 +106,10 @@ spk_loader #(
     .LAYER_INPUTS(LAYER_INPUTS),
     .LAYER_NEURONS(LAYER_NEURONS),
     .CLASSES(CLASSES),
-    .WEIGHT_BITS(WEIGHT_BITS)
+    .WEIGHT_BITS(WEIGHT_BITS),
+    .MEMBRANE_BITS(MEMBRANE_BITS),
+    .CONTINUOUS(CONTINUOUS),
+    .MAX_LEAK(MAX_LEAK)
 ) loader (
     .aclk(aclk),
     .reset(reset),
@@ -105,11 +123,17 @@ spk_loader #(
     .config_encoder(config_encoder),
     .config_exit(config_exit),
     .config_margin(config_margin),
+    .config_latency_band(config_latency_band),
     .config_inputs(config_inputs),
     .config_neurons(config_neurons),
+    .config_continuous(config_continuous),
+    .config_reset_zero(config_reset_zero),
+    .config_biased(config_biased),
+    .config_leak(config_leak),
     .loaded(loaded),
     .weight_write(weight_write),
     .threshold_write(threshold_write),
+    .bias_write(bias_write),
     .write_row(write_row),
     .write_slice(write_slice),
     .write_pair(write_pair),
@@ -117,14 +141,20 @@ spk_loader #(
     .image_data(image_data),
     .spikes_begin(spikes_begin),
     .pixels_begin(pixels_begin),
+    .events_begin(events_begin),
     .image_last(image_last),
     .spikes_valid(spikes_valid),
     .pixels_valid(pixels_valid),
+    .events_valid(events_valid),
     .spikes_ready(spikes_ready && encode_idle),
     .pixels_ready(pixels_ready),
+    .events_ready(events_ready),
     .spikes_image_end(spikes_image_end),
     .pixels_image_end(pixels_image_end),
+    .events_image_end(events_image_end),
+    .events_unsound(events_unsound),
     .encode_idle(encode_idle),
+    .input_idle(encode_idle && !input_valid),
     .layers_idle(layers_idle),
     .idle(loader_idle),
     .arriving(arriving),
@@ -151,6 +181,8 @@ spk_encode #(.INPUTS(INPUTS)) encode (
     .config_inputs(config_inputs[15:0]),
     .config_time_steps(config_time_steps),
     .config_bernoulli(config_encoder == `SPK_ENCODER_BERNOULLI),
+    .config_latency(config_encoder == `SPK_ENCODER_LATENCY),
+    .config_latency_band(config_latency_band),
     .s_begin(pixels_begin),
     .s_data(image_data),
     .s_last(image_last),
@@ -167,9 +199,31 @@ spk_encode #(.INPUTS(INPUTS)) encode (
     .idle(encode_idle)
 );
 
+// ---- events, one by one ----
+wire        event_valid;
+wire        event_step_end;
+wire [15:0] event_input;
+wire        event_ready;
+
+spk_events events (
+    .aclk(aclk),
+    .config_inputs(config_inputs[15:0]),
+    .config_time_steps(config_time_steps),
+    .s_begin(events_begin),
+    .s_data(image_data),
+    .s_valid(events_valid),
+    .s_ready(events_ready),
+    .s_image_end(events_image_end),
+    .s_unsound(events_unsound),
+    .m_valid(event_valid),
+    .m_step_end(event_step_end),
+    .m_input(event_input),
+    .m_ready(event_ready)
+);
+
+// ---- spike vectors ----
 wire [INPUTS-1:0]    input_spikes;
 wire [USER_BITS-1:0] input_user;
-wire                 input_valid;
 wire                 input_ready;
 
 spk_input #(.INPUTS(INPUTS), .TAG_BITS(TAG_BITS)) in (
@@ -185,6 +239,11 @@ spk_input #(.INPUTS(INPUTS), .TAG_BITS(TAG_BITS)) in (
     .s_valid(encode_valid || (spikes_valid && encode_idle)),
     .s_ready(spikes_ready),
     .s_image_end(spikes_image_end),
+    .e_begin(events_begin),
+    .e_valid(event_valid),
+    .e_step_end(event_step_end),
+    .e_input(event_input),
+    .e_ready(event_ready),
     .m_spikes(input_spikes),
     .m_user(input_user),
     .m_valid(input_valid),
@@ -250,13 +309,20 @@ generate
             .WEIGHT_BITS(WEIGHT_BITS),
             .MEMBRANE_BITS(MEMBRANE_BITS),
             .CLASSES(CLASSES),
+            .CONTINUOUS(CONTINUOUS),
+            .MAX_LEAK(MAX_LEAK),
             .TAG_BITS(TAG_BITS)
         ) core (
             .aclk(aclk),
             .reset(reset),
             .config_neurons(config_neurons[l*16 +: 16]),
+            .config_continuous(config_continuous[l]),
+            .config_reset_zero(config_reset_zero[l]),
+            .config_biased(config_biased[l]),
+            .config_leak(config_leak[l*4 +: 4]),
             .weight_write(weight_write[l]),
             .threshold_write(threshold_write[l]),
+            .bias_write(bias_write[l]),
             .write_row(write_row),
             .write_slice(write_slice),
             .write_pair(write_pair),
@@ -310,6 +376,7 @@ spk_decode #(.CLASSES(CLASSES), .MEMBRANE_BITS(MEMBRANE_BITS), .TAG_BITS(TAG_BIT
     .config_exit(config_exit),
     .config_margin(config_margin),
     .scores(scores),
+    .every_step(every_step),
     .s_membranes(last_membranes),
     .s_spikes(last_spikes),
     .s_user(last_user),

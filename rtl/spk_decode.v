@@ -7,6 +7,7 @@
 // what it decides here reaches every bit of the values. While one image's values are compared, CLASSES cycles, the next image's are added up.
 // With early exit they are compared after every step, and an image ends once the largest leads the next by `config_margin`;
 // the steps of it that are under way are named by its tag and dropped wherever they are.
+// With `every_step` they are compared after every step too, and each comparison is a result: the running class.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -26,8 +27,9 @@ module spk_decode #(
     input  wire                             config_decode,
     input  wire                             config_exit,
     input  wire [                     31:0] config_margin,
-    // Follow each result with the values
+    // Follow each result with the values; a result after every step, and no early exit
     input  wire                             scores,
+    input  wire                             every_step,
     // The last layer, step by step
     input  wire [CLASSES*MEMBRANE_BITS-1:0] s_membranes,
     input  wire [              CLASSES-1:0] s_spikes,
@@ -62,7 +64,7 @@ wire                first_image = user_reg[2];
 wire                last_image = user_reg[3];
 wire [TAG_BITS-1:0] tag = user_reg[4 +: TAG_BITS];
 wire                drop = exit_valid && tag == exit_tag;
-wire                compare = last_step || config_exit;
+wire                compare = last_step || config_exit || every_step;
 wire                free;
 wire                done = drop || !compare || free;
 wire                take = valid_reg && done && !drop;
@@ -117,7 +119,7 @@ reg [31:0]                   m_image_reg;
 
 wire signed [VALUE_BITS-1:0] now = turn_reg[VALUE_BITS-1:0];
 wire [VALUE_BITS-1:0]        lead = best_reg - second_reg; // up to 2^32 − 1
-wire                         decided = last_step_reg || lead >= config_margin;
+wire                         decided = last_step_reg || (!every_step && lead >= config_margin);
 wire [15:0]                  count = {{(16-COUNT_BITS){1'b0}}, count_reg};
 wire                         out_ready = !m_axis_tvalid || m_axis_tready;
 wire                         values_end = count + 16'd2 >= config_classes;
@@ -160,17 +162,17 @@ always @(posedge aclk) begin
             if (count + 16'd1 == CLASSES[15:0]) state_reg <= STATE_RESULT;
         end
         STATE_RESULT:
-            if (!decided) begin
+            if (!decided && !every_step) begin
                 state_reg <= STATE_FREE;
             end else if (out_ready) begin
                 m_axis_tvalid <= 1'b1;
-                m_axis_tlast <= last_image_reg && !scores;
+                m_axis_tlast <= last_image_reg && decided && !scores;
                 m_axis_tdata[`SPK_RESULT_LABEL] <= {{(16-COUNT_BITS){1'b0}}, label_reg};
                 m_axis_tdata[`SPK_RESULT_STEPS] <= m_steps_reg;
                 m_axis_tdata[`SPK_RESULT_IMAGE] <= m_image_reg;
                 count_reg <= 0;
                 state_reg <= scores ? STATE_VALUES : STATE_FREE;
-                if (!last_step_reg) begin
+                if (decided && !last_step_reg) begin
                     exit_valid <= 1'b1;
                     exit_tag <= tag_reg;
                 end
@@ -178,7 +180,7 @@ always @(posedge aclk) begin
         STATE_VALUES:
             if (out_ready) begin
                 m_axis_tvalid <= 1'b1;
-                m_axis_tlast <= last_image_reg && values_end;
+                m_axis_tlast <= last_image_reg && decided && values_end;
                 m_axis_tdata[`SPK_SCORE_PAIR_EVEN] <= now;
                 m_axis_tdata[`SPK_SCORE_PAIR_ODD] <= count + 16'd1 < config_classes ? turn_reg[VALUE_BITS +: VALUE_BITS] : 0;
                 turn_reg <= {{(2*VALUE_BITS){1'b0}}, turn_reg[CLASSES*VALUE_BITS-1:2*VALUE_BITS]};

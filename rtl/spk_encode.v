@@ -2,6 +2,7 @@
 // On-chip spike encoder: takes each image once, as 8-bit pixels, and makes the spikes of all its time steps.
 //
 //   threshold:  a pixel fires iff it is at least 128        bernoulli:  iff it is above a random byte
+//   latency:    iff it lies in the step's band of brightness, 255 … 256 − band in the first step, the next below in the next
 //
 // The random bytes are those of host/spikeline/encode.py: a xorshift64 generator per image, started from its seed word,
 // advances once for eight pixels. Four advances a cycle make 32 spikes; two cycles make a word. Two images have room, so
@@ -19,6 +20,8 @@ module spk_encode #(
     input  wire [15:0] config_inputs,
     input  wire [15:0] config_time_steps,
     input  wire        config_bernoulli,
+    input  wire        config_latency,
+    input  wire [ 7:0] config_latency_band,
     // Images: a seed, then the pixels eight a word; `s_begin` before a packet, whatever the one before was cut to, `s_last`
     // with the words of its last image; `s_image_end` tells that this word completes an image
     input  wire        s_begin,
@@ -52,6 +55,27 @@ function [63:0] advance(input [63:0] x);
         advance = b ^ (b << 17);
     end
 endfunction
+
+// `count` advances are linear: each bit of the result is the parity of some bits of the state, whose mask this tells.
+// Parities are shallower than one advance after the other.
+function [64*64-1:0] parities(input integer count);
+    integer from;
+    integer to;
+    integer k;
+    reg [63:0] x;
+    begin
+        for (from = 0; from < 64; from = from + 1) begin
+            x = 64'd1 << from;
+            for (k = 0; k < count; k = k + 1) x = advance(x);
+            for (to = 0; to < 64; to = to + 1) parities[to*64 + from] = x[to];
+        end
+    end
+endfunction
+
+localparam [64*64-1:0] PARITIES_1 = parities(1);
+localparam [64*64-1:0] PARITIES_2 = parities(2);
+localparam [64*64-1:0] PARITIES_3 = parities(3);
+localparam [64*64-1:0] PARITIES_4 = parities(4);
 
 // ---- arrival: two images, four words a row ----
 (* ram_style = "distributed" *) reg [63:0] column_0 [0:2**(ROW_BITS+1)-1];
@@ -100,11 +124,20 @@ wire        row_end = row_reg == last_row_reg;
 wire        image_end = running_reg && enable && row_end && step_reg + 16'd1 == config_time_steps;
 wire        next = encoding_reg ^ running_reg; // the image to start
 wire        start = full_reg[next] && (!running_reg || image_end || abort);
-wire [63:0] draw_1 = advance(state_reg);
-wire [63:0] draw_2 = advance(draw_1);
-wire [63:0] draw_3 = advance(draw_2);
-wire [63:0] draw_4 = advance(draw_3);
+reg  [63:0] draw_1;
+reg  [63:0] draw_2;
+reg  [63:0] draw_3;
+reg  [63:0] draw_4;
 reg  [63:0] state_next;
+
+integer p;
+always @*
+    for (p = 0; p < 64; p = p + 1) begin
+        draw_1[p] = ^(state_reg & PARITIES_1[p*64 +: 64]);
+        draw_2[p] = ^(state_reg & PARITIES_2[p*64 +: 64]);
+        draw_3[p] = ^(state_reg & PARITIES_3[p*64 +: 64]);
+        draw_4[p] = ^(state_reg & PARITIES_4[p*64 +: 64]);
+    end
 
 // The last row of a step may be shorter; the generator advances only for pixels that there are.
 always @*
@@ -126,13 +159,16 @@ reg         last_1_reg;
 reg         which_1_reg;
 reg         which_reg;   // of the two images, that of the word at the output
 reg [255:0] row_1_reg;
-reg [255:0] random_1_reg;
+reg [255:0] random_1_reg; // or another level, above which pixels fire
+reg [7:0]   above_1_reg;  // and above which they do not
+reg [7:0]   above_reg;
+wire [7:0]  level = config_latency ? above_reg - config_latency_band : HALF;
 reg [31:0]  spikes_1;
 reg [31:0]  low_reg;
 
 integer i;
 always @*
-    for (i = 0; i < 32; i = i + 1) spikes_1[i] = row_1_reg[i*8 +: 8] > random_1_reg[i*8 +: 8];
+    for (i = 0; i < 32; i = i + 1) spikes_1[i] = row_1_reg[i*8 +: 8] > random_1_reg[i*8 +: 8] && row_1_reg[i*8 +: 8] <= above_1_reg;
 
 assign idle = !running_reg && full_reg == 0 && !valid_1_reg && !m_valid;
 
@@ -162,11 +198,13 @@ always @(posedge aclk) begin
         start_1_reg <= row_reg >> 1 == 0 && step_reg == 0;
         which_1_reg <= encoding_reg;
         row_1_reg <= {column_3[read_row], column_2[read_row], column_1[read_row], column_0[read_row]};
-        random_1_reg <= config_bernoulli ? {draw_4, draw_3, draw_2, draw_1} : {32{HALF}};
+        random_1_reg <= config_bernoulli ? {draw_4, draw_3, draw_2, draw_1} : {32{level}};
+        above_1_reg <= above_reg;
         if (running_reg) begin
             state_reg <= state_next;
             row_reg <= row_end ? 0 : row_reg + 1'b1;
             if (row_end) step_reg <= step_reg + 16'd1;
+            if (row_end && config_latency) above_reg <= level;
         end
 
         low_reg <= spikes_1;
@@ -196,6 +234,7 @@ always @(posedge aclk) begin
         step_reg <= 16'd0;
         state_reg <= next ? seed_1_reg : seed_0_reg;
         taken_reg <= 1'b0;
+        above_reg <= 8'd255;
     end
     if (reset) begin
         full_reg <= 2'b00;

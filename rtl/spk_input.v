@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gathers 64-bit words into the spike vector of a time step: input i is bit i mod 64 of word i / 64.
+// Gathers the spike vector of a time step from 64-bit words, input i being bit i mod 64 of word i / 64, or from events.
 //
 // Every vector carries its place: {tag of the image, last image of the packet, first image, last step, first step}. Tags
 // count images, so that those of an image that is decided early can be told from the next one's.
@@ -28,6 +28,12 @@ module spk_input #(
     input  wire              s_valid,
     output wire              s_ready,
     output wire              s_image_end,
+    // Or events, after `e_begin` those of a new packet: an input that fires, or the end of a step
+    input  wire              e_begin,
+    input  wire              e_valid,
+    input  wire              e_step_end,
+    input  wire [      15:0] e_input,
+    output wire              e_ready,
     // Spike vectors
     output wire [INPUTS-1:0] m_spikes,
     output wire [TAG_BITS+3:0] m_user,
@@ -48,16 +54,21 @@ reg [15:0]         step_reg;
 reg                first_image_reg;
 reg [15:0]         last_word_reg;
 reg [63:0]         last_mask_reg;
+reg                events_reg; // they are gathered: the vector begins empty
 
 wire        take = s_valid && s_ready;
+wire        take_event = e_valid && e_ready;
 wire [15:0] word = s_start ? 16'd0 : word_reg;
 wire [15:0] step = s_start ? 16'd0 : step_reg;
 wire        first_image = s_start ? s_first : first_image_reg;
-wire        step_end = word == last_word_reg;
-wire [TAG_BITS-1:0] image_tag = word == 0 && step == 0 ? tag_reg + 1'b1 : tag_reg;
+wire        word_end = word == last_word_reg;
+wire        step_end = take_event ? e_step_end : word_end;
+wire        image_end = step_end && step + 16'd1 == config_time_steps;
+wire [TAG_BITS-1:0] image_tag = (take_event || word == 0) && step == 0 ? tag_reg + 1'b1 : tag_reg;
 
 assign s_ready = !valid_reg || m_ready;
-assign s_image_end = step_end && step + 16'd1 == config_time_steps;
+assign s_image_end = word_end && step + 16'd1 == config_time_steps;
+assign e_ready = !valid_reg;
 assign m_spikes = vector_reg[INPUTS-1:0];
 assign m_user = user_reg;
 assign m_valid = valid_reg;
@@ -68,21 +79,28 @@ always @(posedge aclk) begin
     last_word_reg <= (config_inputs - 16'd1) >> 6;
     last_mask_reg <= ~64'd0 >> (6'd0 - config_inputs[5:0]);
     for (w = 0; w < WORDS; w = w + 1)
-        if (take && {16'd0, word} == w) vector_reg[w*64 +: 64] <= s_data & (step_end ? last_mask_reg : ~64'd0);
-        else if (take && word == 0) vector_reg[w*64 +: 64] <= 64'd0; // words that a smaller network does not send
-    if (take) begin
-        user_reg <= {image_tag, s_last, first_image, s_image_end, step == 0};
+        if (take_event) begin
+            if (!e_step_end && {16'd0, e_input >> 6} == w) vector_reg[w*64 + {26'd0, e_input[5:0]}] <= 1'b1;
+        end else if (take && {16'd0, word} == w) begin
+            vector_reg[w*64 +: 64] <= s_data & (word_end ? last_mask_reg : ~64'd0);
+        end else if (take ? word == 0 : e_begin || (events_reg && valid_reg && m_ready)) begin
+            vector_reg[w*64 +: 64] <= 64'd0; // words that a smaller network does not send, and before the first event
+        end
+    if (take || (take_event && e_step_end)) begin
+        user_reg <= {image_tag, s_last, first_image, image_end, step == 0};
         tag_reg <= image_tag;
         word_reg <= step_end ? 16'd0 : word + 16'd1;
-        step_reg <= !step_end ? step : s_image_end ? 16'd0 : step + 16'd1;
-        first_image_reg <= first_image && !s_image_end;
+        step_reg <= !step_end ? step : image_end ? 16'd0 : step + 16'd1;
+        first_image_reg <= first_image && !image_end;
     end
-    if (s_begin) begin
+    if (s_begin || take) events_reg <= 1'b0;
+    else if (e_begin) events_reg <= 1'b1;
+    if (s_begin || e_begin) begin
         word_reg <= 16'd0;
         step_reg <= 16'd0;
         first_image_reg <= 1'b1;
     end
-    valid_reg <= (take && step_end) || (valid_reg && !m_ready);
+    valid_reg <= ((take || take_event) && step_end) || (valid_reg && !m_ready);
     if (reset) begin
         valid_reg <= 1'b0;
         tag_reg <= 0;

@@ -2,7 +2,8 @@
 // Layer core: takes a spike vector a time step, reads one row of weights per spike, gives the vector of fired neurons.
 //
 // Input i belongs to scan lane i mod PARALLEL, which reads word (i / PARALLEL) * 2 + lane mod 2 of RAM bank lane / 2.
-// A step costs as many cycles as its busiest scan lane has spikes, at least one; steps follow each other without a gap
+// A step costs as many cycles as its busiest scan lane has spikes, at least one, and if the layer is continuous one more to
+// fire, two if it is biased, four if it leaks; steps follow each other without a gap
 // while fewer than QUEUE of them are between the scanner and the next layer.
 `resetall
 `timescale 1ns / 1ps
@@ -19,17 +20,25 @@ module spk_layer #(
     parameter integer MEMBRANE_BITS = 14,
     // Neurons whose membranes can be read, at most 64 / WEIGHT_BITS
     parameter integer CLASSES = 16,
+    // Can membranes last from step to step, and up to which leak?
+    parameter integer CONTINUOUS = 0,
+    parameter integer MAX_LEAK = 0,
     // Bits of an image's tag, the highest of those that travel with a step
     parameter integer TAG_BITS = 8,
     parameter integer USER_BITS = TAG_BITS + 4
 ) (
     input  wire                             aclk,
     input  wire                             reset,
-    // Neurons in use
+    // Neurons in use; whether membranes last, and how
     input  wire [                     15:0] config_neurons,
+    input  wire                             config_continuous,
+    input  wire                             config_reset_zero,
+    input  wire                             config_biased,
+    input  wire [                      3:0] config_leak,
     // Loading, only while idle
     input  wire                             weight_write,
     input  wire                             threshold_write,
+    input  wire                             bias_write,
     input  wire [                     15:0] write_row,
     input  wire [                     15:0] write_slice,
     input  wire [                     15:0] write_pair,
@@ -63,6 +72,7 @@ localparam LANES = 64 / WEIGHT_BITS;
 localparam LANES_BITS = $clog2(LANES);
 localparam SLICES = NEURONS / LANES;
 localparam PAIR_BITS = $clog2(LANES / 2);
+localparam LEAK_BITS = MAX_LEAK > 1 ? $clog2(MAX_LEAK) : 1;
 localparam LANE_BITS = PARALLEL > 1 ? $clog2(PARALLEL) : 1;
 
 // ---- scanners ----
@@ -79,7 +89,8 @@ reg                     first_reg;     // this is its first cycle
 reg  [USER_BITS-1:0]    user_reg;
 reg  [$clog2(QUEUE):0]  unfinished_reg; // steps started and not yet taken by the next layer
 
-wire finish = running_reg && &scan_done;
+wire rows_end = running_reg && &scan_done; // and as long as what follows the rows lasts
+wire finish;
 wire start = (!running_reg || finish) && &scan_next_valid && unfinished_reg != QUEUE;
 
 wire drop = exit_valid && s_user[4 +: TAG_BITS] == exit_tag;
@@ -119,10 +130,42 @@ always @(posedge aclk) begin
     end
 end
 
+// ---- what a continuous layer does after the rows of a step, in this order, a cycle each ----
+localparam FIRE = 0, SATURATE = 1, BIAS = 2, LEAK = 3;
+wire [3:0] doing;
+wire [3:0] do_last; // after which the step is finished
+wire       continuous;
+
+generate
+    if (CONTINUOUS != 0) begin : lasting
+        reg [3:0] do_reg;
+        reg [3:0] do_last_reg;
+        reg       continuous_reg;
+        wire      leaks = MAX_LEAK > 0 && config_leak != 0;
+
+        assign {doing, do_last, continuous} = {do_reg, do_last_reg, continuous_reg};
+        assign finish = continuous_reg ? |(do_reg & do_last_reg) : rows_end;
+
+        always @(posedge aclk) begin
+            continuous_reg <= config_continuous;
+            do_last_reg <= leaks ? 4'b1000 : config_biased ? 4'b0100 : 4'b0001;
+            do_reg[FIRE] <= continuous_reg && rows_end && do_reg == 0;
+            do_reg[SATURATE] <= do_reg[FIRE] && leaks;
+            do_reg[BIAS] <= do_reg[SATURATE] || (do_reg[FIRE] && !leaks && config_biased);
+            do_reg[LEAK] <= do_reg[BIAS] && leaks;
+            if (reset) do_reg <= 4'd0;
+        end
+    end else begin : fresh
+        assign {doing, do_last, continuous} = 9'd0;
+        assign finish = rows_end;
+    end
+endgenerate
+
 // ---- row addresses, shared by all slices; a write takes the even lanes' port ----
 reg  [PARALLEL-1:0]              read_reg;
 reg  [PARALLEL*ADDRESS_BITS-1:0] address_reg;
 reg  [SLICES*BANKS-1:0]          write_reg;
+reg  [SLICES-1:0]                start_write_reg;
 reg  [SLICES-1:0]                threshold_write_reg;
 reg  [PAIR_BITS-1:0]             pair_reg;
 reg  [63:0]                      write_data_reg;
@@ -155,21 +198,40 @@ generate
             wire here = BANKS == 1 || {1'b0, write_row[LANE_BITS-1:0]} >> 1 == p;
             always @(posedge aclk) write_reg[i*BANKS+p] <= !reset && weight_write && write_slice == i && here;
         end
-        always @(posedge aclk) threshold_write_reg[i] <= !reset && threshold_write && write_pair[15:PAIR_BITS] == i;
+        wire pair_here = !reset && write_pair[15:PAIR_BITS] == i;
+        always @(posedge aclk) begin
+            start_write_reg[i] <= (bias_write || (threshold_write && !continuous)) && pair_here;
+            threshold_write_reg[i] <= threshold_write && continuous && pair_here;
+        end
     end
 endgenerate
 
 // ---- control beside the data: address, RAM, its register, sum, membrane, spike ----
 reg [3:0]             active_reg; // a cycle of a step
-reg [3:0]             begin_reg;  // its first
-reg [5:0]             end_reg;    // its last
+reg [2:0]             begin_reg;  // its first
+reg [3:0]             load_reg;   // the first that a membrane starts from
+reg [5:0]             end_reg;    // its last; of a continuous layer, `fire`
+reg [3:0]             do_1_reg;   // what a continuous layer does
+reg [3:0]             do_2_reg;
+reg [3:0]             do_3_reg;
+reg [3:0]             do_4_reg;
+reg                   saturate_reg;
+reg [LEAK_BITS-1:0]   leak_less_one_reg;
 reg [PARALLEL-1:0]    row_valid_reg;
 reg [6*USER_BITS-1:0] users_reg;
 
 always @(posedge aclk) begin
     active_reg <= {active_reg[2:0], running_reg};
-    begin_reg <= {begin_reg[2:0], first_reg};
-    end_reg <= {end_reg[4:0], finish};
+    begin_reg <= {begin_reg[1:0], first_reg};
+    load_reg <= {load_reg[2:0], first_reg && (!continuous || user_reg[0])};
+    // A continuous layer knows what fires when it fires, others one cycle later: so its steps enter one place ahead.
+    end_reg <= {end_reg[4:1], end_reg[0] || doing[FIRE], finish && !continuous};
+    do_1_reg <= doing;
+    do_2_reg <= do_1_reg;
+    do_3_reg <= do_2_reg;
+    do_4_reg <= do_3_reg;
+    saturate_reg <= continuous && (do_last[FIRE] ? begin_reg[2] : do_last[BIAS] ? do_3_reg[BIAS] : do_3_reg[SATURATE]);
+    leak_less_one_reg <= config_leak[LEAK_BITS-1:0] - 1'b1;
     row_valid_reg <= read_reg;
     users_reg <= {users_reg[5*USER_BITS-1:0], user_reg};
     if (reset) begin
@@ -201,21 +263,31 @@ wire [NEURONS*MEMBRANE_BITS-1:0] membranes;
 genvar t;
 generate
     for (t = 0; t < SLICES; t = t + 1) begin : slice
-        spk_slice #(.PARALLEL(PARALLEL), .DEPTH(DEPTH), .WEIGHT_BITS(WEIGHT_BITS), .MEMBRANE_BITS(MEMBRANE_BITS)) slice (
+        spk_slice #(.PARALLEL(PARALLEL), .DEPTH(DEPTH), .WEIGHT_BITS(WEIGHT_BITS), .MEMBRANE_BITS(MEMBRANE_BITS),
+            .CONTINUOUS(CONTINUOUS), .MAX_LEAK(MAX_LEAK)) slice (
             .aclk(aclk),
             .read(read_reg),
             .address(address_reg),
             .row_valid(row_valid_reg),
             .row_active(active_reg[2]),
             .sum_active(active_reg[3]),
-            .sum_first(begin_reg[3]),
+            .sum_first(load_reg[3]),
             .step_end(end_reg[4]),
+            .fire(do_4_reg[FIRE]),
+            .reset_zero(config_reset_zero),
+            .add_threshold(do_3_reg[FIRE]),
+            .add_bias(do_3_reg[BIAS]),
+            .add_leak(do_3_reg[LEAK]),
+            .leak_less_one(leak_less_one_reg),
+            .increment(do_4_reg[LEAK]),
+            .saturate(saturate_reg),
             .all_used(slice_full_reg[t]),
             .part_used(slice_part_reg[t]),
             .lanes_used(lane_used_reg),
             .write(write_reg[t*BANKS +: BANKS]),
+            .start_write(start_write_reg[t]),
             .threshold_write(threshold_write_reg[t]),
-            .threshold_pair(pair_reg),
+            .write_pair(pair_reg),
             .write_data(write_data_reg),
             .fired(fired[t*LANES +: LANES]),
             .membranes(membranes[t*LANES*MEMBRANE_BITS +: LANES*MEMBRANE_BITS])

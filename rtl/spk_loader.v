@@ -16,8 +16,12 @@ module spk_loader #(
     parameter [LAYERS*16-1:0] LAYER_NEURONS = {16'd16, 16'd256, 16'd256},
     // Most classes that can be read
     parameter integer CLASSES = 16,
-    // Bits of a weight: 2, 4 or 8
-    parameter integer WEIGHT_BITS = 4
+    // Bits of a weight (2, 4 or 8) and of a membrane
+    parameter integer WEIGHT_BITS = 4,
+    parameter integer MEMBRANE_BITS = 14,
+    // Can membranes last from step to step, and up to which leak?
+    parameter integer CONTINUOUS = 0,
+    parameter integer MAX_LEAK = 0
 ) (
     input  wire                 aclk,
     input  wire                 reset,
@@ -33,29 +37,41 @@ module spk_loader #(
     output reg  [          3:0] config_encoder,
     output reg                  config_exit,
     output reg  [         31:0] config_margin,
+    output reg  [          7:0] config_latency_band,
     output reg  [LAYERS*16-1:0] config_inputs,
     output reg  [LAYERS*16-1:0] config_neurons,
+    output reg  [   LAYERS-1:0] config_continuous,
+    output reg  [   LAYERS-1:0] config_reset_zero,
+    output reg  [   LAYERS-1:0] config_biased,
+    output reg  [ LAYERS*4-1:0] config_leak,
     output wire                 loaded,
     // Writes to the layers, one-hot; thresholds are negated
     output reg  [   LAYERS-1:0] weight_write,
     output reg  [   LAYERS-1:0] threshold_write,
+    output reg  [   LAYERS-1:0] bias_write,
     output reg  [         15:0] write_row,
     output reg  [         15:0] write_slice,
     output reg  [         15:0] write_pair,
     output reg  [         63:0] write_data,
-    // Words of images, spikes or pixels: before the first of a packet, with those of its last image, whether one ends
+    // Words of images, spikes, pixels or events: before the first of a packet, with those of its last image, whether one ends
     output wire [         63:0] image_data,
     output wire                 spikes_begin,
     output wire                 pixels_begin,
-    output reg                  image_last,
+    output wire                 events_begin,
+    output wire                 image_last,
     output wire                 spikes_valid,
     output wire                 pixels_valid,
+    output wire                 events_valid,
     input  wire                 spikes_ready,
     input  wire                 pixels_ready,
+    input  wire                 events_ready,
     input  wire                 spikes_image_end,
     input  wire                 pixels_image_end,
+    input  wire                 events_image_end,
+    input  wire                 events_unsound,
     // Status
     input  wire                 encode_idle,
+    input  wire                 input_idle,
     input  wire                 layers_idle,
     output wire                 idle,
     output wire                 arriving, // the first word of a packet of images
@@ -67,6 +83,7 @@ module spk_loader #(
 );
 
 localparam integer LANES = 64 / WEIGHT_BITS;
+localparam integer STATE_BITS = MEMBRANE_BITS - 1;
 
 localparam [2:0]
     STATE_HEADER = 3'd0,
@@ -86,6 +103,11 @@ reg        header_last_reg;
 reg [31:0] left_reg; // words of the body still to come
 reg        body_end_reg; // this is the last
 reg [31:0] image_words_reg; // of one image of this packet
+reg        count_reg;       // the next word is the number of images
+reg [31:0] images_left_reg; // of a packet of events
+reg        none_left_reg;
+reg        last_words_reg;  // of spikes or pixels: those of the last image
+reg        last_left_reg;   // of events: the same
 reg [3:0]  word_reg; // word of a CONFIG
 
 wire config_packet = kind_reg == `SPK_PACKET_TYPE_CONFIG;
@@ -93,21 +115,33 @@ wire thresholds_packet = kind_reg == `SPK_PACKET_TYPE_THRESHOLDS;
 wire weights_packet = kind_reg == `SPK_PACKET_TYPE_WEIGHTS;
 wire spikes_packet = kind_reg == `SPK_PACKET_TYPE_SPIKES;
 wire pixels_packet = kind_reg == `SPK_PACKET_TYPE_PIXELS;
-wire images_packet = spikes_packet || pixels_packet;
+wire biases_packet = kind_reg == `SPK_PACKET_TYPE_BIASES;
+wire events_packet = kind_reg == `SPK_PACKET_TYPE_EVENTS;
+wire layer_packet = thresholds_packet || weights_packet || biases_packet;
+wire images_packet = spikes_packet || pixels_packet || events_packet;
+wire image_ready = pixels_packet ? pixels_ready : events_packet ? events_ready || count_reg || none_left_reg : spikes_ready;
+wire image_end = pixels_packet ? pixels_image_end : events_packet ? events_image_end && image_last : spikes_image_end;
+wire unsound = events_valid && (events_unsound || none_left_reg);
 
-wire body_ready = state_reg == STATE_BODY && (!images_packet || (pixels_packet ? pixels_ready : spikes_ready));
+wire body_ready = state_reg == STATE_BODY && (!images_packet || image_ready);
 wire body = body_ready && s_axis_tvalid;
 wire [31:0] left_next = state_reg == STATE_CHECK ? length_reg : left_reg - 1;
 
 assign s_axis_tready = state_reg == STATE_HEADER || body_ready || state_reg == STATE_DRAIN;
+wire [31:0] images_left_next = count_reg ? s_axis_tdata[`SPK_EVENT_COUNT_IMAGES] : images_left_reg - {31'd0, events_image_end};
+
 assign image_data = s_axis_tdata;
+assign image_last = events_packet ? last_left_reg : last_words_reg;
 assign spikes_begin = state_reg == STATE_CHECK && spikes_packet;
 assign pixels_begin = state_reg == STATE_CHECK && pixels_packet;
+assign events_begin = state_reg == STATE_CHECK && events_packet;
 assign spikes_valid = state_reg == STATE_BODY && spikes_packet && s_axis_tvalid;
 assign pixels_valid = state_reg == STATE_BODY && pixels_packet && s_axis_tvalid;
+assign events_valid = state_reg == STATE_BODY && events_packet && s_axis_tvalid && !count_reg;
 assign idle = state_reg == STATE_HEADER && !error_valid; // who sees idle sees the error too
 assign arriving = state_reg == STATE_HEADER && s_axis_tvalid
-    && (s_axis_tdata[`SPK_HEADER_KIND] == `SPK_PACKET_TYPE_SPIKES || s_axis_tdata[`SPK_HEADER_KIND] == `SPK_PACKET_TYPE_PIXELS);
+    && (s_axis_tdata[`SPK_HEADER_KIND] == `SPK_PACKET_TYPE_SPIKES || s_axis_tdata[`SPK_HEADER_KIND] == `SPK_PACKET_TYPE_PIXELS
+        || s_axis_tdata[`SPK_HEADER_KIND] == `SPK_PACKET_TYPE_EVENTS);
 assign starved = body_ready && images_packet && !s_axis_tvalid;
 assign error_packet = kind_reg;
 assign error_layer = layer_reg;
@@ -121,15 +155,26 @@ reg                 new_exit_reg;
 reg [31:0]          new_margin_reg;
 reg [LAYERS*16-1:0] new_inputs_reg;
 reg [LAYERS*16-1:0] new_neurons_reg;
+reg [7:0]           new_latency_band_reg;
+reg [LAYERS-1:0]    new_continuous_reg;
+reg [LAYERS-1:0]    new_reset_zero_reg;
+reg [LAYERS-1:0]    new_biased_reg;
+reg [LAYERS*4-1:0]  new_leak_reg;
+reg [LAYERS*5-1:0]  new_state_bits_reg;
 reg                 new_sound;
 
 integer c;
 always @* begin
-    new_sound = new_encoder_reg <= `SPK_ENCODER_BERNOULLI && new_layers_reg != 0 && {24'd0, new_layers_reg} + 1 == length_reg && new_time_steps_reg != 0;
+    new_sound = new_encoder_reg <= `SPK_ENCODER_EVENTS && new_layers_reg != 0 && {24'd0, new_layers_reg} + 1 == length_reg && new_time_steps_reg != 0;
     for (c = 0; c < LAYERS; c = c + 1)
         if (c < {24'd0, new_layers_reg}) begin
             if (new_inputs_reg[c*16 +: 16] == 0 || new_inputs_reg[c*16 +: 16] > LAYER_INPUTS[c*16 +: 16]) new_sound = 1'b0;
             if (new_neurons_reg[c*16 +: 16] == 0 || new_neurons_reg[c*16 +: 16] > LAYER_NEURONS[c*16 +: 16]) new_sound = 1'b0;
+            if (new_continuous_reg[c]) begin
+                if (CONTINUOUS == 0 || new_leak_reg[c*4 +: 4] > MAX_LEAK[3:0]) new_sound = 1'b0;
+                if (new_state_bits_reg[c*5 +: 5] != STATE_BITS[4:0]) new_sound = 1'b0;
+                if (c + 1 == {24'd0, new_layers_reg} && new_decode_reg == `SPK_DECODE_MEMBRANE) new_sound = 1'b0;
+            end
             if (c + 1 == {24'd0, new_layers_reg} && new_neurons_reg[c*16 +: 16] > CLASSES[15:0]) new_sound = 1'b0;
             if (c > 0) begin
                 if (new_inputs_reg[c*16 +: 16] != new_neurons_reg[(c > 0 ? c - 1 : 0)*16 +: 16]) new_sound = 1'b0;
@@ -174,14 +219,16 @@ always @* begin
     refusal = `SPK_ERROR_CODE_NONE;
     if (magic_reg != `SPK_HEADER_MAGIC_RESET)
         refusal = `SPK_ERROR_CODE_HEADER;
-    else if (!config_packet && !thresholds_packet && !weights_packet && !images_packet)
+    else if (!config_packet && !layer_packet && !images_packet)
         refusal = `SPK_ERROR_CODE_TYPE;
-    else if ((thresholds_packet || weights_packet) && layer_reg >= config_layers)
+    else if (layer_packet && layer_reg >= config_layers)
         refusal = `SPK_ERROR_CODE_LAYER;
+    else if ((biases_packet && (config_continuous & layer_named) == 0) || (pixels_packet && config_encoder == `SPK_ENCODER_EVENTS))
+        refusal = `SPK_ERROR_CODE_TYPE;
     else if (images_packet && !loaded)
         refusal = `SPK_ERROR_CODE_NOT_LOADED;
     else if ((config_packet && (length_reg < 2 || length_reg > LAYERS + 1))
-             || (thresholds_packet && length_reg != threshold_words_reg)
+             || ((thresholds_packet || biases_packet) && length_reg != threshold_words_reg)
              || (weights_packet && length_reg != weight_words_reg)
              || (images_packet && length_reg == 0))
         refusal = `SPK_ERROR_CODE_LENGTH;
@@ -192,6 +239,7 @@ end
 // ---- which layers are loaded ----
 reg [LAYERS-1:0] weights_loaded_reg;
 reg [LAYERS-1:0] thresholds_loaded_reg;
+reg [LAYERS-1:0] biases_loaded_reg;
 reg [LAYERS-1:0] layer_used;
 reg [LAYERS-1:0] layer_named;
 
@@ -202,7 +250,7 @@ always @*
         layer_named[u] = {24'd0, layer_reg} == u;
     end
 
-assign loaded = config_layers != 0 && &((weights_loaded_reg & thresholds_loaded_reg) | ~layer_used);
+assign loaded = config_layers != 0 && &((weights_loaded_reg & thresholds_loaded_reg & (biases_loaded_reg | ~config_continuous)) | ~layer_used);
 
 wire begin_body = state_reg == STATE_CHECK && refusal == `SPK_ERROR_CODE_NONE;
 wire end_body = body && body_end_reg && s_axis_tlast;
@@ -213,6 +261,7 @@ always @(posedge aclk) begin
         if (layer_named[n] && (begin_body || end_body)) begin
             if (weights_packet) weights_loaded_reg[n] <= end_body;
             if (thresholds_packet) thresholds_loaded_reg[n] <= end_body;
+            if (biases_packet) biases_loaded_reg[n] <= end_body;
         end
     if (state_reg == STATE_COMMIT && new_sound) begin
         config_layers <= new_layers_reg;
@@ -223,6 +272,12 @@ always @(posedge aclk) begin
         config_margin <= new_margin_reg;
         config_inputs <= new_inputs_reg;
         config_neurons <= new_neurons_reg;
+        config_latency_band <= new_latency_band_reg;
+        config_continuous <= new_continuous_reg;
+        config_reset_zero <= new_reset_zero_reg;
+        config_biased <= new_biased_reg;
+        config_leak <= new_leak_reg;
+        biases_loaded_reg <= 0;
         weights_loaded_reg <= 0;
         thresholds_loaded_reg <= 0;
     end
@@ -233,6 +288,7 @@ end
 always @(posedge aclk) begin
     weight_write <= {LAYERS{body && weights_packet}} & layer_named;
     threshold_write <= {LAYERS{body && thresholds_packet}} & layer_named;
+    bias_write <= {LAYERS{body && biases_packet}} & layer_named;
     write_data <= s_axis_tdata;
     if (thresholds_packet) begin // a membrane starts at −θ
         write_data[`SPK_THRESHOLD_PAIR_EVEN] <= -s_axis_tdata[`SPK_THRESHOLD_PAIR_EVEN];
@@ -267,11 +323,17 @@ always @(posedge aclk)
             new_encoder_reg <= s_axis_tdata[`SPK_CONFIG_ENCODER];
             new_exit_reg <= s_axis_tdata[`SPK_CONFIG_EXIT];
             new_margin_reg <= {8'd0, s_axis_tdata[`SPK_CONFIG_MARGIN]};
+            new_latency_band_reg <= s_axis_tdata[`SPK_CONFIG_LATENCY_BAND];
         end
         for (k = 0; k < LAYERS; k = k + 1)
             if ({28'd0, word_reg} == k + 1) begin
-                new_inputs_reg[k*16 +: 16] <= s_axis_tdata[`SPK_LAYER_INPUTS];
-                new_neurons_reg[k*16 +: 16] <= s_axis_tdata[`SPK_LAYER_NEURONS];
+                new_inputs_reg[k*16 +: 16] <= s_axis_tdata[`SPK_CONFIG_LAYER_INPUTS];
+                new_neurons_reg[k*16 +: 16] <= s_axis_tdata[`SPK_CONFIG_LAYER_NEURONS];
+                new_continuous_reg[k] <= s_axis_tdata[`SPK_CONFIG_LAYER_CONTINUOUS];
+                new_reset_zero_reg[k] <= s_axis_tdata[`SPK_CONFIG_LAYER_RESET] == `SPK_RESET_ZERO;
+                new_biased_reg[k] <= s_axis_tdata[`SPK_CONFIG_LAYER_BIASED];
+                new_leak_reg[k*4 +: 4] <= s_axis_tdata[`SPK_CONFIG_LAYER_LEAK];
+                new_state_bits_reg[k*5 +: 5] <= s_axis_tdata[`SPK_CONFIG_LAYER_STATE_BITS];
             end
     end
 
@@ -281,7 +343,14 @@ always @(posedge aclk) begin
     if (state_reg == STATE_CHECK || body) begin
         left_reg <= left_next;
         body_end_reg <= left_next == 1;
-        image_last <= left_next <= image_words_reg;
+        last_words_reg <= left_next <= image_words_reg;
+        count_reg <= state_reg == STATE_CHECK && events_packet;
+        if (state_reg == STATE_CHECK) none_left_reg <= 1'b0;
+    end
+    if (events_packet && body) begin
+        images_left_reg <= images_left_next;
+        none_left_reg <= images_left_next == 0;
+        last_left_reg <= images_left_next == 1;
     end
     case (state_reg)
         STATE_HEADER:
@@ -296,7 +365,7 @@ always @(posedge aclk) begin
             end
         STATE_WAIT: begin
             if (wait_reg != 2'd3) wait_reg <= wait_reg + 2'd1;
-            else if (pixels_packet || (spikes_packet && encode_idle) || layers_idle) state_reg <= STATE_CHECK;
+            else if (pixels_packet || (spikes_packet && encode_idle) || (events_packet && input_idle) || layers_idle) state_reg <= STATE_CHECK;
         end
         STATE_CHECK: begin
             state_reg <= STATE_BODY;
@@ -311,8 +380,12 @@ always @(posedge aclk) begin
                 if (body_end_reg || s_axis_tlast) begin
                     state_reg <= !s_axis_tlast ? STATE_DRAIN : config_packet && body_end_reg ? STATE_COMMIT : STATE_HEADER;
                     error_code <= !body_end_reg ? `SPK_ERROR_CODE_SHORT : !s_axis_tlast ? `SPK_ERROR_CODE_LONG : `SPK_ERROR_CODE_LENGTH;
-                    error_valid <= !body_end_reg || !s_axis_tlast || (spikes_packet && !spikes_image_end)
-                        || (pixels_packet && !pixels_image_end);
+                    error_valid <= !body_end_reg || !s_axis_tlast || (images_packet && !image_end);
+                end
+                if (unsound) begin
+                    state_reg <= s_axis_tlast ? STATE_HEADER : STATE_DRAIN;
+                    error_code <= `SPK_ERROR_CODE_EVENT;
+                    error_valid <= 1'b1;
                 end
             end
         STATE_COMMIT: begin

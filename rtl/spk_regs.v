@@ -15,7 +15,9 @@ module spk_regs #(
     parameter [LAYERS*16-1:0] LAYER_PARALLEL = 0,
     parameter integer WEIGHT_BITS = 4,
     parameter integer MEMBRANE_BITS = 14,
-    parameter integer CLASSES = 16
+    parameter integer CLASSES = 16,
+    parameter integer CONTINUOUS = 0,
+    parameter integer MAX_LEAK = 0
 ) (
     input  wire                aclk,
     input  wire                aresetn,
@@ -39,6 +41,7 @@ module spk_regs #(
     // Control
     output reg                 soft_reset,
     output reg                 scores,
+    output reg                 every_step,
     // Status
     input  wire                idle,
     input  wire                loaded,
@@ -76,11 +79,15 @@ always @(posedge aclk) begin
     soft_reset <= control && s_axil_wstrb[0] && |s_axil_wdata[`SPK_CONTROL_RESET];
     clear_error_reg <= control && s_axil_wstrb[0] && |s_axil_wdata[`SPK_CONTROL_CLEAR_ERROR];
     clear_counters_reg <= control && s_axil_wstrb[0] && |s_axil_wdata[`SPK_CONTROL_CLEAR_COUNTERS];
-    if (control && s_axil_wstrb[1]) scores <= s_axil_wdata[`SPK_CONTROL_SCORES];
+    if (control && s_axil_wstrb[1]) begin
+        scores <= s_axil_wdata[`SPK_CONTROL_SCORES];
+        every_step <= s_axil_wdata[`SPK_CONTROL_EVERY_STEP];
+    end
     if (!aresetn) begin
         s_axil_bvalid <= 1'b0;
         soft_reset <= 1'b0;
         scores <= 1'b0;
+        every_step <= 1'b0;
     end
 end
 
@@ -134,7 +141,10 @@ always @* begin
         `SPK_REG_ID: data[`SPK_ID_VALUE] = `SPK_ID_VALUE_RESET;
         `SPK_REG_VERSION: data[`SPK_VERSION_MAJOR] = `SPK_VERSION_MAJOR_RESET;
         `SPK_REG_BUILD: data[`SPK_BUILD_VALUE] = BUILD;
-        `SPK_REG_CONTROL: data[`SPK_CONTROL_SCORES] = scores;
+        `SPK_REG_CONTROL: begin
+            data[`SPK_CONTROL_SCORES] = scores;
+            data[`SPK_CONTROL_EVERY_STEP] = every_step;
+        end
         `SPK_REG_STATUS: begin
             data[`SPK_STATUS_IDLE] = idle;
             data[`SPK_STATUS_LOADED] = loaded;
@@ -149,6 +159,10 @@ always @* begin
             data[`SPK_GEOMETRY_WEIGHT_BITS] = WEIGHT_BITS[7:0];
             data[`SPK_GEOMETRY_MEMBRANE_BITS] = MEMBRANE_BITS[7:0];
             data[`SPK_GEOMETRY_CLASSES] = CLASSES[7:0];
+        end
+        `SPK_REG_FEATURES: begin
+            data[`SPK_FEATURES_CONTINUOUS] = CONTINUOUS != 0;
+            data[`SPK_FEATURES_MAX_LEAK] = MAX_LEAK[3:0];
         end
         default: ;
     endcase

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // One 64-bit column of a layer's weights with the neurons that it feeds.
 //
-//   first row of a step:  v = −θ + Σ w      every other row:  v = v + Σ w      fires iff v ≥ 0
+//   discontinuous   first row of a step:  v = −θ + Σ w      every other row:  v = v + Σ w      fires iff v ≥ 0
 //
-// A membrane starts at −θ, so its sign is the comparison u ≥ θ. A word holds 64 / WEIGHT_BITS two's complement weights,
+// A membrane starts at −θ, so its sign is the comparison u ≥ θ.
+//
+//   continuous      first row of an image:  v = b + Σ w      every other row:  v = v + Σ w
+//                   then, a cycle each:     v = v − θ or 0, if v − θ ≥ 0, and fires        (fire)
+//                                           v = v at the ends of its state                 (saturate, if it leaks)
+//                                           v = v + b                                      (if biased or it leaks)
+//                                           v = v + ~(v >> leak) + 1                       (if it leaks)
+//
+// What comes next after `fire` saturates on its way: the first row, if nothing else. A word holds 64 / WEIGHT_BITS two's complement weights,
 // neuron 0 lowest. From row address to spike: five cycles (RAM, its register, sum over the scan lanes, membrane, spike).
 `resetall
 `timescale 1ns / 1ps
@@ -18,6 +26,10 @@ module spk_slice #(
     parameter integer WEIGHT_BITS = 4,
     // Bits of a membrane; the compiler proves that no network it maps overflows them
     parameter integer MEMBRANE_BITS = 14,
+    // Can membranes last from step to step, and up to which leak (a shift; 0: none)?
+    parameter integer CONTINUOUS = 0,
+    parameter integer MAX_LEAK = 0,
+    parameter integer LEAK_BITS = MAX_LEAK > 1 ? $clog2(MAX_LEAK) : 1,
     parameter integer ADDRESS_BITS = $clog2(DEPTH),
     parameter integer BANKS = PARALLEL > 1 ? PARALLEL / 2 : 1,
     parameter integer NEURONS = 64 / WEIGHT_BITS
@@ -33,14 +45,26 @@ module spk_slice #(
     input  wire                             sum_active,
     input  wire                             sum_first,
     input  wire                             step_end,
+    // Of a continuous layer: `fire` instead of `step_end`, one cycle earlier. What to add instead of rows, one cycle ahead
+    // of its `sum_active`; leak − 1; whether it is the complement of the leak and whether to saturate, with `sum_active`
+    input  wire                             fire,
+    input  wire                             reset_zero,
+    input  wire                             add_threshold,
+    input  wire                             add_bias,
+    input  wire                             add_leak,
+    input  wire [            LEAK_BITS-1:0] leak_less_one,
+    input  wire                             increment,
+    input  wire                             saturate,
     // Neurons in use: all, or those of `lanes_used`; the others hold what an earlier network left and must not fire
     input  wire                             all_used,
     input  wire                             part_used,
     input  wire [              NEURONS-1:0] lanes_used,
-    // Loading: `write` a word at the even lanes' address; a pair of negated thresholds
+    // Loading: `write` a word at the even lanes' address; a pair of what membranes start from (negated thresholds, or biases
+    // if continuous); a pair of negated thresholds if continuous
     input  wire [                BANKS-1:0] write,
+    input  wire                             start_write,
     input  wire                             threshold_write,
-    input  wire [    $clog2(NEURONS/2)-1:0] threshold_pair,
+    input  wire [    $clog2(NEURONS/2)-1:0] write_pair,
     input  wire [                     63:0] write_data,
     // Spikes, one cycle after `step_end`
     output wire [              NEURONS-1:0] fired,
@@ -91,10 +115,10 @@ genvar n;
 generate
     for (n = 0; n < NEURONS; n = n + 1) begin : neuron
         localparam integer PAIR = n / 2;
-        reg [SUM_BITS-1:0]      sum_reg;
         reg [MEMBRANE_BITS-1:0] membrane_reg;
-        reg [MEMBRANE_BITS-1:0] start_reg; // −θ
+        reg [MEMBRANE_BITS-1:0] start_reg;
         reg                     fired_reg;
+        wire                    used = all_used || (part_used && lanes_used[n]);
         reg [SUM_BITS-1:0]      sum;
         reg [WEIGHT_BITS-1:0]   weight;
         integer p;
@@ -107,14 +131,51 @@ generate
             end
         end
 
-        always @(posedge aclk) begin
-            if (row_active) sum_reg <= sum;
-            if (sum_active)
-                membrane_reg <= (sum_first ? start_reg : membrane_reg)
-                    + {{(MEMBRANE_BITS-SUM_BITS){sum_reg[SUM_BITS-1]}}, sum_reg};
-            if (threshold_write && threshold_pair == PAIR[$clog2(NEURONS/2)-1:0])
+        always @(posedge aclk)
+            if (start_write && write_pair == PAIR[$clog2(NEURONS/2)-1:0])
                 start_reg <= write_data[(n%2)*32 +: MEMBRANE_BITS];
-            if (step_end) fired_reg <= !membrane_reg[MEMBRANE_BITS-1] && (all_used || (part_used && lanes_used[n]));
+
+        if (CONTINUOUS != 0) begin : lasting
+            reg  [MEMBRANE_BITS-1:0] threshold_reg;
+            reg  [MEMBRANE_BITS-1:0] addend_reg;
+            wire [MEMBRANE_BITS-1:0] leak;
+            wire                     sign = membrane_reg[MEMBRANE_BITS-1];
+            wire                     beyond = saturate && sign != membrane_reg[MEMBRANE_BITS-2];
+            wire [MEMBRANE_BITS-1:0] kept = beyond ? {{2{sign}}, {(MEMBRANE_BITS-2){!sign}}} : membrane_reg;
+            wire [MEMBRANE_BITS-1:0] base = sum_first ? start_reg : kept;
+            wire [MEMBRANE_BITS:0]   next = {base, 1'b1} + {addend_reg, increment};
+            wire                     below = next[MEMBRANE_BITS];
+
+            if (MAX_LEAK > 0) begin : leaky
+                wire signed [MEMBRANE_BITS-1:0] half = {sign, membrane_reg[MEMBRANE_BITS-1:1]};
+                assign leak = half >>> leak_less_one;
+            end else begin : tight
+                assign leak = 0;
+            end
+
+            always @(posedge aclk) begin
+                if (threshold_write && write_pair == PAIR[$clog2(NEURONS/2)-1:0])
+                    threshold_reg <= write_data[(n%2)*32 +: MEMBRANE_BITS];
+                if (row_active)
+                    addend_reg <= add_threshold ? threshold_reg
+                        : add_bias ? start_reg
+                        : add_leak ? ~leak
+                        : {{(MEMBRANE_BITS-SUM_BITS){sum[SUM_BITS-1]}}, sum};
+                if (sum_active && !(fire && below))
+                    membrane_reg <= fire && reset_zero ? {MEMBRANE_BITS{1'b0}} : next[MEMBRANE_BITS:1];
+                if (fire) fired_reg <= !below && used;
+                else if (step_end) fired_reg <= !sign && used;
+            end
+        end else begin : fresh
+            reg [SUM_BITS-1:0] sum_reg;
+
+            always @(posedge aclk) begin
+                if (row_active) sum_reg <= sum;
+                if (sum_active)
+                    membrane_reg <= (sum_first ? start_reg : membrane_reg)
+                        + {{(MEMBRANE_BITS-SUM_BITS){sum_reg[SUM_BITS-1]}}, sum_reg};
+                if (step_end) fired_reg <= !membrane_reg[MEMBRANE_BITS-1] && used;
+            end
         end
 
         assign fired[n] = fired_reg;

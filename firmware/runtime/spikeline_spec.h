@@ -167,6 +167,8 @@
 #define SPK_STREAM_EVENT_VALUE_MASK 0x7FFFULL
 #define SPK_STREAM_EVENT_IS_STEP_LSB 15
 #define SPK_STREAM_EVENT_IS_STEP_MASK 0x8000ULL
+#define SPK_STREAM_EVENT_COUNT_IMAGES_LSB 0
+#define SPK_STREAM_EVENT_COUNT_IMAGES_MASK 0xFFFFFFFFULL
 
 /* Image file header */
 #define SPK_IMAGE_MAGIC 0x00U
@@ -203,7 +205,7 @@
 enum spk_error_code {
     SPK_ERROR_CODE_NONE = 0, /* No error. */
     SPK_ERROR_CODE_HEADER = 1, /* A packet does not begin with the header's magic. */
-    SPK_ERROR_CODE_TYPE = 2, /* Unknown packet type, or PIXELS for a network that has no encoder. */
+    SPK_ERROR_CODE_TYPE = 2, /* Unknown packet type, or one that the network in use does not take. */
     SPK_ERROR_CODE_LAYER = 3, /* The packet names a layer that the network does not have. */
     SPK_ERROR_CODE_LENGTH = 4, /* The header's length is not what this packet needs. */
     SPK_ERROR_CODE_SHORT = 5, /* TLAST came before the length that the header gives. */

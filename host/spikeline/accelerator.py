@@ -12,10 +12,11 @@ from spikeline.encode import encode
 from spikeline.errors import DataError, DeviceError
 from spikeline.geometry import Geometry
 from spikeline.image import Image
+from spikeline.network import Network
 from spikeline.sim import SimDevice
 
 BACKENDS = ("sim", "golden")
-INPUTS = ("pixels", "spikes")
+INPUTS = ("pixels", "spikes", "events")
 BATCH = 1000  # images of one transfer
 
 
@@ -41,12 +42,16 @@ class _Golden:
         self.image = image
         self.clear_counters()
 
-    def run(self, spikes: np.ndarray, scores: bool) -> Answer:
+    def run(self, spikes: np.ndarray, scores: bool, every_step: bool = False, events: bool = False) -> Answer:
         if self.image is None:
             raise DeviceError("no model is loaded; load an image first")
         trace = golden.run(self.image.network, spikes)
         self._images += len(spikes)
         self._row_reads = self._row_reads + trace.row_reads.sum((0, 1))
+        if every_step:
+            values, labels = trace.running
+            steps = np.broadcast_to(np.arange(1, spikes.shape[1] + 1, dtype=np.uint16), labels.shape)
+            return labels, steps, values if scores else None
         return trace.labels, trace.steps, trace.values if scores else None
 
     def run_pixels(self, pixels: np.ndarray, seed: int, first_image: int, scores: bool) -> Answer:
@@ -122,7 +127,8 @@ class Accelerator:
     ) -> Result:
         """Classify images, uint8 (B, inputs), encoded as the network was trained for; `seed` is the Bernoulli encoder's.
 
-        input: `pixels` sends raw images, which the accelerator encodes; `spikes` encodes here and sends the spike trains.
+        input: `pixels` sends raw images, which the accelerator encodes; `spikes` encodes here and sends the spike trains,
+        `events` too, as the addresses of those that fire.
         Neither this nor `batch`, the images of one transfer, changes the result. `progress` is called with the images done.
         """
         if self.image is None:
@@ -139,33 +145,47 @@ class Accelerator:
                 results.append(Result(*self._backend.run_pixels(part, seed, at, scores)))
             else:
                 spikes = encode(part, network.encoder.name.lower(), network.time_steps, seed, first_image=at)
-                results.append(self.infer_spikes(spikes, scores))
+                results.append(self.infer_spikes(spikes, scores, events=input == "events"))
             progress(at + len(part))
         return _join(results, network.layers[-1].neurons, scores)
 
-    def infer_spikes(self, spikes: np.ndarray, scores: bool = False) -> Result:
-        """Classify spike trains, uint8 or bool (B, T, inputs) of 0/1, in one transfer."""
+    def infer_spikes(self, spikes: np.ndarray, scores: bool = False, events: bool = False) -> Result:
+        """Classify spike trains, uint8 or bool (B, T, inputs) of 0/1, in one transfer, of `events` if so said."""
+        network = self._network(spikes)
+        if not len(spikes):
+            return _join([], network.layers[-1].neurons, scores)
+        return Result(*self._backend.run(spikes, scores, events=events))
+
+    def running(self, spikes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How a decision forms: class values after each time step and the class that leads then.
+
+        Of spike trains, uint8 or bool (B, T, inputs) of 0/1: int32 (B, T, classes) and uint16 (B, T). No image ends early.
+        """
+        self._network(spikes)
+        labels, _, values = self._backend.run(spikes, scores=True, every_step=True)
+        assert values is not None
+        return values, labels
+
+    def _network(self, spikes: np.ndarray) -> Network:
+        """The loaded network, if `spikes` are of its shape."""
         if self.image is None:
             raise DeviceError("no model is loaded; load an image first")
         network = self.image.network
         if spikes.ndim != 3 or spikes.shape[1:] != (network.time_steps, network.sizes[0]):
             raise DataError(f"spikes must be (B, {network.time_steps}, {network.sizes[0]}), not {spikes.shape}")
-        if not len(spikes):
-            return _join([], network.layers[-1].neurons, scores)
-        return Result(*self._backend.run(spikes, scores))
+        return network
 
-    def trace(self, spikes: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    def trace(self, spikes: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, list[np.ndarray | None]]:
         """Run spike trains (B, T, inputs) and look inside: what every neuron did at every step.
 
-        Returns the spikes of each layer, bool (B, T, neurons), and u − θ of the output layer, int32 (B, T, classes).
+        Returns the spikes of each layer, bool (B, T, neurons); u − θ of the output layer, int32 (B, T, classes); the
+        membranes of each layer that is continuous after each step, int32 (B, T, neurons).
         Raises DeviceError on a device that cannot be looked into.
         """
-        if self.image is None:
-            raise DeviceError("no model is loaded; load an image first")
-        network = self.image.network
+        network = self._network(spikes)
         if isinstance(self._backend, _Golden):
-            trace = golden.run(network, spikes)
-            return trace.spikes, trace.membranes
+            trace = golden.run(network, spikes, states=True)
+            return trace.spikes, trace.membranes, trace.states
         device = self._backend.device
         if not isinstance(device, SimDevice):
             raise DeviceError("only the golden model and the simulator show single spikes; use --backend sim")
@@ -177,8 +197,12 @@ class Accelerator:
         ]
         last = len(network.layers) - 1
         membranes = device.recorded_membranes(last)[:, : network.sizes[-1]].reshape(*spikes.shape[:2], network.sizes[-1])
+        states = [
+            device.recorded_states(n)[:, : layer.neurons].reshape(*spikes.shape[:2], layer.neurons) if layer.continuous else None
+            for n, layer in enumerate(network.layers)
+        ]
         device.record(False)
-        return fired, membranes
+        return fired, membranes, states
 
     def counters(self) -> Counters:
         """What was counted since `clear_counters` or power-on."""

@@ -61,7 +61,7 @@ def predicted_cycles(geometry: Geometry, model: Image, pixels: np.ndarray, input
     network, total = model.network, 0
     for at in range(0, len(pixels), BATCH):
         spikes = encode(pixels[at : at + BATCH], network.encoder.name.lower(), network.time_steps, seed, first_image=at)
-        total += cycles.predict(geometry, network, spikes, golden.run(network, spikes), pixels=input == "pixels").cycles
+        total += cycles.predict(geometry, network, spikes, golden.run(network, spikes), input=input).cycles
     return total
 
 

@@ -1,4 +1,4 @@
-"""Cycle model: predicts the CYCLES counter of a SPIKES or PIXELS packet from spike counts alone, to the cycle.
+"""Cycle model: predicts the CYCLES counter of a packet of images from spike counts alone, to the cycle.
 
 It holds for one packet of B images × T time steps that meets an idle accelerator, a sender that always has the next word
 and a receiver that always takes one. It is no simulation: each stage is a line or two of a recurrence over the time steps
@@ -12,6 +12,12 @@ word of the body is taken in cycle LOADER.
 `valid_reg` until layer 0 accepts it; in that very cycle the first word of the next step is taken. The vector is offered from
 
     offered(n) = accepted(n−1) + W,             accepted(−1) = LOADER, of layer 0.
+
+**Events** (spk_events.v, spk_input.v) of an EVENTS packet. After the number of images one event a cycle is taken, and what ends a
+step, from which the vector is offered in the next cycle. Both wait until layer 0 has accepted the step before. With c events
+in step n, and one more cycle for the word that names an image's first step if it has events,
+
+    ended(n) = max(ended(n−1) + 1, accepted(n−1) + 1) + c(n),                offered(n) = ended(n) + 1.
 
 **Encoder** (spk_encode.v) of a PIXELS packet. An image m is a seed and ⌈inputs / 8⌉ words, one a cycle, for which one of two
 buffers must be free; the last comes in cycle arrived(m). `start` takes it when the image before has ended:
@@ -37,7 +43,8 @@ groups follow each other without a gap, a lane with c spikes is `done` c cycles 
 The barrier makes the step as long as its busiest lane:
 
     start(n) = max(finish(n−1), accepted(n) + SCAN, left(n−QUEUE) + 1),
-    finish(n) = start(n) + busiest(n),          busiest(n) = max(1, most spikes of a lane).
+    rows(n) = start(n) + busiest(n),            busiest(n) = max(1, most spikes of a lane),
+    finish(n) = rows(n) + after,                after = 0, of a continuous layer 1, 2 if it is biased, 4 if it leaks.
 
 The third term is `unfinished_reg`: of the steps that were started, at most QUEUE have not left for the next layer.
 
@@ -49,10 +56,10 @@ any of the second. Over all lanes:
     fetched(n) = start(n) + before_last_two(n)                              if a lane has spikes in two groups,
                  max(accepted(n) + 1, start(n−1) + before_last(n−1))        if none has.
 
-**Neurons and queue** (spk_layer.v, spk_fifo.v). `finish` passes through `end_reg[0]` … `end_reg[5]` beside address, RAM and its
+**Neurons and queue** (spk_layer.v, spk_fifo.v). The end of the rows passes through `end_reg[0]` … `end_reg[5]` beside address, RAM and its
 register, sum, membrane and spike, then `write_reg` of the queue counts it: it stands at the queue's output, oldest first, from
 
-    offered(n) of the next = finish(n) + PIPELINE,   and leaves when it is accepted there: left(n) = accepted(n) of the next.
+    offered(n) of the next = rows(n) + PIPELINE,   and leaves when it is accepted there: left(n) = accepted(n) of the next.
 
 **Decoder** (spk_decode.v). A step leaves the queue for `user_reg` as soon as the step before leaves that, one cycle later at
 the earliest, for the sums; the last step of an image leaves it only in STATE_FREE:
@@ -62,6 +69,8 @@ the earliest, for the sums; the last step of an image leaves it only in STATE_FR
 and keeps it for CLASSES cycles of COMPARE, one of RESULT and, if scores are asked for, one of VALUES for each pair of classes:
 
     free = accepted(n) + CLASSES + DECODE (+ ⌈classes / 2⌉),      CLASSES: as built, classes: of the network.
+
+With a result after every step, every step is as the last.
 
 **Early exit** (spk_decode.v, spk_layer.v, spk_encode.v). Every step is compared, so each is accepted only in STATE_FREE. After
 the step at which an image is decided, exit_valid names it from
@@ -87,7 +96,7 @@ import numpy as np
 
 from spikeline import golden
 from spikeline.geometry import Geometry
-from spikeline.network import Network
+from spikeline.network import Layer, Network
 
 WORD = 64  # spikes in a word of the stream
 PIXELS = 8  # pixels in a word of the stream
@@ -97,7 +106,7 @@ QUEUE = 16  # steps between a layer's scanners and the next layer
 
 LOADER = 6  # header → first word: HEADER, WAIT × 4, CHECK
 SCAN = 2  # acceptance → earliest start: full_reg, word_valid_reg
-PIPELINE = 7  # finish → queue's output: end_reg × 6, write_reg
+PIPELINE = 7  # end of the rows → queue's output: end_reg × 6, write_reg
 DECODE = 2  # beside CLASSES: from STATE_FREE to the first COMPARE, and RESULT
 
 
@@ -164,6 +173,26 @@ class _Words:
         return taken + self.words
 
 
+class _Events:
+    """Input of an EVENTS packet."""
+
+    def __init__(self, counts: list[int], time_steps: int):
+        self.counts, self.time_steps = counts, time_steps  # of events, step by step of all images
+        self.step, self.next = 0, LOADER + 1  # of all; the cycle in which the next event can be taken
+        self.work = {"input": 0}
+
+    def begin(self) -> None:
+        if self.counts[self.step]:
+            self.next += 1
+            self.work["input"] += 1
+
+    def offer(self, taken: int, _last_step: bool, _leave: float) -> int | None:
+        ended = max(self.next, taken + 1) + self.counts[self.step]
+        self.work["input"] += self.counts[self.step] + 1
+        self.step, self.next = self.step + 1, ended + 1
+        return ended + 1
+
+
 class _Encoder:
     """Input of a PIXELS packet, through the encoder."""
 
@@ -209,18 +238,29 @@ class _Encoder:
 
 
 def predict(
-    geometry: Geometry, network: Network, spikes: np.ndarray, trace: golden.Trace, scores: bool = False, pixels: bool = False
+    geometry: Geometry,
+    network: Network,
+    spikes: np.ndarray,
+    trace: golden.Trace,
+    scores: bool = False,
+    input: str = "spikes",
+    every_step: bool = False,
 ) -> Prediction:
     """Predict the cycles of one packet that makes spikes, uint8 or bool (B, T, inputs), and what `trace` tells of them.
 
-    A SPIKES packet, or with `pixels` the PIXELS packet that is encoded to them.
+    input: a SPIKES packet, or an EVENTS packet, or the PIXELS packet that is encoded to them.
     """
     batch, time_steps, inputs = spikes.shape
-    source = _Encoder(inputs) if pixels else _Words(inputs)
+    source: _Encoder | _Events | _Words = _Words(inputs)
+    if input == "pixels":
+        source = _Encoder(inputs)
+    elif input == "events":
+        source = _Events(spikes.reshape(-1, inputs).sum(1).tolist(), time_steps)
     scans = [scan(x, room.spikes_per_cycle) for x, room in zip([spikes, *trace.spikes[:-1]], geometry.layers, strict=False)]
     compare = geometry.classes + DECODE
     result = compare + (-(-network.layers[-1].neurons // 2) if scores else 0)
-    used = trace.steps.tolist()
+    used = [time_steps] * batch if every_step else trace.steps.tolist()
+    after = [_after(layer) for layer in network.layers]
 
     # Per layer; lists of numbers, not arrays, because the loop reads them one by one.
     busiest, two_groups, before_last_two, before_last = (
@@ -249,11 +289,12 @@ def predict(
                     break
                 room = left[k][-QUEUE] + 1 if len(left[k]) >= QUEUE else 0
                 start = max(finish[k], accept + SCAN, room)
-                finish[k] = start + busiest[k][n]
+                rows = start + busiest[k][n]
+                finish[k] = rows + after[k]
                 fetched[k] = start + before_last_two[k][n] if two_groups[k][n] else max(accept + 1, tail[k])
                 tail[k] = start + before_last[k][n]
-                work[k] += busiest[k][n]
-                offered = finish[k] + PIPELINE
+                work[k] += busiest[k][n] + after[k]
+                offered = rows + PIPELINE
                 if k + 1 < len(scans):
                     offered = max(offered, passed[k + 1] + 1)
             else:
@@ -261,11 +302,11 @@ def predict(
                 decided = left[-1][-1] + 1
                 if leave < math.inf:
                     decided = max(decided, int(leave))
-                elif step + 1 == used[image]:
+                elif every_step or step + 1 == used[image]:
                     decided = max(decided, free)
                     free = decided + result
                     decode_work += result
-                    if step + 1 < time_steps:
+                    if step + 1 == used[image] < time_steps:
                         leave = decided + compare
                 elif network.exit_margin is not None:
                     decided = max(decided, free)
@@ -275,3 +316,8 @@ def predict(
         max(free, decided, *passed) + 1,
         source.work | {f"layer {k}": cycles for k, cycles in enumerate(work)} | {"decode": decode_work},
     )
+
+
+def _after(layer: Layer) -> int:
+    """Cycles of a step of `layer` after its rows."""
+    return 0 if not layer.continuous else 4 if layer.leak else 2 if layer.biased else 1

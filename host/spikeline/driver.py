@@ -9,7 +9,7 @@ import numpy as np
 from spikeline.encode import image_seed
 from spikeline.errors import DeviceError
 from spikeline.geometry import Geometry, LayerGeometry
-from spikeline.image import Image, pack_pixels, pack_spikes
+from spikeline.image import Image, pack_events, pack_pixels, pack_spikes
 from spikeline.network import VALUE_BITS
 from spikeline.spec import (
     CONTROL,
@@ -29,7 +29,7 @@ from spikeline.spec import (
 
 MAX_TRANSFER = (1 << 26) - 8  # bytes: the DMA counts with 26 bits
 
-# Labels uint16 (B,), steps uint16 (B,), values int32 (B, classes) or None.
+# Labels uint16 (B,), steps uint16 (B,), values int32 (B, classes) or None; with `every_step`, (B, T) and (B, T, classes).
 Answer = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
 FIXES = {
@@ -106,30 +106,35 @@ class Driver:
             raise DeviceError("the accelerator did not take the model; reset() and load it again")
         self.image = image
 
-    def run(self, spikes: np.ndarray, scores: bool) -> Answer:
-        """Classify spike trains, uint8 (B, T, N) of 0/1."""
-        return self._send(pack_spikes(spikes), len(spikes), scores)
+    def run(self, spikes: np.ndarray, scores: bool, every_step: bool = False, events: bool = False) -> Answer:
+        """Classify spike trains, uint8 (B, T, N) of 0/1, sent as spike vectors or as address events."""
+        return self._send(pack_events(spikes) if events else pack_spikes(spikes), len(spikes), scores, every_step)
 
     def run_pixels(self, pixels: np.ndarray, seed: int, first_image: int, scores: bool) -> Answer:
         """Classify images, uint8 (B, N), by the encoder on chip; `seed` and `first_image` as in `spikeline.encode`."""
         return self._send(pack_pixels(pixels, image_seed(seed, first_image, len(pixels))), len(pixels), scores)
 
-    def _send(self, send: np.ndarray, images: int, scores: bool) -> Answer:
+    def _send(self, send: np.ndarray, images: int, scores: bool, every_step: bool = False) -> Answer:
         if self.image is None:
             raise DeviceError("no model is loaded; load an image first")
         if send.nbytes > MAX_TRANSFER:
             raise DeviceError(f"{send.nbytes} bytes in one transfer, the DMA takes {MAX_TRANSFER}; use a smaller batch")
         classes = self.image.network.layers[-1].neurons
         words = 1 + -(-classes // 2) if scores else 1
-        receive = np.zeros((images, words), np.uint64)
-        self.device.write(Register.CONTROL, CONTROL.pack(scores=scores))
+        steps = self.image.network.time_steps if every_step else 1  # of each image that have a result
+        receive = np.zeros((images * steps, words), np.uint64)
+        self.device.write(Register.CONTROL, CONTROL.pack(scores=scores, every_step=every_step))
         self.device.start(send, receive)
         self._wait()
         results = RESULT.unpack_array(receive[:, 0])
-        if (results["image"] != np.arange(images)).any():
+        if (results["image"] != np.repeat(np.arange(images), steps)).any():
             raise DeviceError("results came back out of order or lost; reset() and run again")
         values = receive[:, 1:].copy().view(f"<i{VALUE_BITS // 8}")[:, :classes] if scores else None
-        return results["label"].astype(np.uint16), results["steps"].astype(np.uint16), values
+        labels, used = results["label"].astype(np.uint16), results["steps"].astype(np.uint16)
+        if every_step:
+            labels, used = labels.reshape(images, steps), used.reshape(images, steps)
+            values = None if values is None else values.reshape(images, steps, classes)
+        return labels, used, values
 
     def _wait(self) -> None:
         """Wait until the transfer is done. Raises DeviceError for a refused packet and for a device that makes no progress."""

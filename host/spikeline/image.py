@@ -76,7 +76,7 @@ def pack_pixels(pixels: np.ndarray, seeds: np.ndarray) -> np.ndarray:
 
 
 def pack_events(spikes: np.ndarray) -> np.ndarray:
-    """Make the EVENTS packet of a batch: spikes uint8 (B, T, N) of 0/1 → uint64 (words,).
+    """Make the EVENTS packet of a batch: spikes uint8 (B, T, N) of 0/1 → uint64 (2 + words,).
 
     Of each image the steps that hold a spike, each with the inputs that fire in it, ascending, then step T, which ends it.
     """
@@ -92,12 +92,12 @@ def pack_events(spikes: np.ndarray) -> np.ndarray:
     sizes = np.diff(total) + 1
     room = -(-sizes // 4) * 4
     starts = np.cumsum(room) - room
-    entries = np.full(room.sum(), FILLER, "<u2")
+    entries = np.full(int(room.sum()), FILLER, "<u2")
     place = rank + (starts - total[:-1])[image]
     entries[place] = address
     entries[place[first] - 1] = step[first] | EVENT_STEP
     entries[starts + sizes - 1] = steps | EVENT_STEP
-    return packet(PacketType.EVENTS, entries.view(WORD))
+    return packet(PacketType.EVENTS, np.concatenate([np.array([batch], WORD), entries.view(WORD)]))
 
 
 def pack_weights(weights: np.ndarray, bits: int) -> np.ndarray:

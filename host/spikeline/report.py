@@ -105,7 +105,7 @@ def compare(
     network = image.network
     spikes = encode(pixels, network.encoder.name.lower(), network.time_steps, seed)
     reference = golden.run(network, spikes)
-    fired, membranes = accelerator.trace(spikes[:traced])
+    fired, membranes, states = accelerator.trace(spikes[:traced])
     figures = {
         "golden_mismatches": int((report["labels"] != reference.labels).sum()),
         "traced_images": traced,

@@ -41,6 +41,8 @@ def parameters(geometry: Geometry) -> dict[str, str]:
         "LAYER_PARALLEL": packed([x.spikes_per_cycle for x in geometry.layers]),
         "WEIGHT_BITS": str(geometry.weight_bits),
         "MEMBRANE_BITS": str(geometry.membrane_bits),
+        "CONTINUOUS": str(int(geometry.continuous)),
+        "MAX_LEAK": str(geometry.max_leak),
         "CLASSES": str(geometry.classes),
     }
     digest = hashlib.sha256(repr(values).encode())
@@ -69,7 +71,7 @@ def build(geometry: Geometry) -> Path:
     program, environment = verilator()
     neurons = ",".join(str(x.neurons) for x in geometry.layers)
     cflags = f"-O3 -fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
-    cflags += f" -DSPK_MEMBRANE_BITS={geometry.membrane_bits}"
+    cflags += f" -DSPK_MEMBRANE_BITS={geometry.membrane_bits} -DSPK_LAYERS={len(geometry.layers)}"
     command = [
         program, "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
         "--x-assign", "fast", "--x-initial", "fast", "--noassert", f"-I{RTL}",
@@ -187,21 +189,33 @@ class SimDevice:
     def recorded_spikes(self, layer: int) -> np.ndarray:
         """Spikes that left `layer` since `record`, bool (steps, neurons of the built layer)."""
         neurons = self.geometry.layers[layer].neurons
-        words = self._recorded(layer, membranes=False).reshape(-1, -(-neurons // 32))
+        words = self._recorded(layer, 0).reshape(-1, -(-neurons // 32))
         return np.unpackbits(words.view(np.uint8), axis=-1, bitorder="little")[:, :neurons].astype(bool)
 
     def recorded_membranes(self, layer: int) -> np.ndarray:
         """u − θ of the first neurons of `layer` at the end of each step, int32 (steps, classes)."""
-        classes, bits = self.geometry.classes, self.geometry.membrane_bits
-        words = self._recorded(layer, membranes=True).reshape(-1, -(-classes * bits // 32))
-        raw = np.unpackbits(words.view(np.uint8), axis=-1, bitorder="little")[:, : classes * bits].reshape(-1, classes, bits)
+        return self._integers(self._recorded(layer, 1), self.geometry.classes)
+
+    def recorded_states(self, layer: int) -> np.ndarray:
+        """v of all neurons of `layer`, if continuous, after each step, int32 (steps, neurons of the built layer).
+
+        The accelerator lets a membrane saturate only when it goes on from it; so does this.
+        """
+        largest = (1 << (self.geometry.membrane_bits - 2)) - 1
+        return self._integers(self._recorded(layer, 2), self.geometry.layers[layer].neurons).clip(-largest - 1, largest)
+
+    def _recorded(self, layer: int, what: int) -> np.ndarray:
+        words = np.empty(self._lib.sim_recorded(self._sim, layer, what, None), np.uint32)
+        self._lib.sim_recorded(self._sim, layer, what, words.ctypes.data)
+        return words
+
+    def _integers(self, words: np.ndarray, count: int) -> np.ndarray:
+        """Membranes, int32 (steps, count), from the words that hold their bits."""
+        bits = self.geometry.membrane_bits
+        steps = words.reshape(-1, -(-count * bits // 32))
+        raw = np.unpackbits(steps.view(np.uint8), axis=-1, bitorder="little")[:, : count * bits].reshape(-1, count, bits)
         value = (raw.astype(np.int32) << np.arange(bits, dtype=np.int32)).sum(-1, dtype=np.int32)
         return np.where(value >> (bits - 1), value - (1 << bits), value).astype(np.int32)
-
-    def _recorded(self, layer: int, membranes: bool) -> np.ndarray:
-        words = np.empty(self._lib.sim_recorded(self._sim, layer, membranes, None), np.uint32)
-        self._lib.sim_recorded(self._sim, layer, membranes, words.ctypes.data)
-        return words
 
 
 def _bind(library: Path) -> ctypes.CDLL:

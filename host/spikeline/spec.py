@@ -8,7 +8,7 @@ from spikeline.word import Word
 class ErrorCode(IntEnum):
     NONE = 0  # No error.
     HEADER = 1  # A packet does not begin with the header's magic.
-    TYPE = 2  # Unknown packet type, or PIXELS for a network that has no encoder.
+    TYPE = 2  # Unknown packet type, or one that the network in use does not take.
     LAYER = 3  # The packet names a layer that the network does not have.
     LENGTH = 4  # The header's length is not what this packet needs.
     SHORT = 5  # TLAST came before the length that the header gives.
@@ -117,6 +117,7 @@ RESULT = Word(64, label=(0, 16), steps=(16, 16), image=(32, 32))
 SCORE_PAIR = Word(64, even=(0, 32), odd=(32, 32))
 BIAS_PAIR = Word(64, even=(0, 32), odd=(32, 32))
 EVENT = Word(64, value=(0, 15), is_step=(15, 1))
+EVENT_COUNT = Word(64, images=(0, 32))
 
 # Constants
 ID = 0x4C4B5053

@@ -50,7 +50,7 @@ struct Sim {
     bool send_shown = false;                     // a word that was offered stays offered
 
     bool record = false;
-    std::vector<uint32_t> spikes[layers], membranes[layers];
+    std::vector<uint32_t> spikes[layers], membranes[layers], states[layers];
 
     uint32_t draw() {
         random ^= random << 13;
@@ -90,6 +90,33 @@ struct Sim {
 
     void probe() {
         const auto& root = *top.rootp;
+#define LAYER(n, name) root.spikeline__DOT__core__DOT__layer__BRA__##n##__KET____DOT__core__DOT__##name
+#define KEEP_STATE(n) \
+    if (LAYER(n, end_reg) >> 5 & 1) append(states[n], LAYER(n, membranes), 0, neurons[n] * SPK_MEMBRANE_BITS);
+#if SPK_LAYERS > 0
+        KEEP_STATE(0)
+#endif
+#if SPK_LAYERS > 1
+        KEEP_STATE(1)
+#endif
+#if SPK_LAYERS > 2
+        KEEP_STATE(2)
+#endif
+#if SPK_LAYERS > 3
+        KEEP_STATE(3)
+#endif
+#if SPK_LAYERS > 4
+        KEEP_STATE(4)
+#endif
+#if SPK_LAYERS > 5
+        KEEP_STATE(5)
+#endif
+#if SPK_LAYERS > 6
+        KEEP_STATE(6)
+#endif
+#if SPK_LAYERS > 7
+        KEEP_STATE(7)
+#endif
         const uint32_t moved = root.spikeline__DOT__core__DOT__link_valid & root.spikeline__DOT__core__DOT__link_ready;
         for (int layer = 0, from = 0; moved && layer < layers; from += neurons[layer++]) {
             if (!(moved >> layer & 1)) continue;
@@ -209,11 +236,13 @@ EXPORT void sim_record(Sim* sim, int on) {
     for (int layer = 0; layer < layers; ++layer) {
         sim->spikes[layer].clear();
         sim->membranes[layer].clear();
+        sim->states[layer].clear();
     }
 }
-// Words recorded of a layer's spikes or, with `membranes`, of its first neurons' membranes; copied to `out` unless null.
-EXPORT std::size_t sim_recorded(const Sim* sim, int layer, int membranes, uint32_t* out) {
-    const auto& words = membranes ? sim->membranes[layer] : sim->spikes[layer];
+// Words recorded of a layer: 0 its spikes, 1 its first neurons' membranes as they passed on, 2 all its membranes as a
+// continuous layer leaves them behind; copied to `out` unless null.
+EXPORT std::size_t sim_recorded(const Sim* sim, int layer, int what, uint32_t* out) {
+    const auto& words = what == 0 ? sim->spikes[layer] : what == 1 ? sim->membranes[layer] : sim->states[layer];
     if (out) std::memcpy(out, words.data(), words.size() * sizeof(uint32_t));
     return words.size();
 }

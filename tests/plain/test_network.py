@@ -260,7 +260,7 @@ def test_a_continuous_output_is_read_by_its_spikes():
 
 
 def test_latency_needs_a_band_of_pixels_for_each_step():
-    with pytest.raises(ImageError, match="1..192"):
+    with pytest.raises(ImageError, match=r"1\.\.192"):
         Network((layer([[1, 2]], [0, 0]),), 4, 193, Encoder.LATENCY)
 
 

@@ -25,7 +25,7 @@ def unused_neurons(device, network):
 
 def check(driver, network, spikes):
     """Run once with the values and compare everything with the golden model."""
-    device, reference = driver.device, golden.run(network, spikes)
+    device, reference = driver.device, golden.run(network, spikes, states=True)
     device.record(True)
     labels, steps, values = driver.run(spikes, scores=True)
     np.testing.assert_array_equal(labels, reference.labels)
@@ -34,7 +34,12 @@ def check(driver, network, spikes):
     fired, membranes = trace(device, network)
     for got, expected in zip(fired, reference.spikes, strict=True):
         np.testing.assert_array_equal(got, expected.reshape(got.shape))
-    np.testing.assert_array_equal(membranes, reference.membranes.reshape(membranes.shape))
+    if not network.layers[-1].continuous:
+        np.testing.assert_array_equal(membranes, reference.membranes.reshape(membranes.shape))
+    for n, states in enumerate(reference.states):
+        if states is not None:
+            got = device.recorded_states(n)[:, : states.shape[-1]]
+            np.testing.assert_array_equal(got, states.reshape(got.shape))
     assert unused_neurons(device, network) == 0
     return reference
 
@@ -53,6 +58,73 @@ def test_random_networks_one_after_the_other_without_reset(driver, random_networ
         assert driver.counters().row_reads == tuple(reads)
         assert driver.counters().steps == driver.counters().images * network.time_steps
         assert driver.device.read(0x10) == 3  # drained: idle and loaded
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_continuous_networks(driver, random_network, random_spikes, seed):
+    """Every membrane after every step: both resets, every leak, biases, and states that saturate at both ends."""
+    rng = np.random.default_rng(seed)
+    for _ in range(4):
+        network = random_network(rng, time_steps=int(rng.integers(2, 25)), continuous=1)
+        driver.device.stall(int(rng.integers(1, 1 << 32)), *rng.choice([0, 0.1, 0.5, 0.9], 2))
+        driver.load(image.build(network))
+        for batch in (1, 10):
+            check(driver, network, random_spikes(rng, network, batch))
+
+
+def test_states_saturate_at_both_ends(driver):
+    """Thresholds of 1 give back 1 a step of the 700 that come, so v is soon at the upper end; inhibition takes v to the lower."""
+    weights = np.stack([np.full(100, 7), np.full(100, -7)], 1).astype(np.int8)
+    for leak, top in ((0, 1023), (1, 1023)):
+        first = Layer(weights, np.array([1, 300], np.int32), 11, leak=leak)
+        network = Network((first, Layer(np.ones((2, 2), np.int8), np.zeros(2, np.int32))), 4, 9)
+        driver.load(image.build(network))
+        states = check(driver, network, np.ones((3, 9, 100), np.uint8)).states[0]
+        assert states[:, 3:].tolist() == [[[top, -1024]] * 6] * 3
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_running_class(driver, random_network, random_spikes, seed):
+    """A result after every step: class and values so far; and no early exit, though the network has a margin."""
+    rng = np.random.default_rng(seed)
+    network = random_network(rng, time_steps=int(rng.integers(1, 9)))
+    if network.sizes[-1] > 1:
+        network = replace(network, exit_margin=1)
+    driver.load(image.build(network))
+    driver.device.stall(seed + 1, *rng.choice([0, 0.3, 0.8], 2))
+    spikes = random_spikes(rng, network, 12)
+    expected, leading = golden.run(network, spikes).running
+    driver.clear_counters()
+    for scores in (True, False):
+        labels, steps, values = driver.run(spikes, scores, every_step=True)
+        np.testing.assert_array_equal(labels, leading)
+        np.testing.assert_array_equal(steps, np.broadcast_to(np.arange(1, network.time_steps + 1), labels.shape))
+        if scores:
+            np.testing.assert_array_equal(values, expected)
+    assert driver.counters().images == 24
+    np.testing.assert_array_equal(driver.run(spikes, False)[1], golden.run(network, spikes).steps)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_events(driver, random_network, random_spikes, seed):
+    """Events give what spike vectors give, among packets of the other kinds, under stalls and with early exit."""
+    rng = np.random.default_rng(seed)
+    network = replace(random_network(rng, time_steps=int(rng.integers(1, 9))), encoder=Encoder.BERNOULLI)
+    if rng.random() < 0.3 and network.sizes[-1] > 1:
+        network = replace(network, exit_margin=int(rng.integers(50)))
+    driver.load(image.build(network))
+    for _ in range(4):
+        driver.device.stall(int(rng.integers(1, 1 << 32)), *rng.choice([0, 0, 0.3, 0.8], 2))
+        spikes = random_spikes(rng, network, int(rng.integers(1, 20)))
+        reference = golden.run(network, spikes)
+        for how in rng.permutation(["events", "events", "spikes", "pixels"]):
+            if how == "pixels":
+                driver.run_pixels(np.full((2, network.sizes[0]), 255, np.uint8), 0, 0, False)
+                continue
+            labels, steps, values = driver.run(spikes, True, events=how == "events")
+            np.testing.assert_array_equal(labels, reference.labels)
+            np.testing.assert_array_equal(steps, reference.steps)
+            np.testing.assert_array_equal(values, reference.values)
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
@@ -140,7 +212,7 @@ def test_encoder_on_chip_makes_the_same_spikes(driver, random_network, seed):
     rng = np.random.default_rng(seed)
     for _ in range(3):
         made = random_network(rng, time_steps=int(rng.integers(1, 9)))
-        network = replace(made, encoder=Encoder(int(rng.integers(2))))
+        network = replace(made, encoder=Encoder(int(rng.integers(3))))
         driver.load(image.build(network))
         for batch in (1, 20):
             pixels = rng.integers(0, 256, (batch, network.sizes[0])).astype(np.uint8)
@@ -168,7 +240,7 @@ def test_early_exit(driver, random_network, random_spikes, seed):
         pixels = rng.integers(0, 256, (40, network.sizes[0])).astype(np.uint8)
         spikes = encode(pixels, "bernoulli", network.time_steps, seed)
         leads = np.sort(golden.run(network, spikes).values, -1)
-        margin = int(rng.choice([0, 1, *np.quantile(leads[:, -1] - leads[:, -2], [0.2, 0.5, 0.9]).astype(int), 2**32 - 1]))
+        margin = int(rng.choice([0, 1, *np.quantile(leads[:, -1] - leads[:, -2], [0.2, 0.5, 0.9]).astype(int), 2**24 - 1]))
         network = replace(network, exit_margin=margin)
         reference = golden.run(network, spikes)
         driver.load(image.build(network))

@@ -22,26 +22,29 @@ ALWAYS, NEVER = -1000, 1000  # thresholds
 
 @dataclass(frozen=True)
 class Case:
-    """A packet: `pixels` (B, N) if they are what is sent, and the spikes (B, T, N) that it makes."""
+    """A packet: `pixels` (B, N) if they are what is sent, and the spikes (B, T, N) that it makes, or `events`."""
 
     network: Network
     spikes: np.ndarray
     scores: bool = False
     pixels: np.ndarray | None = None
+    events: bool = False
+    every_step: bool = False
 
     def counted(self, driver: Driver) -> int:
         """Cycles that the RTL counts."""
         driver.load(image.build(self.network))
         driver.clear_counters()
         if self.pixels is None:
-            driver.run(self.spikes, self.scores)
+            driver.run(self.spikes, self.scores, self.every_step, self.events)
         else:
             driver.run_pixels(self.pixels, 0, 0, self.scores)
         return driver.counters().cycles
 
     def predicted(self, driver: Driver) -> cycles.Prediction:
         trace = golden.run(self.network, self.spikes)
-        return cycles.predict(driver.geometry, self.network, self.spikes, trace, self.scores, self.pixels is not None)
+        input = "events" if self.events else "spikes" if self.pixels is None else "pixels"
+        return cycles.predict(driver.geometry, self.network, self.spikes, trace, self.scores, input, self.every_step)
 
 
 def from_pixels(network: Network, pixels: np.ndarray, scores: bool = False) -> Case:
@@ -129,8 +132,8 @@ def random_cases(random_network, random_spikes, seed: int, count: int) -> Iterat
         spikes = random_spikes(rng, network, int(rng.integers(1, 41)))
         if n % 10 < 2:
             spikes[:] = n % 10  # silent, all ones
-        yield Case(network, spikes, bool(rng.integers(2)))
-        network = replace(network, encoder=Encoder(int(rng.integers(2))))
+        yield Case(network, spikes, bool(rng.integers(2)), None, bool(rng.integers(2)), rng.random() < 0.2)
+        network = replace(network, encoder=Encoder(int(rng.integers(3))))
         brightness = rng.choice([0, 0.02, 0.15, 0.5, 1], (len(spikes), 1))
         pixels = rng.integers(0, 256, (len(spikes), network.sizes[0])) * brightness
         yield from_pixels(network, pixels.astype(np.uint8), bool(rng.integers(2)))

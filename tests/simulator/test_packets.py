@@ -1,21 +1,25 @@
 """Packets that are wrong: the right error code, drained to TLAST, and nothing else changed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from conftest import lasting
 
 from spikeline import golden, image
 from spikeline.errors import DeviceError, ImageError
 from spikeline.network import Layer, Network
-from spikeline.spec import CONFIG, CONFIG_LAYER, ERROR, HEADER, HEADER_MAGIC, STATUS, ErrorCode, PacketType, Register
+from spikeline.spec import CONFIG, CONFIG_LAYER, ERROR, HEADER, HEADER_MAGIC, STATUS, Encoder, ErrorCode, PacketType, Register
 
 WORD = np.uint64
 
 
 @pytest.fixture
 def loaded(driver, random_network):
-    """A driver with a network of three layers, and a check that it still works."""
+    """A driver with a network of three layers, two of them continuous, and a check that it still works."""
     rng = np.random.default_rng(0)
-    network = random_network(rng, 3, time_steps=2)
+    network = replace(random_network(rng, 3, time_steps=2, continuous=0), encoder=Encoder.BERNOULLI)
+    network = replace(network, layers=(*(lasting(rng, x.weights, 11) for x in network.layers[:2]), network.layers[2]))
     driver.load(image.build(network))
     spikes = (rng.random((5, 2, network.sizes[0])) < 0.3).astype(np.uint8)
     expected = golden.run(network, spikes).labels
@@ -34,6 +38,11 @@ def send(device, words, last=True):
     device.idle(50)
 
 
+def of_layer_0(driver, kind):
+    """The loaded image's packet of a kind."""
+    return next(p for p in driver.image.packets if HEADER.unpack(p[0])["kind"] == kind)
+
+
 def error(device):
     return ERROR.unpack(device.read(Register.ERROR))
 
@@ -42,9 +51,9 @@ def header(kind, length, layer=0, magic=HEADER_MAGIC):
     return HEADER.pack(kind=kind, layer=layer, magic=magic, length=length)
 
 
-def config(layers, time_steps=2):
+def config(layers, time_steps=2, **options):
     words = [CONFIG.pack(layers=len(layers), time_steps=time_steps)]
-    words += [CONFIG_LAYER.pack(inputs=i, neurons=n) for i, n in layers]
+    words += [CONFIG_LAYER.pack(inputs=i, neurons=n, **options) for i, n in layers]
     return [header(PacketType.CONFIG, len(words)), *words]
 
 
@@ -52,6 +61,10 @@ def config(layers, time_steps=2):
 HARMLESS = {
     "wrong magic": ([header(PacketType.SPIKES, 2, magic=0x1234), 1, 2], ErrorCode.HEADER),
     "unknown type": ([header(9, 2), 1, 2], ErrorCode.TYPE),
+    "biases of a layer that is not continuous": ([header(PacketType.BIASES, 1, layer=2), 1], ErrorCode.TYPE),
+    "biases of a layer that is not there": ([header(PacketType.BIASES, 1, layer=3), 1], ErrorCode.LAYER),
+    "biases of a wrong length": ([header(PacketType.BIASES, 60), *range(60)], ErrorCode.LENGTH),
+    "events of no length": ([header(PacketType.EVENTS, 0)], ErrorCode.LENGTH),
     "type zero": ([header(0, 1), 1], ErrorCode.TYPE),
     "weights of a layer that is not there": ([header(PacketType.WEIGHTS, 1, layer=3), 1], ErrorCode.LAYER),
     "thresholds of layer 255": ([header(PacketType.THRESHOLDS, 1, layer=255), 1], ErrorCode.LAYER),
@@ -63,7 +76,7 @@ HARMLESS = {
     "configuration of nine words": ([header(PacketType.CONFIG, 9), *range(9)], ErrorCode.LENGTH),
     "pixels of no length": ([header(PacketType.PIXELS, 0)], ErrorCode.LENGTH),
     "an encoder that is not there": (
-        [header(PacketType.CONFIG, 2), CONFIG.pack(layers=1, time_steps=1, encoder=2), 5 | 5 << 16],
+        [header(PacketType.CONFIG, 2), CONFIG.pack(layers=1, time_steps=1, encoder=4), 5 | 5 << 16],
         ErrorCode.CONFIG,
     ),
     "a header and nothing else": ([header(PacketType.SPIKES, 4)], ErrorCode.SHORT),
@@ -79,6 +92,9 @@ HARMLESS = {
         [header(PacketType.CONFIG, 2), CONFIG.pack(layers=2, time_steps=1), 5 | 5 << 16],
         ErrorCode.CONFIG,
     ),
+    "a state of other bits than are built": (config([(5, 5)] * 2, continuous=1, state_bits=12), ErrorCode.CONFIG),
+    "more leak than is built": (config([(5, 5)] * 2, continuous=1, state_bits=11, leak=5), ErrorCode.CONFIG),
+    "a continuous output that is read by its membrane": (config([(5, 5)], continuous=1, state_bits=11), ErrorCode.CONFIG),
     "configuration cut short": (config([(5, 5)])[:-1], ErrorCode.SHORT),
     "configuration with a word too many": ([*config([(5, 5)]), 7], ErrorCode.LONG),
 }
@@ -105,16 +121,16 @@ def test_first_error_stays_until_cleared(loaded):
     assert error(driver.device) == {"code": ErrorCode.TYPE, "packet": 9, "layer": 0}
 
 
-@pytest.mark.parametrize("kind", [PacketType.SPIKES, PacketType.PIXELS])
+@pytest.mark.parametrize("kind", [PacketType.SPIKES, PacketType.PIXELS, PacketType.EVENTS])
 def test_images_before_a_model(device, kind):
     send(device, [header(kind, 2), 1, 2])
     assert error(device)["code"] == ErrorCode.NOT_LOADED
 
 
-@pytest.mark.parametrize("kind", [PacketType.WEIGHTS, PacketType.THRESHOLDS])
+@pytest.mark.parametrize("kind", [PacketType.WEIGHTS, PacketType.THRESHOLDS, PacketType.BIASES])
 def test_model_cut_short_counts_as_not_loaded_until_sent_again(loaded, kind):
     driver, _, spikes, still_works = loaded
-    packet = driver.image.packets[2 if kind == PacketType.WEIGHTS else 1]
+    packet = of_layer_0(driver, kind)
     send(driver.device, packet[:-1])
     assert error(driver.device) == {"code": ErrorCode.SHORT, "packet": kind, "layer": 0}
     assert not STATUS.unpack(driver.device.read(Register.STATUS))["loaded"]
@@ -128,7 +144,7 @@ def test_model_cut_short_counts_as_not_loaded_until_sent_again(loaded, kind):
 
 def test_weights_that_go_on_too_long(loaded):
     driver, *_ = loaded
-    send(driver.device, np.append(driver.image.packets[2], np.arange(9, dtype=WORD)))
+    send(driver.device, np.append(of_layer_0(driver, PacketType.WEIGHTS), np.arange(9, dtype=WORD)))
     assert error(driver.device)["code"] == ErrorCode.LONG
     assert not STATUS.unpack(driver.device.read(Register.STATUS))["loaded"]
 
@@ -144,6 +160,58 @@ def test_spikes_cut_short_lose_only_the_last_image(loaded, words_left):
     driver.device.halt()
     driver.device.write(Register.CONTROL, 2)
     still_works()
+
+
+STEP, FILLER = 0x8000, 0xFFFF
+# Events after a first sound image of two steps, and what is wrong with them.
+UNSOUND = {
+    "an input that is not there": ([100, STEP | 1, STEP | 2, FILLER], ErrorCode.EVENT),
+    "a step beyond the last": ([STEP | 3, FILLER, FILLER, FILLER], ErrorCode.EVENT),
+    "a step that goes back": ([3, STEP | 1, STEP | 0, STEP | 2], ErrorCode.EVENT),
+    "an image too many": ([STEP | 2, FILLER, FILLER, FILLER, STEP | 2, FILLER, FILLER, FILLER], ErrorCode.EVENT),
+    "an image that does not end": ([1, STEP | 1, 2, 3], ErrorCode.LENGTH),
+    "an image that is not there": ([], ErrorCode.LENGTH),
+}
+
+
+@pytest.mark.parametrize("name", UNSOUND)
+@pytest.mark.parametrize("more", [0, 3])
+def test_unsound_events_lose_only_what_follows(loaded, name, more):
+    driver, network, _, still_works = loaded
+    assert network.sizes[0] <= 100
+    entries, code = UNSOUND[name]
+    words = np.array([5, STEP | 1, 3, STEP | 2, *entries], "<u2").view(WORD)
+    words = np.concatenate([np.array([2], WORD), words, np.full(more, 0xFFFFFFFFFFFFFFFF, WORD)])
+    driver.device.stall(1, 0.3, 0)
+    driver.device.start(np.concatenate([np.array([header(PacketType.EVENTS, len(words))], WORD), words]), np.zeros(9, WORD))
+    driver.device.poll()
+    code = ErrorCode.EVENT if name == "an image too many" else code
+    assert error(driver.device) == {"code": code, "packet": PacketType.EVENTS, "layer": 0}
+    assert driver.device.received == (2 if name == "an image too many" else 1)
+    driver.device.halt()
+    driver.device.write(Register.CONTROL, 2)
+    still_works()
+    spikes = np.ones((4, 2, network.sizes[0]), np.uint8)
+    np.testing.assert_array_equal(driver.run(spikes, False, events=True)[0], golden.run(network, spikes).labels)
+
+
+def test_events_cut_short(loaded):
+    driver, _, spikes, still_works = loaded
+    packet = image.pack_events(spikes)
+    driver.device.start(packet[:-1], np.zeros(9, WORD))
+    driver.device.poll()
+    assert error(driver.device) == {"code": ErrorCode.SHORT, "packet": PacketType.EVENTS, "layer": 0}
+    assert driver.device.received == len(spikes) - 1
+    driver.device.halt()
+    driver.device.write(Register.CONTROL, 2)
+    still_works()
+
+
+def test_a_network_without_an_encoder_takes_no_pixels(driver, random_network):
+    network = replace(random_network(np.random.default_rng(0), 2), encoder=Encoder.EVENTS)
+    driver.load(image.build(network))
+    with pytest.raises(DeviceError, match="PIXELS packet of layer 0: TYPE"):
+        driver.run_pixels(np.zeros((1, network.sizes[0]), np.uint8), 0, 0, scores=False)
 
 
 @pytest.mark.parametrize("words_left", [1, 2, 13, 14, 20])
@@ -240,7 +308,7 @@ def test_driver_refuses_a_network_that_does_not_fit(driver):
 
 
 def test_driver_names_the_refused_packet(driver, random_network):
-    model = image.build(random_network(np.random.default_rng(2), 2))
+    model = image.build(random_network(np.random.default_rng(2), 2, continuous=0))
     broken = image.Image(model.network, (model.packets[0], model.packets[2], model.packets[1][:-1]), model.crc)
     with pytest.raises(DeviceError, match="THRESHOLDS packet of layer 0: SHORT"):
         driver.load(broken)
