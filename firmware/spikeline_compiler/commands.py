@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from spikeline.geometry import Geometry
     from spikeline.image import Image
-    from spikeline.network import Network
+    from spikeline.network import Layer, Network
 
 MARGIN_IMAGES = 10_000
+CHUNK = 1000  # images that the golden model runs at once
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -70,15 +73,17 @@ def run(args: argparse.Namespace) -> None:
 
 def margin(network: "Network", loss: float, data: Path | None) -> int:
     """Pick the early-exit margin of a network on MNIST training images; see `spikeline.early_exit.pick_margin`."""
-    from spikeline import early_exit, golden, mnist
-    from spikeline.encode import encode
+    import numpy as np
+
+    from spikeline import early_exit, golden
     from spikeline.errors import CompileError
 
-    if network.sizes[0] != mnist.PIXELS:
+    found = samples(network, "train", MARGIN_IMAGES, 1, data)  # not the seed of tests
+    if found is None:
         raise CompileError(f"--early-exit picks on MNIST, this network has {network.sizes[0]} inputs; leave it out")
-    pixels, truth = mnist.load("train", data)
-    spikes = encode(pixels[:MARGIN_IMAGES], network.encoder.name.lower(), network.time_steps, seed=1)  # not the seed of tests
-    return early_exit.pick_margin(golden.run(network, spikes).membranes, truth[:MARGIN_IMAGES], loss)
+    spikes, truth = found
+    counted = [golden.run(network, spikes[n : n + CHUNK]).counted for n in range(0, len(spikes), CHUNK)]
+    return early_exit.pick_margin(np.concatenate(counted), truth, loss)
 
 
 def check(model: Path, image: "Image", count: int, data: Path | None) -> dict[str, int]:
@@ -88,27 +93,50 @@ def check(model: Path, image: "Image", count: int, data: Path | None) -> dict[st
     """
     import numpy as np
 
-    from spikeline import mnist
-    from spikeline.encode import encode
     from spikeline.errors import CompileError
     from spikeline_compiler.verify import verify
 
     network = image.network
-    if network.sizes[0] == mnist.PIXELS:
-        pixels, _ = mnist.load("test", data)
-        spikes = encode(pixels[:count], network.encoder.name.lower(), network.time_steps, seed=0)
-    else:
+    found = samples(network, "test", count, 0, data)
+    if found is None:
         rng = np.random.default_rng(0)
         density = np.linspace(0, 1, count)[:, None, None]  # from silence to all inputs at once
         spikes = (rng.random((count, network.time_steps, network.sizes[0])) < density).astype(np.uint8)
+    else:
+        spikes, _ = found
     result = verify(model, image, spikes)
     if result["onnx_mismatches"]:
+        cause = "A membrane may lie so near the threshold that float32 rounds it across: export biases half-way between two "
+        cause += "multiples of the scale"
+        if network.continuous:
+            cause = "float32 may not hold its membranes exactly: export weights with a scale that is a power of two"
         raise CompileError(
             f"ONNX and golden model differ on {result['onnx_mismatches']} of {result['images']} images, so no image is "
-            "written. A membrane may lie so near the threshold that float32 rounds it across: export biases half-way "
-            "between two multiples of the scale"
+            f"written. {cause}"
         )
     return result
+
+
+def samples(network: "Network", split: str, count: int, seed: int, data: Path | None) -> "tuple[np.ndarray, np.ndarray] | None":
+    """Spikes uint8 (B, T, inputs) of the first `count` MNIST images as the network's encoder makes them, and labels (B,).
+
+    For the events encoder, of their simulated saccades. None if the network's inputs are not those of MNIST.
+    """
+    from spikeline import events, mnist
+    from spikeline.encode import encode
+    from spikeline.spec import Encoder
+
+    inputs, steps = network.sizes[0], network.time_steps
+    if network.encoder == Encoder.EVENTS:
+        pools = {events.inputs(pool): pool for pool in (1, 2)}
+        if inputs not in pools:
+            return None
+        packed, labels = events.load_saccades(split, steps, pools[inputs], data)
+        return packed.batch(slice(count)), labels[:count]
+    if inputs != mnist.PIXELS:
+        return None
+    pixels, labels = mnist.load(split, data)
+    return encode(pixels[:count], network.encoder.name.lower(), steps, seed), labels[:count]
 
 
 def describe(image: "Image", geometry: "Geometry") -> dict[str, Any]:
@@ -129,6 +157,7 @@ def describe(image: "Image", geometry: "Geometry") -> dict[str, Any]:
                 "weights": [int(layer.weights.min()), int(layer.weights.max())],
                 "thresholds": [int(layer.thresholds.min()), int(layer.thresholds.max())],
                 "membranes": list(layer.membrane_range),
+                **lasting(layer),
             }
             for layer in network.layers
         ],
@@ -137,23 +166,46 @@ def describe(image: "Image", geometry: "Geometry") -> dict[str, Any]:
     }
 
 
+def lasting(layer: "Layer") -> dict[str, Any]:
+    """Whether a layer's membrane lasts from step to step, and how, as plain data."""
+    if not layer.continuous:
+        return {"integration": "discontinuous"}
+    biases = [0] if layer.biases is None else layer.biases
+    return {
+        "integration": "continuous",
+        "state_bits": layer.state_bits,
+        "leak": layer.leak,
+        "reset": layer.reset.name.lower(),
+        "biases": [int(min(biases)), int(max(biases))],
+    }
+
+
 def table(report: dict[str, Any], out: Path) -> str:
     """`describe` for a reader."""
-    row = "{:>5} {:>7} {:>8} {:>5} {:>11} {:>15} {:>15}".format
-    lines = [row("layer", "fan-in", "neurons", "bits", "weights", "thresholds", "membranes")]
+    row = "{:>5} {:>7} {:>8} {:>5} {:>11} {:>15} {:>15}  {}".format
+    lines = [row("layer", "fan-in", "neurons", "bits", "weights", "thresholds", "membranes", "integration")]
     for n, layer in enumerate(report["layers"]):
         ranges = ("{}…{}".format(*layer[key]) for key in ("weights", "thresholds", "membranes"))
-        lines.append(row(n, layer["inputs"], layer["neurons"], layer["weight_bits"], *ranges))
+        lines.append(row(n, layer["inputs"], layer["neurons"], layer["weight_bits"], *ranges, integration(layer)))
     bits = report["membrane_bits"]
     lines.append(
         f"{report['time_steps']} time steps, {report['encoder']} encoder, {report['decode']} decode; "
         f"membranes need {bits['needed']} of {bits['available']} bits"
     )
     if check := report.get("verify"):
-        lines.append(f"verified: {check['images']} images, {check['spikes_compared']} spikes, all equal to the ONNX")
+        states = f", {check['states_compared']} states" if "states_compared" in check else ""
+        lines.append(f"verified: {check['images']} images, {check['spikes_compared']} spikes{states}, all equal to the ONNX")
     if "exit_margin" in report:
         lines.append(f"early exit once the class leads by {report['exit_margin']}")
     if "memories" in report:
         lines.append(f"{report['memories']} memory files")
     lines.append(f"{out}: {report['bytes']} bytes, CRC {report['crc']}, for {report['geometry']}")
     return "\n".join(lines)
+
+
+def integration(layer: dict[str, Any]) -> str:
+    """`lasting` for a reader."""
+    if layer["integration"] == "discontinuous":
+        return "discontinuous"
+    biases = "{}…{}".format(*layer["biases"]) if any(layer["biases"]) else "none"
+    return f"continuous, {layer['state_bits']}-bit state, leak {layer['leak'] or 'none'}, reset {layer['reset']}, bias {biases}"

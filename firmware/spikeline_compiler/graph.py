@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 from spikeline.errors import CompileError
 
@@ -18,7 +18,7 @@ QUANT_INPUTS = {"Quant": 4, "BipolarQuant": 2}
 QUANT_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas")
 
 # A pass rewrites a graph in place, so that
-#   - the graph computes the same function of real numbers, and its input and output keep their names;
+#   - the graph computes the same function of real numbers, and its inputs and outputs keep their names;
 #   - every spike tensor keeps its name, so that it can be looked up in an execution of the file as it was;
 #   - running it again changes nothing;
 #   - what it does not know it leaves alone, and `lower` refuses what is left; it raises CompileError only for a node
@@ -27,32 +27,32 @@ Pass = Callable[["Graph"], None]
 
 
 class Graph:
-    """One time step of a network: one input float (batch, inputs), one output, nodes in topological order."""
+    """One time step of a network: float spikes (batch, inputs) in, one output, nodes in topological order.
+
+    A continuous network also takes membranes from the step before and makes those for the next.
+    """
 
     def __init__(self, model: ModelProto):
-        """Raise CompileError unless there are one output and one float32 input (batch, inputs)."""
+        """Raise CompileError unless there are float32 spikes (batch, width) and an output, or an output for each membrane."""
         self.model = model
         graph = model.graph
         self.nodes: list[NodeProto] = list(graph.node)
         self.constants: dict[str, np.ndarray] = {x.name: numpy_helper.to_array(x) for x in graph.initializer}
         self.metadata = {p.key: p.value for p in model.metadata_props}
         inputs = [x for x in graph.input if x.name not in self.constants]
-        if len(inputs) != 1 or len(graph.output) != 1:
+        self.outputs = [x.name for x in graph.output]
+        self.integration = self.metadata.get("integration", "continuous" if len(inputs) > 1 else "discontinuous")
+        expected = max(1, len(inputs) - 1)
+        if not inputs or len(set(self.outputs)) != expected or (len(inputs) > 1 and self.integration == "discontinuous"):
             raise CompileError(
-                f"the graph has {len(inputs)} inputs and {len(graph.output)} outputs; export one time step of a "
-                "discontinuous network, from one spike vector to one output (membranes carried from step to step "
-                "are continuous integration, which is not supported yet)"
+                f"the graph has {len(inputs)} inputs and {len(self.outputs)} outputs; export one time step: of a discontinuous "
+                "network from one spike vector to one output, of a continuous one (integration = continuous) from spikes and "
+                "the membranes of all layers to the membrane of the last and those of the others"
             )
-        self.input, self.output = inputs[0].name, graph.output[0].name
-        tensor = inputs[0].type.tensor_type
-        dims = tensor.shape.dim
-        if len(dims) != 2 or dims[1].dim_value < 1 or tensor.elem_type != onnx.TensorProto.FLOAT:
-            shape = [d.dim_value or d.dim_param or "?" for d in dims]
-            raise CompileError(
-                f"input {self.input!r} is {onnx.TensorProto.DataType.Name(tensor.elem_type)} {shape}; export the "
-                "network with a float32 input of shape (batch, inputs), images flattened before it"
-            )
-        self.inputs: int = dims[1].dim_value
+        self.widths = {x.name: _width(x) for x in inputs}  # values of one sample
+        self.input, self.inputs = inputs[0].name, self.widths[inputs[0].name]
+        self.output = self.outputs[0]
+        self.states = _feedback([x.name for x in inputs[1:]], self.outputs)
 
     def to_model(self) -> ModelProto:
         """Return the graph as it stands, as ONNX."""
@@ -65,7 +65,7 @@ class Graph:
         return model
 
     def producer(self, tensor: str) -> NodeProto | None:
-        """The node that makes `tensor`, or None for the input and for constants."""
+        """The node that makes `tensor`, or None for inputs and constants."""
         return next((node for node in self.nodes if tensor in node.output), None)
 
     def consumers(self, tensor: str) -> list[NodeProto]:
@@ -73,7 +73,7 @@ class Graph:
 
     def fresh(self, name: str) -> str:
         """A tensor name like `name` that is not in use."""
-        used = {self.input, *self.constants, *(t for node in self.nodes for t in (*node.input, *node.output))}
+        used = {*self.widths, *self.constants, *(t for node in self.nodes for t in (*node.input, *node.output))}
         while name in used:
             name += "_"
         return name
@@ -87,6 +87,30 @@ class Graph:
         """Put `others` in the place of `node`."""
         at = next(i for i, x in enumerate(self.nodes) if x is node)
         self.nodes[at : at + 1] = others
+
+
+def _width(value: ValueInfoProto) -> int:
+    tensor = value.type.tensor_type
+    dims = tensor.shape.dim
+    if len(dims) != 2 or dims[1].dim_value < 1 or tensor.elem_type != onnx.TensorProto.FLOAT:
+        shape = [d.dim_value or d.dim_param or "?" for d in dims]
+        raise CompileError(
+            f"input {value.name!r} is {onnx.TensorProto.DataType.Name(tensor.elem_type)} {shape}; export the "
+            "network with float32 inputs of shape (batch, inputs), images flattened before it"
+        )
+    return dims[1].dim_value
+
+
+def _feedback(inputs: list[str], outputs: list[str]) -> dict[str, str]:
+    """The output that each membrane input takes at the next time step.
+
+    Membranes named x_in and x_out belong together, whatever their order; else they stand in the same order. The first
+    output is the output layer's membrane, which belongs to the input that is left, or the last.
+    """
+    by_name = {f"{x.removesuffix('_out')}_in": x for x in outputs[1:] if x.endswith("_out")}
+    if len(by_name) < len(outputs) - 1 or not by_name.keys() <= set(inputs):
+        by_name = dict(zip(inputs, outputs[1:], strict=False))
+    return {x: by_name.get(x, outputs[0]) for x in inputs}
 
 
 def load(path: Path | str) -> Graph:

@@ -1,194 +1,21 @@
-"""The rewritten graph → the integer network.
-
-The affine operators of a layer are composed in exact rational arithmetic from the constants as they stand in the file:
-a neuron sees x = scale · u + bias of its integer membrane u. Only the 1 / sqrt(variance + epsilon) of a
-BatchNormalization is rounded, to float64.
-"""
+"""Layers of the graph → the integer network, exactly."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from onnx import NodeProto
 
 from spikeline.errors import CompileError, ImageError
 from spikeline.geometry import Geometry
 from spikeline.network import Layer, Network
-from spikeline.spec import Decode, Encoder
-from spikeline_compiler.graph import Graph, attribute, constant_input, load, operator, refuse
-from spikeline_compiler.passes import PASSES, quant_bits
+from spikeline.spec import Decode, Encoder, Reset
+from spikeline_compiler.continuous import continuous_stages, grid
+from spikeline_compiler.graph import Graph, load, refuse
+from spikeline_compiler.passes import PASSES
+from spikeline_compiler.stages import Stage, stages
 
-SPIKE_FIX = "export the spike as a QONNX Quant of 1 bit, signed 0, zero point 0, one positive scale, rounding FLOOR"
-MAPPED = "MatMul, Gemm, Add, Sub, Mul, Div, BatchNormalization, Quant, Identity, Flatten, Reshape and Dropout"
-FIXES = {
-    "Conv": "use fully connected layers",
-    "Relu": "use the binary activation, a 1-bit Quant",
-    "Sign": "spikes are 0 and 1: use a 1-bit Quant",
-    "BipolarQuant": SPIKE_FIX,
-    **dict.fromkeys(("Softmax", "LogSoftmax", "ArgMax", "TopK"), "leave it out: the accelerator picks the class"),
-    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "MultiThreshold"), SPIKE_FIX),
-}
-
-# A 1-bit Quant makes 1 of y = x / scale where y ≥ the first number, or y > it if the second is true: the rounding modes
-# of the QONNX executor, which clips to [0, 1] before it rounds.
-ROUNDING: dict[str, tuple[Fraction, bool]] = {
-    **dict.fromkeys(("FLOOR", "DOWN"), (Fraction(1), False)),
-    "HALF_UP": (Fraction(1, 2), False),
-    **dict.fromkeys(("ROUND", "HALF_EVEN", "HALF_DOWN"), (Fraction(1, 2), True)),
-    **dict.fromkeys(("CEIL", "UP"), (Fraction(0), True)),
-}
-
-
-@dataclass
-class Stage:
-    """A layer as the graph has it: x = scale · u + bias; it fires iff x ≥ level, or x > level if strict."""
-
-    node: NodeProto  # the MatMul
-    weights: np.ndarray  # int64 (inputs, neurons)
-    scale: list[Fraction]  # per neuron
-    bias: list[Fraction]  # per neuron
-    tensor: str  # the spikes, or x of an output layer without them
-    spikes: bool = False
-    level: Fraction = Fraction(0)
-    strict: bool = False
-    amplitude: Fraction = Fraction(1)  # of a spike in the tensor
-
-
-def stages(graph: Graph) -> list[Stage]:
-    """Read the layers off a graph that went through the passes. Raises CompileError for whatever is not a layer."""
-    unconnected = CompileError(
-        f"no chain of layers leads from input {graph.input!r} to output {graph.output!r}; export the whole network, "
-        "with at least one fully connected layer"
-    )
-    if not any(operator(n) == "MatMul" for n in graph.nodes):
-        raise unconnected
-    found: list[Stage] = []
-    tensor, width, amplitude = graph.input, graph.inputs, Fraction(1)
-    while consumers := graph.consumers(tensor):
-        node = consumers[0]
-        if len(consumers) > 1 or tensor == graph.output:
-            names = ", ".join([repr(n.name or n.output[0]) for n in consumers] + ["the output"] * (tensor == graph.output))
-            raise refuse(node, f"tensor {tensor!r} branches, to {names}", "use a plain chain of layers, no residuals")
-        op = operator(node)
-        is_open = bool(found) and not found[-1].spikes
-        if op == "MatMul":
-            if is_open:
-                raise refuse(node, "no spikes between it and the layer before", f"put a spike there: {SPIKE_FIX}")
-            weights = _integer_weights(graph, node, tensor, width)
-            width = weights.shape[1]
-            found.append(Stage(node, weights, [amplitude] * width, [Fraction(0)] * width, tensor))
-        elif op in AFFINE or op == "Quant":
-            if not is_open:
-                raise refuse(node, "it works on spikes", "apply it after a layer's MatMul, before its spike")
-            if node.input[0] != tensor and not (op in ("Add", "Mul", "Sub") and node.input[1] == tensor):
-                raise refuse(node, "it does not continue the chain of layers", "use a plain chain of layers")
-            if op == "Quant":
-                amplitude = _spike(graph, node, found[-1])
-            else:
-                AFFINE[op](graph, node, found[-1], tensor)
-        else:
-            raise refuse(node, f"the accelerator has no {op}", FIXES.get(op, f"the compiler maps {MAPPED}"))
-        tensor = node.output[0]
-        if found:
-            found[-1].tensor = tensor
-    if tensor != graph.output:
-        raise unconnected
-    return found
-
-
-def _integer_weights(graph: Graph, node: NodeProto, tensor: str, width: int) -> np.ndarray:
-    if node.input[0] != tensor:
-        raise refuse(node, "the spikes are its second operand", "export it as spikes × weights (inputs, neurons)")
-    weights = constant_input(graph, node, 1, "weight matrix")
-    if weights.ndim != 2 or weights.shape[0] != width or not weights.size:
-        raise refuse(node, f"weights of shape {weights.shape} on {width} inputs", f"they must be ({width}, neurons)")
-    if (weights != np.rint(weights)).any():
-        raise refuse(node, "its weights are not quantised", "train with a weight quantiser and export it as Quant")
-    if np.abs(weights).max() > 1 << 15:
-        raise refuse(node, "a weight of more than 16 bits", "train with weights of 8 bits or fewer")
-    return weights.astype(np.int64)
-
-
-def _spike(graph: Graph, node: NodeProto, stage: Stage) -> Fraction:
-    """Close the layer with its spike; returns the amplitude of the spikes."""
-    bits, signed = quant_bits(graph, node), attribute(node, "signed", 1)
-    if bits != 1 or signed or attribute(node, "narrow", 1):
-        raise refuse(node, f"{bits:g}-bit {'signed ' if signed else ''}activations, spikes are 0 and 1", SPIKE_FIX)
-    scale, zero_point = constant_input(graph, node, 1, "scale"), constant_input(graph, node, 2, "zero point")
-    if (zero_point != 0).any() or (scale <= 0).any() or (scale != scale.flat[0]).any():
-        raise refuse(node, "spikes that are not 0 and one positive value for all neurons", SPIKE_FIX)
-    rounding = attribute(node, "rounding_mode", "ROUND").upper()
-    if rounding not in ROUNDING:
-        raise refuse(node, f"unknown rounding mode {rounding}", SPIKE_FIX)
-    stage.amplitude = Fraction(float(scale.flat[0]))
-    level, stage.strict = ROUNDING[rounding]
-    stage.level, stage.spikes = level * stage.amplitude, True
-    return stage.amplitude
-
-
-def _per_neuron(graph: Graph, node: NodeProto, index: int, what: str, neurons: int) -> list[Fraction]:
-    """A constant operand, exactly."""
-    value = constant_input(graph, node, index, what)
-    if value.size not in (1, neurons) or value.ndim > 2 or (value.ndim == 2 and value.shape[0] != 1):
-        raise refuse(node, f"{what} of shape {value.shape} on {neurons} neurons", "use one for each neuron or one for all")
-    return [Fraction(float(x)) for x in np.broadcast_to(value.reshape(-1), neurons)]
-
-
-def _add(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None:
-    other = _per_neuron(graph, node, 1 if node.input[0] == tensor else 0, "addend", len(stage.bias))
-    stage.bias = [a + b for a, b in zip(stage.bias, other, strict=True)]
-
-
-def _sub(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None:
-    if node.input[0] == tensor:
-        other = _per_neuron(graph, node, 1, "subtrahend", len(stage.bias))
-        stage.bias = [a - b for a, b in zip(stage.bias, other, strict=True)]
-    else:
-        other = _per_neuron(graph, node, 0, "minuend", len(stage.bias))
-        stage.bias = [b - a for a, b in zip(stage.bias, other, strict=True)]
-        stage.scale = [-a for a in stage.scale]
-
-
-def _mul(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None:
-    _multiply(stage, _per_neuron(graph, node, 1 if node.input[0] == tensor else 0, "factor", len(stage.bias)))
-
-
-def _div(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None:
-    other = _per_neuron(graph, node, 1, "divisor", len(stage.bias))
-    if not all(other):
-        raise refuse(node, "division by 0", "train again with a scale bounded away from 0")
-    _multiply(stage, [1 / b for b in other])
-
-
-def _batchnorm(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None:
-    if attribute(node, "training_mode", 0):
-        raise refuse(node, "it is in training mode", "export the network in evaluation mode")
-    gamma, beta, mean, variance = (
-        _per_neuron(graph, node, n, what, len(stage.bias)) for n, what in enumerate(("gamma", "beta", "mean", "variance"), 1)
-    )
-    spread = [float(v) + attribute(node, "epsilon", 1e-5) for v in variance]
-    if min(spread) <= 0:
-        raise refuse(node, "a variance that is not positive", "train again, or export a positive epsilon")
-    stage.bias = [a - b for a, b in zip(stage.bias, mean, strict=True)]
-    _multiply(stage, [g * Fraction(1 / math.sqrt(v)) for g, v in zip(gamma, spread, strict=True)])
-    stage.bias = [a + b for a, b in zip(stage.bias, beta, strict=True)]
-
-
-def _multiply(stage: Stage, factors: list[Fraction]) -> None:
-    stage.scale = [a * b for a, b in zip(stage.scale, factors, strict=True)]
-    stage.bias = [a * b for a, b in zip(stage.bias, factors, strict=True)]
-
-
-AFFINE: dict[str, Callable[[Graph, NodeProto, Stage, str], None]] = {
-    "Add": _add,
-    "Sub": _sub,
-    "Mul": _mul,
-    "Div": _div,
-    "BatchNormalization": _batchnorm,
-}
+QUANTISED_FIX = "train with quantised biases and thresholds, whole multiples of the scale of the weights"
 
 
 def firing_layer(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
@@ -211,6 +38,36 @@ def firing_layer(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
             thresholds.append(math.floor(at) + 1 if stage.strict else math.ceil(at))
     clamped = [min(max(t, int(lo)), int(hi) + 1) for t, lo, hi in zip(thresholds, low, high, strict=True)]
     return weights, np.array(clamped, np.int64)
+
+
+def continuous_layer(stage: Stage, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights (inputs, neurons), thresholds and biases (neurons,), int64, of layer n, whose membrane lasts.
+
+    One unit of the integer membrane is |scale|; all that moves it must be a whole number of them. Raises CompileError.
+    """
+    assert stage.lasting is not None
+    thresholds, biases = [], []
+    for neuron, (unit, b) in enumerate(zip(grid(stage), stage.bias, strict=True)):
+        for what, value in (("threshold", stage.level / unit), ("bias", b / unit)):
+            if value.denominator != 1 or abs(value) >= 1 << 24:
+                raise refuse(
+                    stage.node,
+                    f"the {what} of neuron {neuron} in layer {n} is {float(value):.10g} times the scale of the weights, "
+                    + ("more than 24 bits" if value.denominator == 1 else "not an integer"),
+                    QUANTISED_FIX,
+                )
+        threshold = int(stage.level / unit) + stage.strict
+        if stage.lasting.reset == Reset.SUBTRACT and stage.amplitude / unit != threshold:
+            raise refuse(
+                stage.node,
+                f"neuron {neuron} in layer {n} fires at {threshold} but its reset takes {float(stage.amplitude / unit):.10g}, "
+                "in units of the scale of the weights",
+                "subtract the threshold itself: spikes by a Quant with rounding FLOOR",
+            )
+        thresholds.append(threshold)
+        biases.append(int(b / unit))
+    signs = np.array([-1 if a < 0 else 1 for a in stage.scale])
+    return stage.weights * signs, np.array(thresholds, np.int64), np.array(biases, np.int64)
 
 
 def output_layer(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
@@ -240,8 +97,12 @@ def output_layer(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
 def lower(graph: Graph, geometry: Geometry, time_steps: int, encoder: Encoder) -> Network:
     """Make the integer network for this geometry. Raises CompileError for one that does not fit it, or not exactly."""
     layers = []
-    for n, stage in enumerate(stages(graph)):
-        weights, thresholds = firing_layer(stage) if stage.spikes else output_layer(stage)
+    for n, stage in enumerate(read_stages(graph)):
+        biases = None
+        if stage.lasting:
+            weights, thresholds, biases = continuous_layer(stage, n)
+        else:
+            weights, thresholds = firing_layer(stage) if stage.spikes else output_layer(stage)
         limit = 1 << (geometry.weight_bits - 1)
         if weights.min() < -limit or weights.max() >= limit:
             raise refuse(
@@ -251,6 +112,16 @@ def lower(graph: Graph, geometry: Geometry, time_steps: int, encoder: Encoder) -
                 "train with fewer bits (and narrow range, so that they can be negated) or take a geometry with more",
             )
         layer = Layer(weights.astype(np.int8), thresholds.astype(np.int32))
+        if stage.lasting:
+            assert biases is not None
+            layer = replace(
+                layer,
+                state_bits=stage.lasting.state_bits,
+                biases=biases.astype(np.int32) if biases.any() else None,
+                leak=stage.lasting.leak,
+                reset=stage.lasting.reset,
+            )
+            _check_state(geometry, stage, layer, n)
         low, high = layer.membrane_range
         reach = 1 << (geometry.membrane_bits - 1)
         if low < -reach or high >= reach or thresholds.min() < -reach or thresholds.max() >= reach:
@@ -279,6 +150,27 @@ def lower(graph: Graph, geometry: Geometry, time_steps: int, encoder: Encoder) -
     return network
 
 
+def _check_state(geometry: Geometry, stage: Stage, layer: Layer, n: int) -> None:
+    if not geometry.continuous:
+        raise refuse(
+            stage.node,
+            f"layer {n} is continuous where the accelerator {geometry.name} is built for discontinuous networks only",
+            "take a geometry that says continuous, or train with discontinuous integration",
+        )
+    bits = geometry.membrane_bits - 1
+    if layer.state_bits != bits:
+        raise refuse(
+            stage.node,
+            f"layer {n} has a state of {layer.state_bits} bits where the accelerator {geometry.name} saturates at {bits}",
+            f"train with state_bits = {bits}, or take a geometry with membranes of {layer.state_bits + 1} bits",
+        )
+
+
+def read_stages(graph: Graph) -> list[Stage]:
+    """Read the layers off a graph that went through the passes. Raises CompileError for whatever is not a layer."""
+    return continuous_stages(graph) if graph.integration == "continuous" else stages(graph)
+
+
 def read(path: Path | str) -> Graph:
     """Read an ONNX file and run all passes over it. Raises CompileError."""
     graph = load(path)
@@ -294,9 +186,8 @@ def compile_onnx(path: Path | str, geometry: Geometry, time_steps: int | None = 
     the reason and the fix for anything that cannot be mapped exactly.
     """
     graph = read(path)
-    integration = graph.metadata.get("integration", "discontinuous")
-    if integration != "discontinuous":
-        raise CompileError(f"integration = {integration} is not supported yet; train with discontinuous integration")
+    if graph.integration not in ("discontinuous", "continuous"):
+        raise CompileError(f"integration = {graph.integration} is not known; train with discontinuous or continuous integration")
     encoder = encoder or graph.metadata.get("encoder")
     if encoder is None or encoder.upper() not in Encoder.__members__:
         known = ", ".join(e.name.lower() for e in Encoder)

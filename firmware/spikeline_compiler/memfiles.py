@@ -4,6 +4,7 @@
                                     bits. Input i is read by scan lane p = i mod P, P = spikes per cycle: bank p // 2,
                                     address (i // P)·2 + p mod 2. For P = 1: bank 0, address i.
     layer{l}_thresholds.mem         thresholds, one word of membrane_bits for each neuron
+    layer{l}_biases.mem             biases, the same, if the geometry is continuous
     index.json                      what is there
 
 All memories of the geometry are written; what the network does not use is zero.
@@ -38,18 +39,23 @@ def memories(image: Image, geometry: Geometry) -> Iterator[tuple[dict, np.ndarra
     """Each memory: its entry in the index, and its words, uint64 (depth,)."""
     for n, room in enumerate(geometry.layers):
         weights = np.zeros((room.inputs, room.neurons), np.int8)
-        thresholds = np.zeros(room.neurons, np.int64)
+        columns = {"thresholds": np.zeros(room.neurons, np.int64)}
+        if geometry.continuous:
+            columns["biases"] = np.zeros(room.neurons, np.int64)
         if n < len(image.network.layers):
             layer = image.network.layers[n]
             weights[: layer.inputs, : layer.neurons] = layer.weights
-            thresholds[: layer.neurons] = layer.thresholds
+            columns["thresholds"][: layer.neurons] = layer.thresholds
+            if layer.biases is not None:
+                columns["biases"][: layer.neurons] = layer.biases
         banks = bank_words(pack_weights(weights, geometry.weight_bits), room)
         for s, b in np.ndindex(banks.shape[:2]):
             name, where = f"layer{n}_slice{s}_bank{b}.mem", {"layer": n, "slice": s, "bank": b}
             yield {"file": name, "kind": "weights", **where, "bits": 64, "depth": banks.shape[2]}, banks[s, b]
-        words = thresholds.astype(np.uint64) & np.uint64((1 << geometry.membrane_bits) - 1)
-        entry = {"file": f"layer{n}_thresholds.mem", "kind": "thresholds", "layer": n}
-        yield entry | {"bits": geometry.membrane_bits, "depth": room.neurons}, words
+        for kind, values in columns.items():
+            words = values.astype(np.uint64) & np.uint64((1 << geometry.membrane_bits) - 1)
+            entry = {"file": f"layer{n}_{kind}.mem", "kind": kind, "layer": n}
+            yield entry | {"bits": geometry.membrane_bits, "depth": room.neurons}, words
 
 
 def write(image: Image, geometry: Geometry, folder: Path | str) -> int:

@@ -1,7 +1,8 @@
 """The passes, in the order in which they run. Their contract is at `graph.Pass`.
 
 What they leave of a network that can be mapped is a chain of, for each layer, MatMul by an integer constant, any
-Add, Sub, Mul, Div and BatchNormalization by constants, and the spike Quant.
+Add, Sub, Mul, Div and BatchNormalization by constants, and the spike Quant; `continuous` says what else membranes that
+last from step to step need.
 """
 
 import numpy as np
@@ -82,19 +83,18 @@ def drop_identities(graph: Graph) -> None:
     """Take out Identity, Dropout in evaluation, and Flatten and Reshape that leave (batch, width) as it is."""
     for node in [n for n in graph.nodes if _is_identity(graph, n)]:
         source, target = node.input[0], node.output[0]
-        producer = graph.producer(source)
-        if target == graph.output and producer is None:
+        if target in graph.outputs and (graph.producer(source) is None or source in graph.outputs):
             continue
         graph.replace(node)
-        if target == graph.output:
+        if target in graph.outputs:
             _rename(graph.nodes, source, target)
         else:
             _rename(graph.nodes, target, source)
 
 
 def drop_dead(graph: Graph) -> None:
-    """Take out the nodes and constants that do not reach the output."""
-    alive, nodes = {graph.output}, []
+    """Take out the nodes and constants that do not reach an output."""
+    alive, nodes = set(graph.outputs), []
     for node in reversed(graph.nodes):
         if alive.intersection(node.output):
             alive.update(node.input)
@@ -210,13 +210,13 @@ def _is_identity(graph: Graph, node: NodeProto) -> bool:
 
 
 def _width(graph: Graph, tensor: str) -> int | None:
-    """Values of one sample in `tensor`: what the last MatMul before it makes, else the network's inputs."""
+    """Values of one sample in `tensor`: what the last MatMul before it makes, else what the input has."""
     while (node := graph.producer(tensor)) is not None:
         if operator(node) == "MatMul":
             weights = graph.constants.get(node.input[1])
             return None if weights is None else weights.shape[-1]
         tensor = next((x for x in node.input if x not in graph.constants), "")
-    return graph.inputs if tensor == graph.input else None
+    return graph.widths.get(tensor)
 
 
 def _rename(nodes: list[NodeProto], old: str, new: str) -> None:

@@ -12,44 +12,80 @@ from qonnx.transformation.infer_shapes import InferShapes
 from spikeline import golden
 from spikeline.errors import CompileError
 from spikeline.image import Image
-from spikeline_compiler.lower import read, stages
+from spikeline_compiler.lower import read, read_stages
 
-ROWS = 4096  # time steps executed at once: what a few hundred megabytes hold
+ROWS = 4096  # rows executed at once: what a few hundred megabytes hold
 
 
 def execute(model: onnx.ModelProto, rows: np.ndarray, tensors: list[str]) -> list[np.ndarray]:
     """Values of `tensors` for input rows (R, inputs), by the QONNX executor. Raises CompileError if it cannot."""
-    chunk = min(ROWS, len(rows))
+    pieces = execute_steps(model, rows[:, None], tensors, {})
+    return [x[:, 0] for x in pieces]
+
+
+def execute_steps(model: onnx.ModelProto, spikes: np.ndarray, tensors: list[str], states: dict[str, str]) -> list[np.ndarray]:
+    """Values (B, T, …) of `tensors` for input spikes (B, T, inputs), by the QONNX executor.
+
+    states: the state inputs, 0 at first, and the output that each takes at the next step. Raises CompileError if it cannot.
+    """
+    batch, steps, _ = spikes.shape
+    chunk = min(ROWS, batch)
     pieces = []
     try:
-        wrapper = ModelWrapper(model, make_deepcopy=True).transform(ChangeBatchSize(chunk)).transform(InferShapes())
-        for start in range(0, len(rows), chunk):
-            piece = rows[start : start + chunk].astype(np.float32)
-            padded = np.pad(piece, ((0, chunk - len(piece)), (0, 0)))
-            context = execute_onnx(wrapper, {wrapper.graph.input[0].name: padded}, return_full_exec_context=True)
-            pieces.append([context[t][: len(piece)] for t in tensors])
+        wrapper = _with_batch(model, chunk)
+        name = wrapper.graph.input[0].name
+        for start in range(0, batch, chunk):
+            piece = spikes[start : start + chunk].astype(np.float32)
+            padded = np.pad(piece, ((0, chunk - len(piece)), (0, 0), (0, 0)))
+            carried = {x: np.zeros(wrapper.get_tensor_shape(x), np.float32) for x in states}
+            for t in range(steps):
+                context = execute_onnx(wrapper, {name: padded[:, t], **carried}, return_full_exec_context=True)
+                carried = {x: context[output] for x, output in states.items()}
+                pieces.append([context[x][: len(piece)] for x in tensors])
     except Exception as error:  # whatever the executor, its runtime or its shape inference meet
         raise CompileError(f"the QONNX executor cannot run the network ({error}); compile without --verify") from error
-    return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+    chunks = [pieces[n : n + steps] for n in range(0, len(pieces), steps)]
+    return [np.concatenate([np.stack([step[n] for step in x], 1) for x in chunks]) for n in range(len(tensors))]
+
+
+def _with_batch(model: onnx.ModelProto, batch: int) -> ModelWrapper:
+    wrapper = ModelWrapper(model, make_deepcopy=True)
+    graph = wrapper.graph
+    constants = {x.name for x in graph.initializer}
+    for value in (*graph.input, *graph.output):  # ChangeBatchSize sees to the first ones only
+        if value.name not in constants:
+            value.type.tensor_type.shape.dim[0].dim_value = batch
+    return wrapper.transform(ChangeBatchSize(batch)).transform(InferShapes())
 
 
 def verify(path: Path | str, image: Image, spikes: np.ndarray) -> dict[str, int]:
-    """Count the images on which ONNX and golden model differ in any spike, at any step, or in a class value.
+    """Count the images on which ONNX and golden model differ, at any step, in a spike, a state or a class value.
 
-    spikes: uint8 (B, T, inputs) of 0/1. Returns images, time_steps, spikes_compared and onnx_mismatches.
-    Raises CompileError for a file that cannot be read or run.
+    spikes: uint8 (B, T, inputs) of 0/1. Returns images, time_steps, spikes_compared, onnx_mismatches and, for a continuous
+    network, states_compared. Raises CompileError for a file that cannot be read or run.
     """
     batch, steps, inputs = spikes.shape
-    layers = stages(read(path))
-    outputs = execute(onnx.load(path), spikes.reshape(-1, inputs), [layer.tensor for layer in layers])
-    trace = golden.run(image.network, spikes)
+    graph = read(path)
+    layers = read_stages(graph)
+    lasting = [x for x in layers if x.lasting]
+    tensors = [x.tensor for x in layers] + [x.lasting.tensor for x in lasting if x.lasting]
+    rows = spikes if graph.states else spikes.reshape(batch * steps, 1, inputs)  # all at once if none depends on another
+    seen = [x.reshape(batch, steps, -1) for x in execute_steps(onnx.load(path), rows, tensors, graph.states)]
+    trace = golden.run(image.network, spikes, states=bool(lasting))
     wrong = np.zeros(batch, bool)
     compared = 0
-    for layer, seen, fired in zip(layers, outputs, trace.spikes, strict=True):
+    for layer, values, fired in zip(layers, seen, trace.spikes, strict=False):
         if layer.spikes:
-            differs = seen.reshape(fired.shape) != fired * np.float32(layer.amplitude)
+            wrong |= (values != fired * np.float32(layer.amplitude)).any((1, 2))
             compared += fired.size
         else:
-            differs = np.rint(seen.reshape(fired.shape) / float(abs(layer.scale[0]))) != trace.membranes
-        wrong |= differs.any((1, 2))
-    return {"images": batch, "time_steps": steps, "spikes_compared": compared, "onnx_mismatches": int(wrong.sum())}
+            expected = trace.running[0] if graph.states else trace.membranes  # the executor has added up the steps
+            wrong |= (np.rint(values / float(abs(layer.scale[0]))) != expected).any((1, 2))
+    result = {"images": batch, "time_steps": steps, "spikes_compared": compared}
+    states = [x for x in trace.states if x is not None]
+    for layer, values, state in zip(lasting, seen[len(layers) :], states, strict=True):
+        unit = np.array([float(abs(a)) for a in layer.scale])
+        wrong |= (values / unit != state).any((1, 2))
+    if graph.states:
+        result["states_compared"] = sum(x.size for x in states)
+    return result | {"onnx_mismatches": int(wrong.sum())}

@@ -86,16 +86,15 @@ def run_info(args: argparse.Namespace) -> None:
 
     loaded = image.load(args.image)
     network = loaded.network
-    layers: list[dict[str, Any]] = [
-        {
-            "inputs": layer.inputs,
-            "neurons": layer.neurons,
-            "membrane_range": layer.membrane_range,
-            "weight_bytes": weights.nbytes - 8,
-            "threshold_bytes": thresholds.nbytes - 8,
-        }
-        for layer, thresholds, weights in zip(network.layers, loaded.packets[1::2], loaded.packets[2::2], strict=True)
-    ]
+    packets = iter(loaded.packets[1:])
+    layers: list[dict[str, Any]] = []
+    for x in network.layers:
+        layer: dict[str, Any] = {"inputs": x.inputs, "neurons": x.neurons, "membrane_range": x.membrane_range}
+        for kind in ("threshold", "bias", "weight") if x.continuous else ("threshold", "weight"):
+            layer[f"{kind}_bytes"] = next(packets).nbytes - 8
+        if x.continuous:
+            layer |= {"state_bits": x.state_bits, "leak": x.leak, "reset": x.reset.name.lower(), "biased": x.biased}
+        layers.append(layer)
     facts: dict[str, Any] = {
         "layers": network.sizes,
         "weight_bits": network.weight_bits,
@@ -116,8 +115,16 @@ def run_info(args: argparse.Namespace) -> None:
     for n, layer in enumerate(layers):
         low, high = layer["membrane_range"]
         sizes = f"{layer['weight_bytes']:>8} B {layer['threshold_bytes']:>9} B"
-        print(f"{n:>5} {layer['inputs']:>7} {layer['neurons']:>8} {sizes}  {low} … {high}")
+        print(f"{n:>5} {layer['inputs']:>7} {layer['neurons']:>8} {sizes}  {low} … {high}{_lasting(layer)}")
     print(f"membranes need {network.membrane_bits} bits; {loaded.nbytes} bytes of packets; CRC-32 {loaded.crc:08x}")
+
+
+def _lasting(layer: dict[str, Any]) -> str:
+    if "state_bits" not in layer:
+        return ""
+    bias = f"bias {layer['bias_bytes']} B" if layer["biased"] else "no bias"
+    leak = f"leak {layer['leak']}" if layer["leak"] else "no leak"
+    return f"; continuous, {layer['state_bits']}-bit state, {leak}, reset {layer['reset']}, {bias}"
 
 
 def run_sim(args: argparse.Namespace) -> None:

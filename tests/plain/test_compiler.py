@@ -595,7 +595,11 @@ def test_memory_files_hold_the_network(tmp_path, parallel):
     count = memfiles.write(image.build(network), room, folder)
     index = json.loads((folder / "index.json").read_text())
     assert {x["file"] for x in index["memories"]} | {"index.json"} == {x.name for x in folder.iterdir()}
-    assert count == len(index["memories"]) == sum(x.neurons // 16 * max(1, x.spikes_per_cycle // 2) + 1 for x in rooms)
+    assert (
+        count
+        == len(index["memories"])
+        == sum(x.neurons // 16 * max(1, x.spikes_per_cycle // 2) + 1 + tiny.continuous for x in rooms)
+    )
     depth = {x["file"]: x["depth"] for x in index["memories"]}
     for n, (layer, size) in enumerate(zip(network.layers, rooms, strict=True)):
         P = size.spikes_per_cycle

@@ -1,0 +1,249 @@
+"""The layers of a continuous graph, recognised by operators and data flow. What a pass leaves of one layer:
+
+    sum        what a discontinuous layer computes before its spike
+    leaked     the state input, or state − scale · ⌊state / (scale · 2^leak)⌋
+    membrane   leaked + sum; constants may be added after it
+    spikes     1-bit Quant of the membrane
+    reset      membrane − spikes, or membrane · (1 − spikes)
+    state      that, between two constants (Clip, or Max and Min): the state output
+
+The output layer has sum and membrane only, without a leak; its membrane is the graph's first output.
+"""
+
+from fractions import Fraction
+
+from onnx import NodeProto
+
+from spikeline.errors import CompileError
+from spikeline.spec import Reset
+from spikeline_compiler.graph import Graph, attribute, constant_input, operator, refuse
+from spikeline_compiler.stages import AFFINE, SPIKE_FIX, Lasting, Stage, affine, begin, per_neuron, spike, unknown
+
+AGREE = "export the network again so that the two agree"
+CHAIN = "export a plain chain of layers, each with its membrane as state input and output"
+CLIP_FIX = "clip a state of V bits to -2^(V-1) … 2^(V-1) - 1 times the scale of the weights, exactly: use a power of two as scale"
+LEAK_FIX = "export the leak as v - s·Floor(v · 1/(s·2^k)), s being the scale of the weights, with quantised weights"
+RESET_FIX = "subtract the spikes from the membrane, or multiply it by 1 - spikes"
+
+
+def continuous_stages(graph: Graph) -> list[Stage]:
+    """Read the layers off a continuous graph that went through the passes.
+
+    Raises CompileError for whatever is not a layer, and if the metadata say another leak, reset or state_bits.
+    """
+    if not graph.states:
+        raise CompileError(
+            "integration = continuous but the graph has no state inputs; export each layer's membrane as an input and an "
+            "output, or train with discontinuous integration"
+        )
+    found: list[Stage] = []
+    used: set[str] = set()  # what the nodes make that have been read
+    tensor, width, amplitude = graph.input, graph.inputs, Fraction(1)
+    while not found or found[-1].spikes:
+        stage = _layer(graph, tensor, width, amplitude, used)
+        found.append(stage)
+        tensor, width, amplitude = stage.tensor, stage.weights.shape[1], stage.amplitude
+    for name in graph.states:
+        if all(name not in node.input for node in graph.nodes if node.output[0] in used):
+            raise CompileError(f"state input {name!r} is not connected to any layer; {CHAIN}")
+    return found  # what is left over would reach no output
+
+
+def grid(stage: Stage) -> list[Fraction]:
+    """What one unit of the integer membrane is worth, for each neuron. Raises CompileError if nothing."""
+    if not all(stage.scale):
+        raise refuse(stage.node, "a neuron whose weights have a scale of 0", "train again with a scale bounded away from 0")
+    return [abs(a) for a in stage.scale]
+
+
+def _layer(graph: Graph, tensor: str, width: int, amplitude: Fraction, used: set[str]) -> Stage:
+    node = _next(graph, tensor, used)
+    if operator(node) != "MatMul":
+        raise refuse(node, "it works on spikes", "apply it after a layer's MatMul") if operator(node) in AFFINE else unknown(node)
+    stage = begin(graph, node, tensor, width, amplitude)
+    integrate, tensor = _sum(graph, stage, node.output[0], used)
+    source, leak, leak_node = _leaked(graph, stage, integrate, tensor, used)
+    if graph.widths[source] != stage.weights.shape[1]:
+        reason = f"state input {source!r} has {graph.widths[source]} values for {stage.weights.shape[1]} neurons"
+        raise refuse(integrate, reason, "export one for each neuron")
+    tensor = _late_biases(graph, stage, integrate.output[0], used)
+    if tensor == graph.output:
+        if leak:
+            raise refuse(leak_node, "the output layer leaks", "train with an output layer that adds up all steps")
+        target = stage.tensor = tensor
+    else:
+        quant = _spiking(graph, integrate, tensor)
+        spike(graph, quant, stage, tensor)
+        reset, reset_node = _reset(graph, stage, quant, tensor, used)
+        target, state_bits, clip = _saturated(graph, stage, reset_node, used)
+        for node, key, value in (
+            (leak_node, "leak", leak),
+            (reset_node, "reset", reset.name.lower()),
+            (clip, "state_bits", state_bits),
+        ):
+            if (declared := graph.metadata.get(key, str(value))) != str(value):
+                raise refuse(node, f"its layer has {key} = {value} where the metadata say {declared}", AGREE)
+        stage.lasting = Lasting(target, leak, reset, state_bits)
+        stage.tensor = quant.output[0]
+    if graph.states[source] != target:
+        reason = f"its state input {source!r} is paired with output {graph.states[source]!r}, but the layer leaves {target!r}"
+        raise refuse(integrate, reason, "name them x_in and x_out, or list state inputs and outputs in the same order")
+    return stage
+
+
+def _sum(graph: Graph, stage: Stage, tensor: str, used: set[str]) -> tuple[NodeProto, str]:
+    """Compose all that comes before the membrane; returns the Add that makes it, and its operand that is the sum."""
+    while True:
+        node = _next(graph, tensor, used)
+        op = operator(node)
+        if op == "Add" and not graph.constants.keys() & set(node.input):
+            return node, tensor
+        if op in ("MatMul", "Quant"):
+            reason = "no membrane lasts in the layer before it" if op == "MatMul" else "it does not see a membrane that lasts"
+            raise refuse(node, reason, "add the layer's state input to its sum, or train with discontinuous integration")
+        _check_operator(node)
+        affine(graph, node, stage, tensor)
+        tensor = node.output[0]
+
+
+def _leaked(graph: Graph, stage: Stage, integrate: NodeProto, tensor: str, used: set[str]) -> tuple[str, int, NodeProto]:
+    """The state input that `integrate` adds to the sum `tensor`, its leak, and the node that says so."""
+    carried = next((x for x in integrate.input if x != tensor), tensor)
+    if carried in graph.states:
+        return carried, 0, integrate
+    subtract = graph.producer(carried)
+    if subtract is None or operator(subtract) != "Sub" or subtract.input[0] not in graph.states:
+        raise refuse(integrate, f"it adds {carried!r}, neither a state input nor one that leaked", LEAK_FIX)
+    source = subtract.input[0]
+    path, tensor = [subtract], subtract.input[1]
+    for ops in (("Mul",), ("Floor",), ("Mul", "Div")):
+        node = graph.producer(tensor)
+        if node is None or operator(node) not in ops:
+            raise refuse(subtract, f"a leak of {source!r} that is not rounded down to the membrane's grid", LEAK_FIX)
+        path.append(node)
+        tensor = next((x for x in node.input if x not in graph.constants), "")
+    _, up, _, down = path
+    if tensor != source or (operator(down) == "Div" and down.input[0] != source):
+        raise refuse(down, f"it is no share of {source!r}", LEAK_FIX)
+    shifts = set()
+    for unit, factor, share in zip(grid(stage), _factor(graph, stage, up), _factor(graph, stage, down), strict=True):
+        shift = (share * unit).denominator.bit_length() - 1
+        if factor != unit or shift < 1 or share * unit != Fraction(1, 1 << shift):
+            reason = f"it takes {float(factor):.6g} · ⌊{float(share):.6g} · v⌋ from a membrane in steps of {float(unit):.6g}"
+            raise refuse(subtract, reason, LEAK_FIX)
+        shifts.add(shift)
+    if len(shifts) > 1:
+        raise refuse(subtract, f"leaks of {sorted(shifts)} in one layer", "train with one leak for each layer")
+    used.update(x.output[0] for x in path)
+    return source, shifts.pop(), subtract
+
+
+def _factor(graph: Graph, stage: Stage, node: NodeProto) -> list[Fraction]:
+    """What a Mul or Div by a constant multiplies by."""
+    neurons = len(stage.scale)
+    if operator(node) == "Mul":
+        return per_neuron(graph, node, 0 if node.input[0] in graph.constants else 1, "factor", neurons)
+    divisors = per_neuron(graph, node, 1, "divisor", neurons)
+    if not all(divisors):
+        raise refuse(node, "division by 0", LEAK_FIX)
+    return [1 / x for x in divisors]
+
+
+def _late_biases(graph: Graph, stage: Stage, tensor: str, used: set[str]) -> str:
+    """Take up constants that are added to the membrane itself; returns the membrane after them."""
+    while tensor != graph.output and len(consumers := graph.consumers(tensor)) == 1:
+        (node,) = consumers
+        if operator(node) != "Add" and not (operator(node) == "Sub" and node.input[0] == tensor):
+            break
+        if not graph.constants.keys() & set(node.input):
+            break
+        affine(graph, node, stage, tensor)
+        used.add(node.output[0])
+        tensor = node.output[0]
+    return tensor
+
+
+def _spiking(graph: Graph, integrate: NodeProto, membrane: str) -> NodeProto:
+    consumers = graph.consumers(membrane)
+    for node in consumers:
+        if operator(node) not in ("Quant", "Sub", "Mul"):
+            _check_operator(node)
+            raise refuse(node, "it works on a membrane that lasts", "let only spike and reset take the membrane")
+    quants = [x for x in consumers if operator(x) == "Quant"]
+    if len(quants) != 1:
+        raise refuse(integrate, f"{len(quants)} spikes are made of its membrane", f"put one there: {SPIKE_FIX}")
+    return quants[0]
+
+
+def _reset(graph: Graph, stage: Stage, quant: NodeProto, membrane: str, used: set[str]) -> tuple[Reset, NodeProto]:
+    spikes = quant.output[0]
+    used.add(spikes)
+    for node in graph.consumers(membrane):
+        if operator(node) == "Sub" and list(node.input) == [membrane, spikes]:
+            used.add(node.output[0])
+            return Reset.SUBTRACT, node
+        kept = graph.producer(next((x for x in node.input if x != membrane), ""))
+        if operator(node) == "Mul" and kept is not None and operator(kept) == "Sub" and kept.input[1] == spikes:
+            one = per_neuron(graph, kept, 0, "minuend", len(stage.scale))
+            if any(x != 1 for x in one) or stage.amplitude != 1:
+                raise refuse(kept, f"it makes {float(one[0]):.6g} - spikes of {float(stage.amplitude):.6g}", RESET_FIX)
+            used.update((kept.output[0], node.output[0]))
+            return Reset.ZERO, node
+    raise refuse(quant, "its spikes do not reset the membrane", RESET_FIX)
+
+
+def _saturated(graph: Graph, stage: Stage, reset: NodeProto, used: set[str]) -> tuple[str, int, NodeProto]:
+    """The state output of a layer, its bits, and the node that clips it."""
+    low: list[Fraction] | None = None
+    high: list[Fraction] | None = None
+    neurons, node, tensor = len(stage.scale), reset, reset.output[0]
+    while tensor not in graph.outputs:
+        node = _next(graph, tensor, used)
+        op = operator(node)
+        side = 1 if node.input[0] == tensor else 0
+        if op == "Clip" and side == 1:
+            low, high = (_limit(graph, node, n, name, neurons) for n, name in ((1, "min"), (2, "max")))
+        elif op == "Max" and len(node.input) == 2:
+            low = per_neuron(graph, node, side, "minimum", neurons)
+        elif op == "Min" and len(node.input) == 2:
+            high = per_neuron(graph, node, side, "maximum", neurons)
+        else:
+            raise refuse(node, "it works on a membrane after its reset", CLIP_FIX)
+        tensor = node.output[0]
+    if low is None or high is None:
+        raise refuse(node, "the state that it leaves has no lower and upper end", CLIP_FIX)
+    ends = {(a / unit, b / unit) for a, b, unit in zip(low, high, grid(stage), strict=True)}
+    bottom, top = min(ends)
+    bits = int(abs(bottom)).bit_length()
+    if len(ends) > 1 or (bottom, top) != (-(1 << bits >> 1), (1 << bits >> 1) - 1):
+        raise refuse(
+            node, f"it keeps states of {float(bottom):.10g} to {float(top):.10g} times the scale of the weights", CLIP_FIX
+        )
+    return tensor, bits, node
+
+
+def _limit(graph: Graph, node: NodeProto, index: int, name: str, neurons: int) -> list[Fraction]:
+    """An end of a Clip, an attribute up to opset 10."""
+    if (value := attribute(node, name, None)) is not None:
+        return [Fraction(value)] * neurons
+    return [Fraction(float(constant_input(graph, node, index, name).flat[0]))] * neurons
+
+
+def _next(graph: Graph, tensor: str, used: set[str]) -> NodeProto:
+    """The one node that takes `tensor` and has not been read."""
+    nodes = [node for node in graph.consumers(tensor) if node.output[0] not in used]
+    if not nodes:
+        raise CompileError(f"nothing leads on from {tensor!r} to output {graph.output!r} or to a state; {CHAIN}")
+    if len(nodes) > 1:
+        names = ", ".join(repr(n.name or n.output[0]) for n in nodes)
+        raise refuse(nodes[0], f"tensor {tensor!r} branches, to {names}", CHAIN)
+    used.add(nodes[0].output[0])
+    return nodes[0]
+
+
+def _check_operator(node: NodeProto) -> None:
+    if operator(node) == "BatchNormalization":
+        reason = "it moves biases and thresholds off the integers that a membrane is kept in from step to step"
+        raise refuse(node, reason, "train without BatchNormalization, with quantised biases and thresholds")
+    if operator(node) not in AFFINE:
+        raise unknown(node)
