@@ -74,18 +74,27 @@ assign m_user = user_reg;
 assign m_valid = valid_reg;
 assign tag = tag_reg;
 
+// ---- writing a word; an event is added to the one that it falls in ----
+wire        write = take || (take_event && !e_step_end);
+wire [15:0] write_word = take_event ? e_input >> 6 : word;
+wire        clear = (take && word == 0) // words that a smaller network does not send
+    || e_begin || (events_reg && valid_reg && m_ready);
+reg  [63:0] gathered;
+wire [63:0] write_data = take_event ? gathered | (64'd1 << e_input[5:0]) : s_data & (word_end ? last_mask_reg : ~64'd0);
+
+integer g;
+always @* begin
+    gathered = 64'd0;
+    for (g = 0; g < WORDS; g = g + 1) if ({16'd0, e_input >> 6} == g) gathered = gathered | vector_reg[g*64 +: 64];
+end
+
 integer w;
 always @(posedge aclk) begin
     last_word_reg <= (config_inputs - 16'd1) >> 6;
     last_mask_reg <= ~64'd0 >> (6'd0 - config_inputs[5:0]);
     for (w = 0; w < WORDS; w = w + 1)
-        if (take_event) begin
-            if (!e_step_end && {16'd0, e_input >> 6} == w) vector_reg[w*64 + {26'd0, e_input[5:0]}] <= 1'b1;
-        end else if (take && {16'd0, word} == w) begin
-            vector_reg[w*64 +: 64] <= s_data & (word_end ? last_mask_reg : ~64'd0);
-        end else if (take ? word == 0 : e_begin || (events_reg && valid_reg && m_ready)) begin
-            vector_reg[w*64 +: 64] <= 64'd0; // words that a smaller network does not send, and before the first event
-        end
+        if (write && {16'd0, write_word} == w) vector_reg[w*64 +: 64] <= write_data;
+        else if (clear) vector_reg[w*64 +: 64] <= 64'd0;
     if (take || (take_event && e_step_end)) begin
         user_reg <= {image_tag, s_last, first_image, image_end, step == 0};
         tag_reg <= image_tag;

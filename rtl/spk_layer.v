@@ -216,6 +216,7 @@ reg [3:0]             do_2_reg;
 reg [3:0]             do_3_reg;
 reg [3:0]             do_4_reg;
 reg                   saturate_reg;
+reg [1:0]             add_reg;    // rows, −θ, bias or leak
 reg [LEAK_BITS-1:0]   leak_less_one_reg;
 reg [PARALLEL-1:0]    row_valid_reg;
 reg [6*USER_BITS-1:0] users_reg;
@@ -231,6 +232,7 @@ always @(posedge aclk) begin
     do_3_reg <= do_2_reg;
     do_4_reg <= do_3_reg;
     saturate_reg <= continuous && (do_last[FIRE] ? begin_reg[2] : do_last[BIAS] ? do_3_reg[BIAS] : do_3_reg[SATURATE]);
+    add_reg <= {do_2_reg[BIAS] || do_2_reg[LEAK], do_2_reg[FIRE] || do_2_reg[LEAK]};
     leak_less_one_reg <= config_leak[LEAK_BITS-1:0] - 1'b1;
     row_valid_reg <= read_reg;
     users_reg <= {users_reg[5*USER_BITS-1:0], user_reg};
@@ -275,9 +277,7 @@ generate
             .step_end(end_reg[4]),
             .fire(do_4_reg[FIRE]),
             .reset_zero(config_reset_zero),
-            .add_threshold(do_3_reg[FIRE]),
-            .add_bias(do_3_reg[BIAS]),
-            .add_leak(do_3_reg[LEAK]),
+            .add(add_reg),
             .leak_less_one(leak_less_one_reg),
             .increment(do_4_reg[LEAK]),
             .saturate(saturate_reg),

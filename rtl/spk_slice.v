@@ -45,13 +45,12 @@ module spk_slice #(
     input  wire                             sum_active,
     input  wire                             sum_first,
     input  wire                             step_end,
-    // Of a continuous layer: `fire` instead of `step_end`, one cycle earlier. What to add instead of rows, one cycle ahead
-    // of its `sum_active`; leak − 1; whether it is the complement of the leak and whether to saturate, with `sum_active`
+    // Of a continuous layer: `fire` instead of `step_end`, one cycle earlier. What to add, one cycle ahead of its
+    // `sum_active`: 0 rows, 1 −θ, 2 the bias, 3 the complement of the leak; leak − 1; with `sum_active`, whether to add one
+    // more and whether to saturate first
     input  wire                             fire,
     input  wire                             reset_zero,
-    input  wire                             add_threshold,
-    input  wire                             add_bias,
-    input  wire                             add_leak,
+    input  wire [                      1:0] add,
     input  wire [            LEAK_BITS-1:0] leak_less_one,
     input  wire                             increment,
     input  wire                             saturate,
@@ -140,11 +139,15 @@ generate
             reg  [MEMBRANE_BITS-1:0] addend_reg;
             wire [MEMBRANE_BITS-1:0] leak;
             wire                     sign = membrane_reg[MEMBRANE_BITS-1];
-            wire                     beyond = saturate && sign != membrane_reg[MEMBRANE_BITS-2];
+            wire                     beyond;
             wire [MEMBRANE_BITS-1:0] kept = beyond ? {{2{sign}}, {(MEMBRANE_BITS-2){!sign}}} : membrane_reg;
             wire [MEMBRANE_BITS-1:0] base = sum_first ? start_reg : kept;
-            wire [MEMBRANE_BITS:0]   next = {base, 1'b1} + {addend_reg, increment};
+            // Base plus addend, and one more with `increment`. As a difference, because then the carry takes its operand from
+            // the register, and one LUT a bit is enough.
+            wire [MEMBRANE_BITS:0]   next = {addend_reg, increment} - {~base, 1'b1};
             wire                     below = next[MEMBRANE_BITS];
+
+            spk_beyond range (.saturate(saturate), .top(membrane_reg[MEMBRANE_BITS-1 -: 2]), .beyond(beyond));
 
             if (MAX_LEAK > 0) begin : leaky
                 wire signed [MEMBRANE_BITS-1:0] half = {sign, membrane_reg[MEMBRANE_BITS-1:1]};
@@ -157,10 +160,12 @@ generate
                 if (threshold_write && write_pair == PAIR[$clog2(NEURONS/2)-1:0])
                     threshold_reg <= write_data[(n%2)*32 +: MEMBRANE_BITS];
                 if (row_active)
-                    addend_reg <= add_threshold ? threshold_reg
-                        : add_bias ? start_reg
-                        : add_leak ? ~leak
-                        : {{(MEMBRANE_BITS-SUM_BITS){sum[SUM_BITS-1]}}, sum};
+                    case (add)
+                        2'd0: addend_reg <= {{(MEMBRANE_BITS-SUM_BITS){sum[SUM_BITS-1]}}, sum};
+                        2'd1: addend_reg <= threshold_reg;
+                        2'd2: addend_reg <= start_reg;
+                        default: addend_reg <= ~leak;
+                    endcase
                 if (sum_active && !(fire && below))
                     membrane_reg <= fire && reset_zero ? {MEMBRANE_BITS{1'b0}} : next[MEMBRANE_BITS:1];
                 if (fire) fired_reg <= !below && used;
