@@ -10,13 +10,14 @@
 The output layer has sum and membrane only, without a leak; its membrane is the graph's first output.
 """
 
+import math
 from fractions import Fraction
 
 from onnx import NodeProto
 
 from spikeline.errors import CompileError
 from spikeline.spec import Reset
-from spikeline_compiler.graph import Graph, attribute, constant_input, operator, refuse
+from spikeline_compiler.graph import Graph, attribute, operator, refuse
 from spikeline_compiler.stages import AFFINE, SPIKE_FIX, Lasting, Stage, affine, begin, per_neuron, spike, unknown
 
 AGREE = "export the network again so that the two agree"
@@ -194,39 +195,41 @@ def _reset(graph: Graph, stage: Stage, quant: NodeProto, membrane: str, used: se
 
 def _saturated(graph: Graph, stage: Stage, reset: NodeProto, used: set[str]) -> tuple[str, int, NodeProto]:
     """The state output of a layer, its bits, and the node that clips it."""
-    low: list[Fraction] | None = None
-    high: list[Fraction] | None = None
+    lows: list[list[Fraction]] = []
+    highs: list[list[Fraction]] = []
     neurons, node, tensor = len(stage.scale), reset, reset.output[0]
     while tensor not in graph.outputs:
         node = _next(graph, tensor, used)
         op = operator(node)
         side = 1 if node.input[0] == tensor else 0
         if op == "Clip" and side == 1:
-            low, high = (_limit(graph, node, n, name, neurons) for n, name in ((1, "min"), (2, "max")))
-        elif op == "Max" and len(node.input) == 2:
-            low = per_neuron(graph, node, side, "minimum", neurons)
-        elif op == "Min" and len(node.input) == 2:
-            high = per_neuron(graph, node, side, "maximum", neurons)
+            lows.append(_limit(graph, node, 1, "min", neurons))
+            highs.append(_limit(graph, node, 2, "max", neurons))
+        elif op in ("Max", "Min") and len(node.input) == 2:
+            (lows if op == "Max" else highs).append(per_neuron(graph, node, side, "limit", neurons))
         else:
             raise refuse(node, "it works on a membrane after its reset", CLIP_FIX)
         tensor = node.output[0]
-    if low is None or high is None:
+    if not lows or not highs:
         raise refuse(node, "the state that it leaves has no lower and upper end", CLIP_FIX)
-    ends = {(a / unit, b / unit) for a, b, unit in zip(low, high, grid(stage), strict=True)}
+    units = grid(stage)
+    ends = {(max(x[n] for x in lows) / units[n], min(x[n] for x in highs) / units[n]) for n in range(neurons)}
     bottom, top = min(ends)
     bits = int(abs(bottom)).bit_length()
     if len(ends) > 1 or (bottom, top) != (-(1 << bits >> 1), (1 << bits >> 1) - 1):
-        raise refuse(
-            node, f"it keeps states of {float(bottom):.10g} to {float(top):.10g} times the scale of the weights", CLIP_FIX
-        )
+        reason = f"it keeps states of {float(bottom):.10g} to {float(top):.10g} times the scale of the weights"
+        raise refuse(node, reason, CLIP_FIX)
     return tensor, bits, node
 
 
 def _limit(graph: Graph, node: NodeProto, index: int, name: str, neurons: int) -> list[Fraction]:
-    """An end of a Clip, an attribute up to opset 10."""
-    if (value := attribute(node, name, None)) is not None:
-        return [Fraction(value)] * neurons
-    return [Fraction(float(constant_input(graph, node, index, name).flat[0]))] * neurons
+    """An end of a Clip, which is an attribute up to opset 10."""
+    value = attribute(node, name, None)
+    if value is None:
+        return per_neuron(graph, node, index, f"{name}imum", neurons)
+    if not math.isfinite(value):
+        raise refuse(node, f"its {name} is {value}", CLIP_FIX)
+    return [Fraction(value)] * neurons
 
 
 def _next(graph: Graph, tensor: str, used: set[str]) -> NodeProto:

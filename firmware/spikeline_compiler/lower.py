@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spikeline.errors import CompileError, ImageError
-from spikeline.geometry import Geometry
+from spikeline.geometry import FOLDER, Geometry
 from spikeline.network import Layer, Network
 from spikeline.spec import Decode, Encoder, Reset
 from spikeline_compiler.continuous import continuous_stages, grid
@@ -151,18 +151,23 @@ def lower(graph: Graph, geometry: Geometry, time_steps: int, encoder: Encoder) -
 
 
 def _check_state(geometry: Geometry, stage: Stage, layer: Layer, n: int) -> None:
+    bits = geometry.membrane_bits - 1
+    known = [Geometry.load(path.stem) for path in sorted(FOLDER.glob("*.json"))]
+    others = [x.name for x in known if x.continuous and x.membrane_bits == layer.state_bits + 1]
+    other = (
+        f"take a continuous geometry with membranes of {layer.state_bits + 1} bits ({', '.join(others) or 'none is built in'})"
+    )
     if not geometry.continuous:
         raise refuse(
             stage.node,
             f"layer {n} is continuous where the accelerator {geometry.name} is built for discontinuous networks only",
-            "take a geometry that says continuous, or train with discontinuous integration",
+            f"{other}, or train with discontinuous integration",
         )
-    bits = geometry.membrane_bits - 1
     if layer.state_bits != bits:
         raise refuse(
             stage.node,
             f"layer {n} has a state of {layer.state_bits} bits where the accelerator {geometry.name} saturates at {bits}",
-            f"train with state_bits = {bits}, or take a geometry with membranes of {layer.state_bits + 1} bits",
+            f"{other}, or train with state_bits = {bits}",
         )
 
 

@@ -3,6 +3,7 @@
 Scales are short dyadic numbers, so the executor's float32 arithmetic is exact.
 """
 
+import argparse
 import dataclasses
 import json
 from itertools import pairwise
@@ -16,6 +17,7 @@ from onnx import TensorProto, helper
 from test_compiler import Builder, geometry, spikeline, spikes_for
 
 from spikeline import events, golden, image, mnist
+from spikeline.commands import run_info
 from spikeline.errors import CompileError
 from spikeline.geometry import Geometry
 from spikeline.network import Layer, Network
@@ -462,6 +464,22 @@ def wide_state():
     return b
 
 
+def clipped_twice():
+    b = whole()
+    at = next(i for i, n in enumerate(b.nodes) if n.name == "clip0")
+    b.nodes.insert(at, helper.make_node("Max", [b.nodes[at].input[0], b.const(-8.0)], ["narrowed"]))
+    b.nodes[at + 1].input[0] = "narrowed"
+    return b
+
+
+def clip_to_infinity():
+    b = step().hidden(np.ones((4, 3)))
+    b.opset = 10
+    at = next(i for i, n in enumerate(b.nodes) if n.op_type == "Clip")
+    b.nodes[at] = helper.make_node("Clip", b.nodes[at].input[:1], ["v0_out"], min=-np.inf, max=15.875)
+    return b.output(np.ones((3, 2)))
+
+
 def one_end():
     b = patched(whole(), "clip0", lambda node: node.input.pop())
     return patched(b, "clip0", lambda node: setattr(node, "op_type", "Max"))
@@ -509,6 +527,8 @@ REFUSALS = {
     "no clip": (lambda: rewired("clip0", 1, -1e9), "'clip0'", "-8000000000 to 127 times", "2^(V-1)"),
     "clip off by one": (lambda: rewired("clip0", 2, 16.0), "'clip0'", "-128 to 128 times", "2^(V-1)"),
     "clip without an end": (one_end, "'clip0'", "no lower and upper end", "2^(V-1)"),
+    "clip within the clip": (clipped_twice, "'clip0'", "-64 to 127 times", "2^(V-1)"),
+    "clip to infinity": (clip_to_infinity, "Clip node", "min is -inf", "2^(V-1)"),
     "mean instead of clip": (lambda: renamed("clip0", "Mean"), "'clip0'", "after its reset", "2^(V-1)"),
     "spikes of two values": (lambda: whole(amplitude=-1.0), "'spike0'", "one positive", "1 bit"),
     "crossed states": (crossed, "'v1_in' is paired with output 'v1_out'", "leaves 'v0_out'", "x_in and x_out"),
@@ -536,13 +556,14 @@ def test_refusal_names_the_node_the_reason_and_the_fix(tmp_path, case):
 def test_geometry_that_cannot(tmp_path):
     path = example(leak=4).save(tmp_path)
     discontinuous = dataclasses.replace(room(8), continuous=False, max_leak=0)
-    with pytest.raises(CompileError, match=r"layer 0 is continuous .* discontinuous networks only; take a geometry that says"):
+    with pytest.raises(CompileError, match=r"layer 0 is continuous .* discontinuous networks only; take .*of 9 bits \(none is"):
         compile_onnx(path, discontinuous)
-    refusal = r"'n1_MatMul': layer 0 has a state of 8 bits .* saturates at 9; train with state_bits = 9, or .* of 9 bits"
-    with pytest.raises(CompileError, match=refusal):
+    with pytest.raises(CompileError, match=r"'n1_MatMul': layer 0 has a state of 8 bits .* at 9; .* train with state_bits = 9"):
         compile_onnx(path, room(9))
+    with pytest.raises(CompileError, match=r"membranes of 14 bits \(.*z020-256.*\), or train with state_bits = 9"):
+        compile_onnx(example(13).save(tmp_path), room(9))
     with pytest.raises(CompileError, match="layer 0 leaks by a shift of 4, the accelerator up to 3"):
-        compile_onnx(path, dataclasses.replace(room(8), max_leak=3))
+        compile_onnx(example(leak=4).save(tmp_path), dataclasses.replace(room(8), max_leak=3))
 
 
 def test_damaged_files(tmp_path):
@@ -678,3 +699,18 @@ def test_mismatch_names_the_cause(tmp_path, geometry_file, monkeypatch):
     with pytest.raises(CompileError, match=r"differ on 3 of 9 images.*scale that is a power of two"):
         spikeline(model, "--out", tmp_path / "m.img", "--geometry", geometry_file, "--verify", 9)
     assert not (tmp_path / "m.img").exists()
+
+
+def test_info_tells_of_lasting_membranes(tmp_path, capsys):
+    network = compile_onnx(example(leak=3, reset="zero").save(tmp_path), room(8))
+    image.save(image.build(network), tmp_path / "m.img")
+    run_info(argparse.Namespace(image=tmp_path / "m.img", json=True))
+    first, second, last = json.loads(capsys.readouterr().out)["memory"]
+    assert first.items() >= {"state_bits": 8, "leak": 3, "reset": "zero", "biased": True, "bias_bytes": 64}.items()
+    assert (first["threshold_bytes"], first["weight_bytes"], second["biased"]) == (64, 20 * 16, False)
+    assert "state_bits" not in last
+    run_info(argparse.Namespace(image=tmp_path / "m.img", json=False))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3].endswith("continuous, 8-bit state, leak 3, reset zero, bias 64 B")
+    assert lines[4].endswith("no bias")
+    assert "continuous" not in lines[5]
