@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from spikeline import cycles, golden, image, mnist, report
-from spikeline.accelerator import BATCH, INPUTS, Accelerator
-from spikeline.encode import encode
+from spikeline import cycles, golden, image, report, samples
+from spikeline.accelerator import BATCH, Accelerator
 from spikeline.errors import DeviceError
 from spikeline.geometry import FOLDER, Geometry
 from spikeline.image import Image
+from spikeline.samples import Samples
 
 Watch = Callable[[str], Callable[[int], None]]  # from what is run to what is told of its images
 
@@ -35,44 +35,42 @@ def smallest_geometry(model: Image) -> Geometry:
 
 
 def run(
-    name: str,
-    model: Image,
-    input: str,
-    pixels: np.ndarray,
-    truth: np.ndarray,
-    seed: int = 0,
-    progress: Callable[[int], None] = lambda done: None,
+    name: str, model: Image, input: str, given: Samples, progress: Callable[[int], None] = lambda done: None
 ) -> dict[str, Any]:
-    """Classify images, uint8 (B, inputs), on the smallest geometry; figures as `report.measure`, labels compared.
+    """Classify samples on the smallest geometry; figures as `report.measure`, labels compared.
 
-    `cycle_model_error` is predicted minus counted cycles over all images.
+    `cycle_model_error` is predicted minus counted cycles over all samples.
     """
     with Accelerator(model, "sim", smallest_geometry(model)) as accelerator:
-        figures = report.measure(accelerator, pixels, truth, seed, input, progress)
-        figures |= report.compare(accelerator, figures, pixels, 0, seed)[0]
-        figures["cycle_model_error"] = predicted_cycles(accelerator.geometry, model, pixels, input, seed) - figures["cycles"]
+        figures = {"dataset": given.name, **report.measure(accelerator, given, input, progress)}
+        figures |= report.compare(accelerator, figures, given, 0)[0]
+        figures["cycle_model_error"] = predicted_cycles(accelerator.geometry, model, given, input) - figures["cycles"]
     del figures["labels"]
     steps = figures["simulated_images_per_second"] * figures["time_steps"]
     return {"name": name, **figures, "simulated_steps_per_second": steps}
 
 
-def predicted_cycles(geometry: Geometry, model: Image, pixels: np.ndarray, input: str, seed: int) -> int:
-    """Cycles that the model predicts for `Accelerator.infer` on all images, packet by packet."""
+def predicted_cycles(geometry: Geometry, model: Image, given: Samples, input: str) -> int:
+    """Cycles that the model predicts for all samples, packet by packet."""
     network, total = model.network, 0
-    for at in range(0, len(pixels), BATCH):
-        spikes = encode(pixels[at : at + BATCH], network.encoder.name.lower(), network.time_steps, seed, first_image=at)
+    for at in range(0, len(given), BATCH):
+        spikes = given.spikes(at, at + BATCH)
         total += cycles.predict(geometry, network, spikes, golden.run(network, spikes), input=input).cycles
     return total
 
 
 def networks(paths: list[Path], data: Path | None, progress: Watch) -> list[dict[str, Any]]:
-    """Run every image file, from pixels and from spikes, over all test images. Named after folder and file."""
-    pixels, truth = mnist.load("test", data)
+    """Run every image file over all test samples, from pixels and from spikes, or spikes and events if it has no encoder.
+
+    Named after folder and file.
+    """
     results = []
     for path in paths:
         model = image.load(path)
         name = path.parent.name if path.stem == "model" else f"{path.parent.name}-{path.stem}"
-        results += [run(name, model, how, pixels, truth, progress=progress(f"{name} from {how}")) for how in INPUTS]
+        given = samples.load(model.network, root=data)
+        inputs = ("pixels", "spikes") if given.pixels is not None else ("spikes", "events")
+        results += [run(name, model, how, given, progress(f"{name} from {how}")) for how in inputs]
     return results
 
 
@@ -81,28 +79,25 @@ def sweeps(path: Path, data: Path | None, progress: Watch) -> dict[str, list[dic
 
     The last is not simulated: its cycles are the cycle model's, which equals the RTL wherever both were run.
     """
-    pixels, truth = mnist.load("test", data)
     network = image.load(path).network
-    by_steps = [
-        run(
-            f"T = {t}", image.build(replace(network, time_steps=t)), "spikes", pixels, truth, progress=progress(f"{t} time steps")
-        )
-        for t in SWEEP_STEPS
-    ]
+    given = samples.load(network, root=data)
+    assert given.pixels is not None
+    by_steps = []
+    for t in SWEEP_STEPS:
+        changed, longer = image.build(replace(network, time_steps=t)), replace(given, time_steps=t)
+        by_steps.append(run(f"T = {t}", changed, "spikes", longer, progress(f"{t} time steps")))
     by_activity = []
     for share in SWEEP_BRIGHTNESS:
-        dimmed = (pixels * share).astype(np.uint8)
-        figures = run(
-            f"{share:.0%} brightness", image.build(network), "spikes", dimmed, truth, progress=progress(f"dimmed to {share:.0%}")
-        )
+        dimmed = replace(given, pixels=(given.pixels * share).astype(np.uint8))
+        figures = run(f"{share:.0%} brightness", image.build(network), "spikes", dimmed, progress(f"dimmed to {share:.0%}"))
         by_activity.append({**figures, "brightness": share})
     by_parallel = []
     built = smallest_geometry(image.build(network))
     for parallel in SWEEP_PARALLEL:
         layers = tuple(replace(x, spikes_per_cycle=min(parallel, x.spikes_per_cycle * parallel // 4 or 1)) for x in built.layers)
         geometry = replace(built, name=f"{built.name}, {parallel} spikes per cycle", layers=layers)
-        some = pixels[:SWEEP_PARALLEL_IMAGES]
-        cycles_per_image = predicted_cycles(geometry, image.build(network), some, "spikes", 0) / len(some)
+        some = given.first(SWEEP_PARALLEL_IMAGES)
+        cycles_per_image = predicted_cycles(geometry, image.build(network), some, "spikes") / len(some)
         by_parallel.append(
             {
                 "spikes_per_cycle": [x.spikes_per_cycle for x in layers],

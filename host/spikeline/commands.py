@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from spikeline.accelerator import INPUTS
 from spikeline.errors import DataError
+from spikeline.samples import DATA
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -28,7 +30,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     sim.add_argument("--geometry", default="z020-256", metavar="NAME", help="sizes to build, or a .json (%(default)s)")
     sim.set_defaults(run=run_sim)
 
-    run = subparsers.add_parser("run", help="classify MNIST test images on the accelerator")
+    run = subparsers.add_parser("run", help="classify test images on the accelerator")
     _image_and_backend(run)
     run.add_argument("--json", action="store_true", help="report as JSON")
     run.set_defaults(run=run_run)
@@ -44,7 +46,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     bench.add_argument("--sweep", type=Path, metavar="IMAGE", help="sweep time steps and activity of this one")
     bench.add_argument("--area", type=Path, metavar="FILE", help="report of `make area` to take up")
     bench.add_argument("--timing", type=Path, metavar="FILE", help="report of `make timing` to take up")
-    bench.add_argument("--data", type=Path, metavar="DIR", help="folder of the MNIST files instead of the cache")
+    bench.add_argument("--root", type=Path, metavar="DIR", help="folder of the MNIST files instead of the cache")
     bench.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON file; the plot stands beside it")
     bench.set_defaults(run=run_bench)
 
@@ -53,9 +55,10 @@ def _image_and_backend(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", type=Path, help="memory image from `spikeline compile`")
     parser.add_argument("--backend", default="sim", metavar="NAME", help="sim or golden (%(default)s)")
     parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="sizes that are built, or a .json (%(default)s)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the MNIST files instead of the cache")
-    parser.add_argument("--images", type=_positive, default=10_000, metavar="N", help="test images (%(default)s)")
-    parser.add_argument("--input", choices=("pixels", "spikes"), default="pixels", help="what is sent: %(choices)s (%(default)s)")
+    parser.add_argument("--data", choices=DATA, default="mnist", help="%(choices)s (%(default)s), seen by saccades if need be")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the data set's files instead of the cache")
+    parser.add_argument("--images", type=_positive, metavar="N", help="the first N test images (all)")
+    parser.add_argument("--input", choices=INPUTS, help="what is sent: %(choices)s (pixels, or events if there is no encoder)")
     parser.add_argument("--seed", type=int, default=0, help="of the Bernoulli encoder (%(default)s)")
 
 
@@ -153,27 +156,22 @@ class _Progress:
             )
 
 
-def _measure(args: argparse.Namespace) -> tuple[Any, Any, Any, dict[str, Any]]:
-    """Open the accelerator, load the image, classify; the caller closes the accelerator."""
-    from spikeline import mnist, report
+def _measure(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
+    """Load the image and its samples, open the accelerator, classify; the caller closes the accelerator."""
+    from spikeline import image, report, samples
     from spikeline.accelerator import Accelerator
 
-    pixels, truth = mnist.load("test", args.data)
-    if args.images > len(pixels):
-        raise DataError(f"--images {args.images}: MNIST has {len(pixels)} test images")
-    pixels, truth = pixels[: args.images], truth[: args.images]
-    accelerator = Accelerator(args.image, args.backend, args.geometry)
+    model = image.load(args.image)
+    given = samples.load(model.network, "test", args.data, args.root, args.seed)
+    given = given.first(args.images or len(given))
+    accelerator = Accelerator(model, args.backend, args.geometry)
     try:
-        figures = report.measure(accelerator, pixels, truth, args.seed, args.input, _Progress(len(pixels), args.backend))
+        input = args.input or ("events" if given.pixels is None else "pixels")
+        figures = report.measure(accelerator, given, input, _Progress(len(given), args.backend))
     except BaseException:
         accelerator.close()
         raise
-    return (
-        accelerator,
-        pixels,
-        truth,
-        {"dataset": "mnist-test", "backend": args.backend, **figures, "commit": report.commit()},
-    )
+    return accelerator, given, {"dataset": given.name, "backend": args.backend, **figures, "commit": report.commit()}
 
 
 def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
@@ -182,6 +180,7 @@ def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
             "network",
             f"{'-'.join(map(str, figures['layers']))}, {figures['weight_bits']}-bit weights, {figures['time_steps']} time steps",
         ),
+        ("integration", f"{figures['integration']}, {figures['encoder']} input, sent as {figures['input']}"),
         ("accuracy", f"{figures['accuracy']:.2%} of {figures['images']:,} test images"),
         ("input spikes per image", f"{figures['input_spikes_per_image']:,.1f}"),
         ("hidden spikes per image", f"{figures['hidden_spikes_per_image']:,.1f}"),
@@ -200,6 +199,7 @@ def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
         rows += [
             ("differs from golden model", f"{figures['golden_mismatches']} of {figures['images']:,} labels"),
             ("", f"{spikes} over {figures['traced_images']:,} images"),
+            ("", f"{figures['membrane_mismatches']} of {figures['membranes_compared']:,} membranes"),
         ]
         if figures["onnx_mismatches"] is not None:
             rows.append(("ONNX differs from golden", f"{figures['onnx_mismatches']} of {figures['onnx_images']:,} images"))
@@ -212,7 +212,7 @@ def _table(figures: dict[str, Any]) -> None:
 
 
 def run_run(args: argparse.Namespace) -> None:
-    accelerator, _, _, figures = _measure(args)
+    accelerator, _, figures = _measure(args)
     accelerator.close()
     del figures["labels"]
     if args.json:
@@ -223,24 +223,23 @@ def run_run(args: argparse.Namespace) -> None:
 
 def run_report(args: argparse.Namespace) -> None:
     from spikeline import pictures, report
-    from spikeline.encode import encode
     from spikeline.files import atomic
 
-    accelerator, pixels, truth, figures = _measure(args)
+    accelerator, given, figures = _measure(args)
     with accelerator:
         network = accelerator.image.network
-        compared, reference = report.compare(accelerator, figures, pixels, min(args.trace, len(pixels)), args.seed)
+        compared, reference = report.compare(accelerator, figures, given, min(args.trace, len(given)))
     figures |= compared
     proof = Path(f"{args.image}.verify.json")
     verified = json.loads(proof.read_text()) if proof.exists() else {"onnx_mismatches": None, "images": 0}
     figures |= {"onnx_mismatches": verified["onnx_mismatches"], "onnx_images": verified["images"]}
-    figures["accuracy_by_step"] = report.accuracy_by_step(reference.membranes, truth)
+    figures["accuracy_by_step"] = report.accuracy_by_step(reference.counted, given.labels)
     labels = figures.pop("labels")
 
-    first = encode(pixels[:1], figures["encoder"], network.time_steps, args.seed)
-    hidden = [spikes[0] for spikes in reference.spikes[:-1]]
-    pictures.raster(args.out / "raster.png", pixels[0], [first[0], *hidden], int(labels[0]), int(truth[0]))
-    pictures.confusion(args.out / "confusion.png", labels, truth, network.sizes[-1])
+    trains = [given.spikes(0, 1)[0], *(spikes[0] for spikes in reference.spikes[:-1])]
+    picture = given.pixels[0] if given.pixels is not None else trains[0].sum(0).reshape(2, -1).sum(0)  # where events were
+    pictures.raster(args.out / "raster.png", picture, trains, int(labels[0]), int(given.labels[0]))
+    pictures.confusion(args.out / "confusion.png", labels, given.labels, network.sizes[-1])
     pictures.accuracy(args.out / "accuracy.png", figures["accuracy_by_step"])
     with atomic(args.out / "report.json") as path:
         path.write_text(json.dumps(figures, indent=1) + "\n")
@@ -262,10 +261,10 @@ def run_bench(args: argparse.Namespace) -> None:
     from spikeline import bench, mnist, pictures, report
     from spikeline.files import atomic
 
-    total = len(mnist.load("test", args.data)[0])
+    total = mnist.FILES["test", "labels"].images
     figures: dict[str, Any] = {"commit": report.commit(), "power_source": "none"}
-    figures["results"] = bench.networks(args.images, args.data, lambda what: _Progress(total, what))
-    figures["sweeps"] = bench.sweeps(args.sweep, args.data, lambda what: _Progress(total, what)) if args.sweep else {}
+    figures["results"] = bench.networks(args.images, args.root, lambda what: _Progress(total, what))
+    figures["sweeps"] = bench.sweeps(args.sweep, args.root, lambda what: _Progress(total, what)) if args.sweep else {}
     figures["area"] = _area(args.area, args.timing)
     with atomic(args.out) as path:
         path.write_text(json.dumps(figures, indent=1) + "\n")

@@ -11,8 +11,8 @@ INK = "#1f3b57"
 ACCENT = "#b5651d"
 
 
-def raster(path: Path, pixels: np.ndarray, spikes: list[np.ndarray], label: int, truth: int) -> None:
-    """Draw one image, uint8 (784,), and the spikes of the input and every hidden layer, each (T, neurons)."""
+def raster(path: Path, picture: np.ndarray, spikes: list[np.ndarray], label: int, truth: int) -> None:
+    """Draw one sample, brightness or events (N,) of a square, and the spikes (T, n) of the input and every hidden layer."""
     import matplotlib.pyplot as plt
 
     steps = len(spikes[0])
@@ -23,8 +23,8 @@ def raster(path: Path, pixels: np.ndarray, spikes: list[np.ndarray], label: int,
         width_ratios=[2.2] + [2] * len(spikes),
         layout="constrained",
     )
-    side = int(np.sqrt(len(pixels)))
-    axes[0].imshow(pixels.reshape(side, side), cmap="gray_r")
+    side = int(np.sqrt(len(picture)))
+    axes[0].imshow(picture.reshape(side, side), cmap="gray_r")
     axes[0].set(title=f"a {truth}, classified {label}", xticks=[], yticks=[])
     for n, (ax, train) in enumerate(zip(axes[1:], spikes, strict=True)):
         step, neuron = np.nonzero(train)
@@ -33,7 +33,7 @@ def raster(path: Path, pixels: np.ndarray, spikes: list[np.ndarray], label: int,
         ax.set(
             title=f"{name}: {len(step)} spikes",
             xlabel="time step",
-            ylabel="pixel" if n == 0 else "neuron",
+            ylabel="input" if n == 0 else "neuron",
             xticks=range(1, steps + 1),
         )
         ax.set(xlim=(0.5, steps + 0.5), ylim=(-0.02 * train.shape[1], 1.02 * train.shape[1]))

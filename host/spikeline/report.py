@@ -1,4 +1,4 @@
-"""Classify MNIST on an accelerator and say how well and how fast: the figures behind `make demo`."""
+"""Classify samples on an accelerator and say how well and how fast: the figures behind `make demo`."""
 
 import subprocess
 import time
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from spikeline import golden
-from spikeline.accelerator import Accelerator
-from spikeline.encode import encode
+from spikeline.accelerator import BATCH, Accelerator
+from spikeline.errors import DataError
+from spikeline.samples import Samples
 
 LATENCY_IMAGES = 100  # each sent alone
 
@@ -28,45 +29,45 @@ def commit() -> str:
 
 def measure(
     accelerator: Accelerator,
-    pixels: np.ndarray,
-    labels: np.ndarray,
-    seed: int = 0,
+    samples: Samples,
     input: str = "pixels",
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
-    """Classify images, uint8 (B, inputs), with known labels (B,) and report accuracy, cycles, spikes and speed.
+    """Classify samples and report accuracy, cycles, spikes and speed.
 
     Cycles are the accelerator's own counts; times per second follow from them at the built clock.
+    Raises DataError for an input that the samples do not have.
     """
     image = accelerator.image
     assert image is not None
     network, clock_mhz = image.network, accelerator.geometry.clock_mhz
     accelerator.clear_counters()
     start = time.perf_counter()
-    result = accelerator.infer(pixels, seed, input=input, progress=progress)
+    labels, steps = _infer(accelerator, samples, input, progress)
     seconds = time.perf_counter() - start
     count = accelerator.counters()
     reads = [n / count.images for n in count.row_reads]
     report: dict[str, Any] = {
-        "images": len(pixels),
+        "images": len(samples),
+        "integration": "continuous" if network.continuous else "discontinuous",
         "cycles": count.cycles,
-        "accuracy": float((result.labels == labels).mean()),
+        "accuracy": float((labels == samples.labels).mean()),
         "time_steps": network.time_steps,
         "layers": network.sizes,
         "weight_bits": network.weight_bits,
         "encoder": network.encoder.name.lower(),
         "input": input,
-        "mean_steps": float(result.steps.mean()),
+        "mean_steps": float(steps.mean()),
         "exit_margin": network.exit_margin,
         "geometry": accelerator.geometry.name,
         "input_spikes_per_image": reads[0],
         "hidden_spikes_per_image": sum(reads[1:]),
         "weight_row_reads_per_image": sum(reads),
         "weight_row_reads_per_layer": reads,
-        "labels": result.labels,
+        "labels": labels,
     }
     if count.cycles is not None:
-        latency = _latency(accelerator, pixels[:LATENCY_IMAGES], seed, input)
+        latency = _latency(accelerator, samples.first(min(LATENCY_IMAGES, len(samples))), input)
         report |= {
             "fclk_mhz": clock_mhz,
             "cycles_per_image": count.cycles / count.images,
@@ -76,46 +77,73 @@ def measure(
             "latency_us": float(latency.mean() / clock_mhz),
             "stall_input_cycles": count.stall_input,
             "stall_output_cycles": count.stall_output,
-            "simulated_images_per_second": len(pixels) / seconds,
+            "simulated_images_per_second": len(samples) / seconds,
             "power_source": "none",
         }
     return report
 
 
-def _latency(accelerator: Accelerator, pixels: np.ndarray, seed: int, input: str) -> np.ndarray:
-    """Cycles from the first input word to the result of images that are sent one by one, int (B,)."""
+def _infer(
+    accelerator: Accelerator, samples: Samples, input: str, progress: Callable[[int], None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and time steps used, uint16 (B,)."""
+    if samples.pixels is not None:
+        result = accelerator.infer(samples.pixels, samples.seed, input=input, progress=progress)
+        return result.labels, result.steps
+    if input == "pixels":
+        raise DataError(f"{samples.name} has no pixels: send spikes or events")
+    results = []
+    for at in range(0, len(samples), BATCH):
+        results.append(accelerator.infer_spikes(samples.spikes(at, at + BATCH), events=input == "events"))
+        progress(min(at + BATCH, len(samples)))
+    return np.concatenate([r.labels for r in results]), np.concatenate([r.steps for r in results])
+
+
+def _latency(accelerator: Accelerator, samples: Samples, input: str) -> np.ndarray:
+    """Cycles from the first input word to the result of samples that are sent one by one, int (B,)."""
     cycles = []
-    for n in range(len(pixels)):
+    for n in range(len(samples)):
         accelerator.clear_counters()
-        accelerator.infer(pixels[n : n + 1], seed, input=input)
+        if input == "pixels":
+            assert samples.pixels is not None
+            accelerator.infer(samples.pixels[n : n + 1], samples.seed)
+        else:
+            accelerator.infer_spikes(samples.spikes(n, n + 1), events=input == "events")
         cycles.append(accelerator.counters().cycles)
     return np.array(cycles)
 
 
 def compare(
-    accelerator: Accelerator, report: dict[str, Any], pixels: np.ndarray, traced: int, seed: int = 0
+    accelerator: Accelerator, report: dict[str, Any], samples: Samples, traced: int
 ) -> tuple[dict[str, Any], golden.Trace]:
-    """Compare the labels of `report` with the golden model's, and every spike and output membrane of the first `traced` images.
+    """Compare the labels of `report` with the golden model's, and all that the neurons do on the first `traced` samples.
 
-    Returns the figures and the golden trace of all images. `golden_mismatches` counts images whose label differs,
-    `spike_mismatches` single spikes, `membrane_mismatches` single membranes at single steps.
+    Returns the figures and the golden trace of all samples. `golden_mismatches` counts samples whose label differs;
+    of those traced, `spike_mismatches` counts single spikes, `membrane_mismatches` membranes at single steps, those of the
+    output layer and all that last, and `running_mismatches` classes that lead after single steps.
     """
     image = accelerator.image
     assert image is not None
-    network = image.network
-    spikes = encode(pixels, network.encoder.name.lower(), network.time_steps, seed)
-    reference = golden.run(network, spikes)
-    fired, membranes, states = accelerator.trace(spikes[:traced])
+    reference = golden.run(image.network, samples.spikes())
+    spikes = samples.spikes(0, traced)
+    lasting = golden.run(image.network, spikes, states=True).states
+    fired, membranes, states = accelerator.trace(spikes)
+    pairs = [(membranes, reference.membranes[:traced])]
+    for got, expected in zip(states, lasting, strict=True):
+        if got is not None and expected is not None:
+            pairs.append((got, expected))
     figures = {
         "golden_mismatches": int((report["labels"] != reference.labels).sum()),
         "traced_images": traced,
         "spikes_compared": sum(x.size for x in fired),
         "spike_mismatches": sum(int((x != y[:traced]).sum()) for x, y in zip(fired, reference.spikes, strict=True)),
-        "membrane_mismatches": int((membranes != reference.membranes[:traced]).sum()),
+        "membranes_compared": sum(got.size for got, _ in pairs),
+        "membrane_mismatches": sum(int((got != expected).sum()) for got, expected in pairs),
+        "running_mismatches": int((accelerator.running(spikes)[1] != reference.running[1][:traced]).sum()) if traced else 0,
     }
     return figures, reference
 
 
-def accuracy_by_step(membranes: np.ndarray, labels: np.ndarray) -> list[float]:
-    """Accuracy if the decision were taken after each time step; membranes int32 (B, T, classes)."""
-    return [float(a) for a in (membranes.cumsum(1).argmax(-1) == labels[:, None]).mean(0)]
+def accuracy_by_step(counted: np.ndarray, labels: np.ndarray) -> list[float]:
+    """Accuracy of the class that leads after each time step; what each step adds to the values, int (B, T, classes)."""
+    return [float(a) for a in (counted.cumsum(1).argmax(-1) == labels[:, None]).mean(0)]

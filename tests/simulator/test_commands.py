@@ -74,7 +74,7 @@ def test_report_has_the_promised_keys_and_pictures(model, tmp_path, capsys):
         (["run", "{model}", "--backend", "fpga"], "no backend fpga; there are sim, golden"),
         (["run", "{model}", "--geometry", "huge"], "no geometry huge; there are tiny, z020-1024, z020-256"),
         (["run", "{model}", "--geometry", "tiny", "--backend", "sim"], "room for 100×48"),
-        (["run", "{model}", "--images", "20000"], "MNIST has 10000 test images"),
+        (["run", "{model}", "--images", "20000"], "mnist-test has 10000"),
         (["run", "{text}"], "not an image"),
         (["compile", "{text}", "--out", "x.img"], "ONNX"),
         (["train", "--preset", "none", "--out", "x"], "preset"),

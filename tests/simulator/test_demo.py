@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikeline import mnist, report
+from spikeline import image, report, samples
 from spikeline.accelerator import Accelerator
 
 IMAGE = Path(__file__).parents[2] / "build/demo/model.img"
@@ -16,15 +16,16 @@ IMAGE = Path(__file__).parents[2] / "build/demo/model.img"
 def run():
     """Classify all test images on the simulated accelerator and compare with the golden model."""
     assert IMAGE.exists(), f"{IMAGE} is missing; `make test` makes it, or run `make compile`"
-    pixels, truth = mnist.load("test")
-    with Accelerator(IMAGE, "sim") as accelerator:
-        figures = report.measure(accelerator, pixels, truth)
-        compared, reference = report.compare(accelerator, figures, pixels, traced=1000)
-    return figures | compared, reference, truth
+    model = image.load(IMAGE)
+    given = samples.load(model.network)
+    with Accelerator(model, "sim") as accelerator:
+        figures = report.measure(accelerator, given)
+        compared, reference = report.compare(accelerator, figures, given, traced=1000)
+    return figures | compared, reference
 
 
 def test_accuracy_over_all_test_images(run):
-    figures, _, _ = run
+    figures, _ = run
     assert figures["images"] == 10_000
     assert figures["layers"] == [784, 256, 256, 10]
     assert figures["time_steps"] <= 4
@@ -32,7 +33,7 @@ def test_accuracy_over_all_test_images(run):
 
 
 def test_every_label_and_1000_images_of_spikes_equal_the_golden_model(run):
-    figures, _, _ = run
+    figures, _ = run
     assert figures["golden_mismatches"] == 0
     assert figures["traced_images"] == 1000
     assert figures["spikes_compared"] == 1000 * figures["time_steps"] * sum(figures["layers"][1:])
@@ -41,7 +42,7 @@ def test_every_label_and_1000_images_of_spikes_equal_the_golden_model(run):
 
 
 def test_counters_equal_the_golden_models_spikes(run):
-    figures, reference, _ = run
+    figures, reference = run
     assert figures["weight_row_reads_per_layer"] == list(reference.row_reads.sum((0, 1)) / 10_000)
 
 
@@ -59,17 +60,15 @@ def test_brevitas_equals_the_onnx():
 
 def test_comparison_finds_a_planted_difference():
     """The comparison itself can fail: weights changed in the accelerator alone show."""
-    from spikeline import image
-
-    pixels, truth = mnist.load("test")
     model = image.load(IMAGE)
+    given = samples.load(model.network).first(50)
     with Accelerator(model, "sim") as accelerator:
         weights = model.packets[2].copy()
         weights[1:] = np.roll(weights[1:], 16 * 50)  # the weights of other pixels
         accelerator._backend.device.start(weights)
         while not accelerator._backend.device.poll():
             pass
-        figures = report.measure(accelerator, pixels[:50], truth[:50])
-        compared, _ = report.compare(accelerator, figures, pixels[:50], traced=10)
+        figures = report.measure(accelerator, given)
+        compared, _ = report.compare(accelerator, figures, given, traced=10)
     assert compared["golden_mismatches"] > 0
     assert compared["spike_mismatches"] > 0
