@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from spikeline.geometry import Geometry
     from spikeline.image import Image
     from spikeline.network import Layer, Network
+    from spikeline.samples import Samples
 
 MARGIN_IMAGES = 10_000
 CHUNK = 1000  # images that the golden model runs at once
@@ -81,9 +80,8 @@ def margin(network: "Network", loss: float, data: Path | None) -> int:
     found = samples(network, "train", MARGIN_IMAGES, 1, data)  # not the seed of tests
     if found is None:
         raise CompileError(f"--early-exit picks on MNIST, this network has {network.sizes[0]} inputs; leave it out")
-    spikes, truth = found
-    counted = [golden.run(network, spikes[n : n + CHUNK]).counted for n in range(0, len(spikes), CHUNK)]
-    return early_exit.pick_margin(np.concatenate(counted), truth, loss)
+    counted = [golden.run(network, found.spikes(n, n + CHUNK)).counted for n in range(0, len(found), CHUNK)]
+    return early_exit.pick_margin(np.concatenate(counted), found.labels, loss)
 
 
 def check(model: Path, image: "Image", count: int, data: Path | None) -> dict[str, int]:
@@ -103,7 +101,7 @@ def check(model: Path, image: "Image", count: int, data: Path | None) -> dict[st
         density = np.linspace(0, 1, count)[:, None, None]  # from silence to all inputs at once
         spikes = (rng.random((count, network.time_steps, network.sizes[0])) < density).astype(np.uint8)
     else:
-        spikes, _ = found
+        spikes = found.spikes()
     result = verify(model, image, spikes)
     if result["onnx_mismatches"]:
         cause = "A membrane may lie so near the threshold that float32 rounds it across: export biases half-way between two "
@@ -117,26 +115,17 @@ def check(model: Path, image: "Image", count: int, data: Path | None) -> dict[st
     return result
 
 
-def samples(network: "Network", split: str, count: int, seed: int, data: Path | None) -> "tuple[np.ndarray, np.ndarray] | None":
-    """Spikes uint8 (B, T, inputs) of the first `count` MNIST images as the network's encoder makes them, and labels (B,).
-
-    For the events encoder, of their simulated saccades. None if the network's inputs are not those of MNIST.
-    """
+def samples(network: "Network", split: str, count: int, seed: int, data: Path | None) -> "Samples | None":
+    """The first `count` MNIST images, or their saccades for the events encoder; None if the network takes other inputs."""
     from spikeline import events, mnist
-    from spikeline.encode import encode
+    from spikeline import samples as sets
     from spikeline.spec import Encoder
 
-    inputs, steps = network.sizes[0], network.time_steps
-    if network.encoder == Encoder.EVENTS:
-        pools = {events.inputs(pool): pool for pool in (1, 2)}
-        if inputs not in pools:
-            return None
-        packed, labels = events.load_saccades(split, steps, pools[inputs], data)
-        return packed.batch(slice(count)), labels[:count]
-    if inputs != mnist.PIXELS:
+    suited = [events.inputs(pool) for pool in (1, 2)] if network.encoder == Encoder.EVENTS else [mnist.PIXELS]
+    if network.sizes[0] not in suited:
         return None
-    pixels, labels = mnist.load(split, data)
-    return encode(pixels[:count], network.encoder.name.lower(), steps, seed), labels[:count]
+    found = sets.load(network, split, root=data, seed=seed)
+    return found.first(min(count, len(found)))
 
 
 def describe(image: "Image", geometry: "Geometry") -> dict[str, Any]:
