@@ -45,6 +45,15 @@ class Samples:
         return replace(self, labels=self.labels[:count], pixels=None if self.pixels is None else self.pixels[:count])
 
 
+def load_events(data: str, split: str, time_steps: int, pool: int, root: Path | None) -> tuple[PackedSpikes, np.ndarray]:
+    """Binned events of `mnist`, by saccades, or of `nmnist`, and labels uint8 (B,); see `load`."""
+    if data == "mnist":
+        return events.load_saccades(split, time_steps, pool, root)
+    if root is None:
+        raise DataError("N-MNIST is not fetched: name its folder, which holds Train and Test, with --root")
+    return nmnist.load(split, time_steps, pool, root)
+
+
 def load(network: Network, split: str = "test", data: str = "mnist", root: Path | None = None, seed: int = 0) -> Samples:
     """Samples of a split, `train` or `test`, for `network`.
 
@@ -59,14 +68,8 @@ def load(network: Network, split: str = "test", data: str = "mnist", root: Path 
         pools = {events.inputs(pool): pool for pool in (1, 2)}
         if size not in pools:
             raise DataError(f"the network has {size} inputs; events make {' or '.join(map(str, pools))}")
-        if data == "nmnist" and root is None:
-            raise DataError("N-MNIST is not fetched: name its folder, which holds Train and Test, with --root")
+        trains, labels = load_events(data, split, time_steps, pools[size], root)
         name = f"nmnist-{split}" if data == "nmnist" else f"saccades-{split}"
-        if data == "nmnist":
-            assert root is not None
-            trains, labels = nmnist.load(split, time_steps, pools[size], root)
-        else:
-            trains, labels = events.load_saccades(split, time_steps, pools[size], root)
         return Samples(name, labels, None, trains, encoder, time_steps, seed)
     if data == "nmnist":
         raise DataError(f"the network takes images, by its {encoder} encoder, and N-MNIST has events")

@@ -8,16 +8,24 @@ import torch
 from spikeline.errors import PresetError
 from spikeline.files import atomic
 from spikeline_training import preset as presets
-from spikeline_training.network import SpikingNetwork, build
+from spikeline_training.continuous import ContinuousNetwork
+from spikeline_training.network import SpikingNetwork
 from spikeline_training.preset import Preset
 
 FORMAT = "spikeline-checkpoint-1"
 KEYS = ("format", "preset", "network", "optimizer", "rng", "history")
 
+Trained = SpikingNetwork | ContinuousNetwork
 
-def save(
-    path: Path, preset: Preset, network: SpikingNetwork, optimizer: torch.optim.Optimizer, history: list[dict[str, Any]]
-) -> None:
+
+def build(preset: Preset) -> Trained:
+    """The untrained network of a preset, initialised from torch's global generator."""
+    if preset.integration == "continuous":
+        return ContinuousNetwork(preset)
+    return SpikingNetwork(preset.sizes, preset.weight_bits, preset.input_dropout, preset.hidden_dropout)
+
+
+def save(path: Path, preset: Preset, network: Trained, optimizer: torch.optim.Optimizer, history: list[dict[str, Any]]) -> None:
     """Write everything that the rest of the run depends on, atomically."""
     state = {
         "format": FORMAT,
@@ -31,7 +39,7 @@ def save(
         torch.save(state, temporary)
 
 
-def restore(path: Path, preset: Preset, network: SpikingNetwork, optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+def restore(path: Path, preset: Preset, network: Trained, optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
     """Put a run back where its checkpoint left it and return the metrics of its epochs.
 
     Raises PresetError if the file is damaged, not ours, or of another preset than `preset`.
@@ -50,7 +58,7 @@ def restore(path: Path, preset: Preset, network: SpikingNetwork, optimizer: torc
         raise PresetError(f"{path} is damaged: {error}") from error
 
 
-def load(path: Path) -> tuple[SpikingNetwork, Preset, list[dict[str, Any]]]:
+def load(path: Path) -> tuple[Trained, Preset, list[dict[str, Any]]]:
     """The trained network in evaluation mode, its preset and the metrics of its epochs. Raises PresetError."""
     state, preset = _read(path)
     network = build(preset)

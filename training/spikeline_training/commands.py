@@ -6,10 +6,11 @@ from pathlib import Path
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add both subcommands to the `spikeline` command."""
-    train = subparsers.add_parser("train", help="train a spiking network on MNIST")
+    train = subparsers.add_parser("train", help="train a spiking network")
     train.add_argument("--preset", required=True, metavar="NAME_OR_FILE", help="a shipped preset or a .toml file")
     train.add_argument("--out", required=True, type=Path, metavar="DIR", help="checkpoint, metrics and events go here")
-    train.add_argument("--data", type=Path, metavar="DIR", help="the four raw MNIST files (default: fetch and cache)")
+    train.add_argument("--data", metavar="NAME", help="instead of the preset's: mnist or nmnist")
+    train.add_argument("--root", type=Path, metavar="DIR", help="folder of the data set's files (MNIST: fetched and cached)")
     train.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out, not afresh")
     train.add_argument("--sizes", type=_sizes, metavar="784,H,...,10", help="instead of the preset's layers")
     train.add_argument("--time-steps", type=int, metavar="T", help="instead of the preset's; training does not depend on it")
@@ -21,7 +22,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     export = subparsers.add_parser("export", help="write a trained network as QONNX and prove it spike for spike")
     export.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help="checkpoint.pt of a training")
     export.add_argument("--out", required=True, type=Path, metavar="FILE", help="the .onnx file to write")
-    export.add_argument("--data", type=Path, metavar="DIR", help="the four raw MNIST files (default: fetch and cache)")
+    export.add_argument("--root", type=Path, metavar="DIR", help="folder of the data set's files (MNIST: fetched and cached)")
     export.add_argument("--verify", type=_positive, default=1000, metavar="N", help="test images to prove on (1000)")
     export.set_defaults(run=_export)
 
@@ -43,9 +44,10 @@ def _train(args: argparse.Namespace) -> None:
     from spikeline_training import preset
     from spikeline_training.train import CHECKPOINT, train
 
-    chosen = preset.load(args.preset, sizes=args.sizes, time_steps=args.time_steps, epochs=args.epochs, seed=args.seed)
+    given = ("data", "sizes", "time_steps", "epochs", "seed")
+    chosen = preset.load(args.preset, **{key: getattr(args, key) for key in given})
     torch.set_num_threads(args.threads)
-    last = train(chosen, args.out, args.data, args.resume, after_epoch=_report)
+    last = train(chosen, args.out, args.root, args.resume, after_epoch=_report)
     print(
         f"{chosen.name}: {100 * last['test_accuracy']:.2f} % of the test images at T = {chosen.time_steps}; "
         f"{args.out / CHECKPOINT}"
@@ -65,7 +67,7 @@ def _report(metrics: dict) -> None:
 def _export(args: argparse.Namespace) -> None:
     from spikeline_training.export import export
 
-    proof = export(args.checkpoint, args.out, args.verify, args.data)
+    proof = export(args.checkpoint, args.out, args.verify, args.root)
     print(
         f"{args.out}: {proof['spikes_compared']} spikes of {proof['images']} images at T = {proof['time_steps']} "
         f"agree, accuracy {100 * proof['accuracy']:.2f} %"

@@ -3,11 +3,8 @@
 The graph is one time step of the network. Its float arithmetic is exact (see fold.py), so "equal" means equal.
 """
 
-import contextlib
 import hashlib
 import json
-import warnings
-from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -16,11 +13,6 @@ import brevitas.nn as qnn
 import numpy as np
 import onnx
 import torch
-from brevitas.export.onnx.qonnx.function import BrevitasQuantOp
-from brevitas.export.onnx.qonnx.handler import BrevitasActQuantProxyHandler
-from brevitas.export.onnx.qonnx.manager import QONNXManager
-from brevitas.inject.enum import QuantType, ScalingImplType
-from brevitas.quant import Int8WeightPerTensorFloat
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.change_batchsize import ChangeBatchSize
@@ -31,15 +23,14 @@ from torch import Tensor, nn
 
 from spikeline import mnist
 from spikeline.encode import encode
-from spikeline.errors import SpikelineError
 from spikeline.files import atomic
-from spikeline_training import checkpoint
+from spikeline_training import checkpoint, export_continuous
+from spikeline_training.continuous import ContinuousNetwork
+from spikeline_training.export_parts import INPUT, OUTPUT, PROOF_BATCH, Bias, Manager, Prepared, linear, metadata, quiet, same
 from spikeline_training.fold import IntegerNetwork, accuracy, evaluate, fold
+from spikeline_training.network import SpikingNetwork
 from spikeline_training.preset import Preset
 from spikeline_training.quantiser import Spike
-
-INPUT, OUTPUT = "spikes", "membrane"
-PROOF_BATCH = 500  # images per run of the executor
 
 
 class FoldedNetwork(nn.Module):
@@ -49,9 +40,9 @@ class FoldedNetwork(nn.Module):
         super().__init__()
         self.hidden = nn.ModuleList()
         for layer in network.hidden:
-            linear = _linear(layer.weights, torch.from_numpy(layer.scale)[:, None], weight_bits)
-            self.hidden.append(nn.Sequential(linear, _Bias(layer.bias), qnn.QuantIdentity(act_quant=Spike)))
-        self.output = _linear(network.output.weights, torch.tensor(network.output.scale), weight_bits)
+            sums = linear(layer.weights, torch.from_numpy(layer.scale)[:, None], weight_bits)
+            self.hidden.append(nn.Sequential(sums, Bias(layer.bias), qnn.QuantIdentity(act_quant=Spike)))
+        self.output = linear(network.output.weights, torch.tensor(network.output.scale), weight_bits)
         self.eval()
 
     def forward(self, spikes: Tensor) -> Tensor:
@@ -70,29 +61,26 @@ class FoldedNetwork(nn.Module):
         return layers, self.output(spikes)
 
 
-def export(checkpoint_path: Path, out: Path, images: int = 1000, data: Path | None = None) -> dict[str, Any]:
+def export(checkpoint_path: Path, out: Path, images: int = 1000, root: Path | None = None) -> dict[str, Any]:
     """Write the checkpoint's network to `out` (.onnx) and the proof beside it (.proof.json); return the proof.
 
-    The proof runs the file in the QONNX executor on the first `images` test images, and compares every hidden spike,
-    the integer output membranes and their argmax with the Brevitas model. Raises PresetError for an unusable
-    checkpoint, DataError for bad data, SpikelineError for a mismatch; no file is left then.
+    The proof runs the file in the QONNX executor on the first `images` test samples, and compares every hidden spike,
+    the integer output membranes, all that last, and the class with the Brevitas model. `root` is the folder of the data set's
+    files. Raises PresetError for an unusable checkpoint, DataError for bad data, SpikelineError for a mismatch; no file is
+    left then.
     """
     network, preset, history = checkpoint.load(checkpoint_path)
-    integers = fold(network)
-    test_images, test_labels = mnist.load("test", data)
-    spikes = torch.from_numpy(encode(test_images, preset.encoder, preset.time_steps, preset.eval_seed))  # (B, T, N)
-    truth = torch.from_numpy(test_labels).long()
-    membranes, _ = evaluate(integers, spikes)
-    score = accuracy(membranes, truth)
-
-    folded = FoldedNetwork(integers, preset.weight_bits)
-    model = write(folded, preset, {"accuracy": f"{score:.4f}", "epochs_trained": str(len(history))})
+    facts = {"epochs_trained": str(len(history))}
+    if isinstance(network, ContinuousNetwork):
+        score, truth, model, proves = export_continuous.prepare(network, preset, root, facts)
+    else:
+        score, truth, model, proves = _prepare(network, preset, root, facts)
     proof_path = out.with_suffix(".proof.json")
     for path in (out, proof_path):
         path.unlink(missing_ok=True)
     with atomic(out) as temporary:
         onnx.save(model, str(temporary))
-        proof = prove(onnx.load(str(temporary)), folded, integers, spikes[:images])
+        proof = proves(onnx.load(str(temporary)), images)
         proof |= {"accuracy": score, "accuracy_images": len(truth)}
         proof |= {"preset": preset.name, "eval_seed": preset.eval_seed}
         proof |= {"onnx_sha256": hashlib.sha256(temporary.read_bytes()).hexdigest()}
@@ -101,14 +89,26 @@ def export(checkpoint_path: Path, out: Path, images: int = 1000, data: Path | No
     return proof
 
 
+def _prepare(network: SpikingNetwork, preset: Preset, root: Path | None, facts: dict[str, str]) -> Prepared:
+    """Of a discontinuous network."""
+    integers = fold(network)
+    test_images, test_labels = mnist.load("test", root)
+    spikes = torch.from_numpy(encode(test_images, preset.encoder, preset.time_steps, preset.eval_seed))  # (B, T, N)
+    membranes, _ = evaluate(integers, spikes)
+    score = accuracy(membranes, torch.from_numpy(test_labels).long())
+    folded = FoldedNetwork(integers, preset.weight_bits)
+    model = write(folded, preset, {"accuracy": f"{score:.4f}", **facts})
+    return score, test_labels, model, lambda saved, images: prove(saved, folded, integers, spikes[:images])
+
+
 def write(folded: FoldedNetwork, preset: Preset, extra: dict[str, str] | None = None) -> onnx.ModelProto:
     """The QONNX graph of one time step: `spikes` (1, 784) to `membrane` (1, 10), clean, named, with metadata.
 
     `extra` is added to the metadata. Nodes, names and metadata are listed in training/README.md.
     """
     example = torch.zeros(1, preset.sizes[0])
-    with _quiet():
-        exported = _Manager.export(
+    with quiet():
+        exported = Manager.export(
             folded, args=example, input_names=[INPUT], output_names=[OUTPUT], dynamo=False, opset_version=13
         )
     wrapped = ModelWrapper(exported)
@@ -116,20 +116,7 @@ def write(folded: FoldedNetwork, preset: Preset, extra: dict[str, str] | None = 
         wrapped = wrapped.transform(transformation)
     model = wrapped.model
     _name(model.graph)
-    metadata = {
-        "spikeline_version": "1",
-        "integration": preset.integration,
-        "encoder": preset.encoder,
-        "time_steps": str(preset.time_steps),
-        "output": OUTPUT,
-        "preset": preset.name,
-        "sizes": ",".join(map(str, preset.sizes)),
-        "weight_bits": str(preset.weight_bits),
-        "seed": str(preset.seed),
-        "eval_seed": str(preset.eval_seed),
-        **(extra or {}),
-    }
-    onnx.helper.set_model_props(model, metadata)
+    onnx.helper.set_model_props(model, metadata(preset) | (extra or {}))
     model.producer_name = "spikeline"
     return model
 
@@ -149,13 +136,13 @@ def prove(model: onnx.ModelProto, folded: FoldedNetwork, integers: IntegerNetwor
         brevitas_hidden, brevitas_membrane = folded.trace(s)
         integer_membrane, integer_hidden = integers.step(s)
         for i, (ours, theirs, exact) in enumerate(zip(onnx_hidden, brevitas_hidden, integer_hidden, strict=True)):
-            _same(f"spikes of hidden layer {i}", ours, theirs)
-            _same(f"spikes of hidden layer {i} (integers)", ours, exact)
+            same(f"spikes of hidden layer {i}", ours, theirs)
+            same(f"spikes of hidden layer {i} (integers)", ours, exact)
             compared += ours.size
-        _same("output membranes", onnx_membrane, brevitas_membrane)
-        _same("integer output membranes", np.rint(onnx_membrane / integers.output.scale), integer_membrane)
+        same("output membranes", onnx_membrane, brevitas_membrane)
+        same("integer output membranes", np.rint(onnx_membrane / integers.output.scale), integer_membrane)
         sums = [m.reshape(-1, steps, m.shape[-1]).sum(1).argmax(1) for m in (onnx_membrane, brevitas_membrane.numpy())]
-        _same("classes", sums[0], torch.from_numpy(sums[1]))
+        same("classes", sums[0], torch.from_numpy(sums[1]))
     return {
         "images": images,
         "time_steps": steps,
@@ -163,44 +150,6 @@ def prove(model: onnx.ModelProto, folded: FoldedNetwork, integers: IntegerNetwor
         "membranes_compared": images * steps * int(integers.output.weights.shape[0]),
         "onnx_mismatches": 0,
     }
-
-
-class _Bias(nn.Module):
-    """The bias apart from its layer, so that it stays a node of its own beside a plain MatMul."""
-
-    def __init__(self, bias: np.ndarray) -> None:
-        super().__init__()
-        self.bias = nn.Parameter(torch.from_numpy(bias))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.bias
-
-
-class _SpikeHandler(BrevitasActQuantProxyHandler):
-    """Writes spikes as `Quant` of 1 unsigned bit; Brevitas' own handler writes any 1-bit quantiser as ±1."""
-
-    def prepare_for_export(self, module: nn.Module) -> None:
-        super().prepare_for_export(module)
-        self.quant_op = BrevitasQuantOp
-
-
-class _Manager(QONNXManager):
-    handlers = [_SpikeHandler, *(h for h in QONNXManager.handlers if h is not BrevitasActQuantProxyHandler)]  # noqa: RUF012
-
-
-def _linear(weights: np.ndarray, scale: Tensor, bits: int) -> qnn.QuantLinear:
-    """A Brevitas layer without bias whose quantised weights are exactly scale * weights, integers (O, I)."""
-    largest = max(1, 2 ** (bits - 1) - 1)
-    quantiser = Int8WeightPerTensorFloat.let(
-        bit_width=bits,
-        narrow_range=True,
-        quant_type=QuantType.BINARY if bits == 1 else QuantType.INT,
-        scaling_impl_type=ScalingImplType.CONST,
-        scaling_init=scale * largest,  # Brevitas' constant is the largest value
-    )
-    linear = qnn.QuantLinear(weights.shape[1], weights.shape[0], False, weight_quant=quantiser)
-    linear.weight = nn.Parameter(torch.from_numpy(weights).float() * scale)
-    return linear
 
 
 def _name(graph: onnx.GraphProto) -> None:
@@ -250,22 +199,8 @@ def _name(graph: onnx.GraphProto) -> None:
 
 def _execute(model: onnx.ModelProto, spikes: np.ndarray, hidden_layers: int) -> tuple[list[np.ndarray], np.ndarray]:
     """Hidden spikes and output membrane of a batch (B, N), from the QONNX executor."""
-    with _quiet():
+    with quiet():
         wrapped = ModelWrapper(onnx.ModelProto.FromString(model.SerializeToString()))
         wrapped = wrapped.transform(ChangeBatchSize(len(spikes))).transform(InferShapes())
         context = execute_onnx(wrapped, {INPUT: spikes}, return_full_exec_context=True)
     return [context[f"layer{i}_spikes"] for i in range(hidden_layers)], context[OUTPUT]
-
-
-def _same(what: str, ours: np.ndarray, theirs: Tensor) -> None:
-    differing = int((ours != theirs.numpy()).sum())
-    if differing:
-        raise SpikelineError(f"the ONNX file and the Brevitas model differ in {differing} {what}; nothing is written")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the exporter's and the executor's warnings about their own deprecations."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -1,7 +1,8 @@
 """From the trained network to integers: BatchNorm folds into each neuron's threshold, firing boundaries are snapped.
 
-A hidden neuron fires iff scale * u + bias >= 1, where u is the integer sum of the weights of its input spikes. That is
-u >= θ with the integer threshold θ = ceil((1 - bias) / scale). Only θ matters to the spikes, so scale and bias are free
+A continuous network is on an integer grid already; `integers` reads it off. Of a discontinuous one, a hidden neuron fires
+iff scale * u + bias >= 1, where u is the integer sum of the weights of its input spikes. That is u >= θ with the integer
+threshold θ = ceil((1 - bias) / scale). Only θ matters to the spikes, so scale and bias are free
 as long as they give the same θ, and we choose those with which float arithmetic cannot go wrong:
 
 * the scale is the nearest power of two, so every product and every sum of a layer is exact in float32;
@@ -17,7 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeline.errors import PresetError
+from spikeline.errors import ImageError, PresetError
+from spikeline.network import Layer, Network
+from spikeline.spec import Encoder, Reset
+from spikeline_training.continuous import ContinuousNetwork
 from spikeline_training.network import MEMBRANE_OFFSET, SpikingNetwork
 
 SMALLEST_EXPONENT, LARGEST_EXPONENT = -12, 0  # of a scale: 1 - scale * (θ - 1/2) stays exact in float32
@@ -77,6 +81,30 @@ def fold(network: SpikingNetwork) -> IntegerNetwork:
     if not np.isfinite(weight_scale).all():
         raise PresetError("the output weights are not finite: the training diverged; lower peak_lr")
     return IntegerNetwork(hidden, OutputLayer(weights, _power_of_two(float(weight_scale[0]))))
+
+
+def integers(network: ContinuousNetwork) -> Network:
+    """The integer network that a continuous network is. Raises PresetError if the training diverged or it is none."""
+    preset, layers = network.preset, []
+    for linear, bias in zip(network.linear, network.bias, strict=True):
+        with torch.no_grad():
+            weights = linear.quant_weight()  # type: ignore[operator]
+        grid, real = float(weights.scale), bias.detach().double()
+        if not (torch.isfinite(weights.value).all() and torch.isfinite(real).all() and grid <= 1):
+            raise PresetError("weights or biases are not finite, or above 1: the training diverged; lower peak_lr")
+        whole = (weights.value.double() / grid).round().to(torch.int8).numpy().T.copy()
+        biases = (real / grid).round().to(torch.int32).numpy()
+        if linear is network.linear[-1]:
+            layers.append(Layer(whole, -biases))
+        else:
+            thresholds = np.full(len(biases), round(1 / grid), np.int32)
+            reset = Reset[preset.reset.upper()]
+            layers.append(Layer(whole, thresholds, preset.state_bits, biases if preset.bias else None, preset.leak, reset))
+    bits = next(bits for bits in (2, 4, 8) if bits >= preset.weight_bits)
+    try:
+        return Network(tuple(layers), bits, preset.time_steps, Encoder[preset.encoder.upper()])
+    except ImageError as error:
+        raise PresetError(f"the trained network is no integer network: {error}") from None
 
 
 def snap(weights: np.ndarray, scale: np.ndarray, bias: np.ndarray) -> HiddenLayer:

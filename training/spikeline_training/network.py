@@ -12,7 +12,6 @@ import brevitas.nn as qnn
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikeline_training.preset import Preset
 from spikeline_training.quantiser import Spike, weight_quantiser
 
 # BatchNorm centres membranes on 0, the lower edge of the surrogate gradient's window 0 <= u < 2; half a threshold
@@ -49,11 +48,6 @@ class SpikingNetwork(nn.Module):
             rates.append(s.mean())
             s = _drop(s, self.hidden_dropout, self.training)
         return self.output(s), rates
-
-
-def build(preset: Preset) -> SpikingNetwork:
-    """The untrained network of a preset, initialised from torch's global generator."""
-    return SpikingNetwork(preset.sizes, preset.weight_bits, preset.input_dropout, preset.hidden_dropout)
 
 
 def _drop(spikes: Tensor, probability: float, training: bool) -> Tensor:

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spikeline.encode import ENCODERS
+from spikeline import encode, events
 from spikeline.errors import PresetError
+from spikeline.samples import DATA
 
 FOLDER = Path(__file__).parent / "presets"
 WEIGHT_BITS = (1, 2, 3, 4, 8)
-INTEGRATIONS = ("discontinuous",)
+INTEGRATIONS = ("discontinuous", "continuous")
+ENCODERS = (*encode.ENCODERS, "events")
+OF_TIME = ("latency", "events")  # encoders whose spikes mean nothing without the steps before
 
 
 def _key(default: Any, legal: str, low: float = -math.inf, high: float = math.inf, choices: tuple = ()) -> Any:
@@ -24,8 +27,14 @@ class Preset:
     """One training run. A TOML file sets some keys; the others keep the defaults below."""
 
     name: str = ""  # the file's stem
-    sizes: tuple[int, ...] = _key((784, 256, 256, 10), "784, then at least one hidden size of 1..4096, then 10")
-    integration: str = _key("discontinuous", "'discontinuous'", choices=INTEGRATIONS)
+    sizes: tuple[int, ...] = _key((784, 256, 256, 10), "784 (events: 578 or 2312), one hidden size of 1..4096 or more, 10")
+    integration: str = _key("discontinuous", " or ".join(map(repr, INTEGRATIONS)), choices=INTEGRATIONS)
+    leak: int = _key(0, "0 (none) to 15, a shift; of continuous integration", 0, 15)
+    reset: str = _key("subtract", "'subtract' or 'zero'; of continuous integration", choices=("subtract", "zero"))
+    state_bits: int = _key(13, "4..23, of a lasting membrane; one less than the accelerator's membranes", 4, 23)
+    bias: bool = _key(False, "true or false; of continuous integration", choices=(False, True))
+    loss_at: str = _key("last", "'last' or 'every' step; of continuous integration", choices=("last", "every"))
+    data: str = _key("mnist", " or ".join(map(repr, DATA)), choices=DATA)
     weight_bits: int = _key(4, "1 (±1), 2 (-1, 0, 1), 3, 4 or 8", choices=WEIGHT_BITS)
     encoder: str = _key("bernoulli", " or ".join(map(repr, ENCODERS)), choices=ENCODERS)
     time_steps: int = _key(4, "1..255; the threshold encoder repeats itself, so it takes 1", 1, 255)
@@ -96,9 +105,18 @@ def from_dict(values: Mapping[str, Any], origin: str) -> Preset:
         legal = fields[key].metadata["legal"]
         return PresetError(f"{origin}: {key} = {getattr(preset, key)!r} {why}; legal is {legal}")
 
+    inputs = [events.inputs(pool) for pool in (1, 2)] if preset.encoder == "events" else [784]
     first, *hidden, last = preset.sizes if len(preset.sizes) > 1 else (0, 0)
-    if (first, last) != (784, 10) or not hidden or not all(1 <= size <= 4096 for size in hidden):
-        raise refuse("sizes", "is no network for MNIST")
+    if first not in inputs or last != 10 or not hidden or not all(1 <= size <= 4096 for size in hidden):
+        raise refuse("sizes", f"is no network for {preset.encoder} input")
+    if preset.encoder in OF_TIME and preset.integration != "continuous":
+        raise refuse("integration", f"does not go with encoder = {preset.encoder!r}, whose spikes need steps to add up")
+    if preset.data == "nmnist" and preset.encoder != "events":
+        raise refuse("data", "has events: it goes with encoder = 'events'")
+    if preset.encoder == "events" and preset.augments:
+        raise refuse("encoder", "takes no augmentation of images")
+    if preset.encoder == "latency" and preset.time_steps > encode.LATENCY_SPAN:
+        raise refuse("time_steps", f"is more than the latency encoder's {encode.LATENCY_SPAN}")
     if preset.encoder == "threshold" and preset.time_steps != 1:
         raise refuse("time_steps", "does not go with encoder = 'threshold'")
     if preset.train_images < preset.batch:

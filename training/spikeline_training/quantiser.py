@@ -1,5 +1,6 @@
-"""The two quantisers: spikes of 0 or 1 from membranes, small signed integers from weights."""
+"""The quantisers: spikes of 0 or 1 from membranes, small signed integers from weights."""
 
+import math
 from typing import Any
 
 import torch
@@ -68,3 +69,44 @@ class _Round(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradient: Tensor) -> tuple[Tensor, None, None]:
         return gradient[0], None, None
+
+
+def power_of_two_quantiser(bits: int) -> Any:
+    """Brevitas injector of signed weights of `bits` bits, ranges as of `weight_quantiser`, on one power of two for the layer."""
+    return Int8WeightPerTensorFloat.let(tensor_quant=PowerOfTwo, bit_width=bits, narrow_range=True)
+
+
+class PowerOfTwo(nn.Module):
+    """Brevitas tensor quantiser: value = scale * integer, scale the power of two next to what suits the weights' spread.
+
+    The largest integer stands for three standard deviations, of 2 bits for one and a half, and 1 bit for the mean size of
+    normal weights; what is larger is clipped and gets no gradient. The spread moves slowly, so the scale seldom jumps.
+    """
+
+    def __init__(self, bit_width: int) -> None:
+        super().__init__()
+        self.largest = 2 ** (bit_width - 1) - 1  # 0 for ±1
+        self.reach = {1: 0.8, 2: 1.5}.get(bit_width, 3.0)
+        self.bit_width, self.zero_point = torch.tensor(float(bit_width)), torch.tensor(0.0)
+
+    def forward(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Weight (O, I) to its quantised value (O, I), scale (), zero point and bit width."""
+        best = self.reach * float(weight.detach().std()) / max(self.largest, 1)
+        scale = torch.tensor(2.0 ** round(math.log2(max(best, 2.0**-20))))
+        return _RoundAndClip.apply(weight, scale, self.largest), scale, self.zero_point, self.bit_width
+
+
+class _RoundAndClip(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, scale: Tensor, largest: int) -> Tensor:
+        if largest == 0:
+            ctx.save_for_backward(torch.ones_like(weight))
+            return torch.where(weight < 0, -scale, scale)
+        steps = (weight / scale).round_()
+        ctx.save_for_backward((steps.abs() <= largest).to(weight.dtype))
+        return steps.clamp_(-largest, largest).mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, *gradient: Tensor) -> tuple[Tensor, None, None]:
+        (inside,) = ctx.saved_tensors
+        return gradient[0] * inside, None, None

@@ -12,14 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from spikeline import mnist
-from spikeline.encode import THRESHOLD, encode
 from spikeline.errors import PresetError
 from spikeline.files import atomic
 from spikeline_training import checkpoint
-from spikeline_training.augment import augment
-from spikeline_training.fold import accuracy, evaluate, fold
-from spikeline_training.network import SpikingNetwork, build
+from spikeline_training.course import Course, prepare
 from spikeline_training.preset import Preset
 
 CHECKPOINT, METRICS, EVENTS = "checkpoint.pt", "metrics.jsonl", "tensorboard"
@@ -29,26 +25,23 @@ PROGRESS_EVERY = 20  # batches
 def train(
     preset: Preset,
     out: Path,
-    data: Path | None = None,
+    root: Path | None = None,
     resume: bool = False,
     after_epoch: Callable[[dict[str, Any]], None] = lambda metrics: None,
 ) -> dict[str, Any]:
     """Train a preset and return the metrics of its last epoch.
 
     Writes `out`/checkpoint.pt (atomically, every epoch), metrics.jsonl (one JSON object per epoch) and tensorboard/.
-    `data` is a folder with the four MNIST files, None for the cache. `resume` continues from the checkpoint in `out`
+    `root` is the folder of the data set's files, None for the cache. `resume` continues from the checkpoint in `out`
     and ends with the same bits as a run without a break; without a checkpoint it starts from the beginning.
     `after_epoch` is called with each epoch's metrics when its checkpoint is on disk. For the same preset and number of
     threads, results are deterministic. Raises PresetError for a checkpoint of another preset, DataError for bad data.
     """
     from torch.utils.tensorboard import SummaryWriter
 
-    images, labels = (torch.from_numpy(a[: preset.train_images].copy()) for a in mnist.load("train", data))
-    test_images, test_labels = mnist.load("test", data)
-    test_spikes = torch.from_numpy(encode(test_images, preset.encoder, preset.time_steps, preset.eval_seed))
-
+    course = prepare(preset, root)
     torch.manual_seed(preset.seed)
-    network = build(preset)
+    network = checkpoint.build(preset)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     history: list[dict[str, Any]] = []
     if resume and (out / CHECKPOINT).exists():
@@ -58,9 +51,8 @@ def train(
     with SummaryWriter(str(out / EVENTS), purge_step=len(history)) as board:
         for epoch in range(len(history) + 1, preset.epochs + 1):
             start = time.perf_counter()
-            metrics = {"epoch": epoch, **train_epoch(preset, network, optimizer, images, labels.long(), epoch)}
-            membranes, rates = evaluate(fold(network), test_spikes)
-            metrics["test_accuracy"] = accuracy(membranes, torch.from_numpy(test_labels))
+            metrics = {"epoch": epoch, **train_epoch(preset, network, optimizer, course, epoch)}
+            metrics["test_accuracy"], rates = course.score(network)
             metrics |= {"time_steps": preset.time_steps, "spike_rates": rates}
             metrics["seconds"] = round(time.perf_counter() - start, 3)
             history.append(metrics)
@@ -76,34 +68,34 @@ def train(
 
 
 def train_epoch(
-    preset: Preset,
-    network: SpikingNetwork,
-    optimizer: torch.optim.Optimizer,
-    images: Tensor,
-    labels: Tensor,
-    epoch: int,
+    preset: Preset, network: torch.nn.Module, optimizer: torch.optim.Optimizer, course: Course, epoch: int
 ) -> dict[str, Any]:
-    """One pass over uint8 images (B, 784) and int64 labels (B,) in random order; returns its loss, accuracy and rate.
+    """One pass over the training samples in random order; returns its loss, accuracy and rate.
 
     `epoch` counts from 1 and places the pass in the learning rate's schedule. Raises PresetError if the loss is not
     finite at the end.
     """
     network.train()
-    order, start = torch.randperm(len(images)), time.perf_counter()
-    steps = len(images) // preset.batch
+    order, start = torch.randperm(len(course.labels)), time.perf_counter()
+    steps = len(course.labels) // preset.batch
     first, last = (epoch - 1) * steps, preset.epochs * steps
     total = Totals(len(preset.sizes) - 2)
     with tqdm(total=steps, desc=f"epoch {epoch}/{preset.epochs}", unit="batch", leave=False, disable=None) as bar:
         for i in range(steps):
             lr = optimizer.param_groups[0]["lr"] = learning_rate(preset, first + i, last)
             chosen = order[i * preset.batch : (i + 1) * preset.batch]
-            spikes = sample(augment(images[chosen], preset), preset.encoder)  # (B, N)
-            membrane, rates = network(spikes)
-            loss = hinge(membrane, labels[chosen]) + preset.activity * sum(rates)
+            labels = course.labels[chosen]
+            membrane, rates = network(course.inputs(chosen))
+            if preset.integration == "continuous":  # values after each step, (T, B, 10)
+                loss = hinge(membrane, labels) if preset.loss_at == "every" else hinge(membrane[-1], labels)
+                membrane = membrane[-1]
+            else:
+                loss = hinge(membrane, labels)
+            loss = loss + preset.activity * sum(rates)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            total.add(loss, membrane, labels[chosen], rates)
+            total.add(loss, membrane, labels, rates)
             if (i + 1) % PROGRESS_EVERY == 0:
                 left = (time.perf_counter() - start) / (i + 1) * (last - first - i - 1)
                 bar.set_postfix_str(f"{total}, {tqdm.format_interval(left)} left in all")
@@ -115,21 +107,9 @@ def train_epoch(
 
 
 def hinge(membrane: Tensor, labels: Tensor) -> Tensor:
-    """Squared hinge loss on output membranes (B, 10) with targets of +1 for the label and -1 for the others."""
-    target = 2 * F.one_hot(labels, membrane.shape[1]) - 1
+    """Squared hinge loss on output membranes (…, B, 10) with targets of +1 for the label and -1 for the others."""
+    target = 2 * F.one_hot(labels, membrane.shape[-1]) - 1
     return (1 - target * membrane).clamp_min(0).square().mean()
-
-
-def sample(pixels: Tensor, encoder: str) -> Tensor:
-    """Spikes of one time step for training, float32 of 0 and 1, from uint8 pixels (B, N).
-
-    The distribution is that of `spikeline.encode`; the random bytes come from torch, eight to a draw, which is cheaper.
-    """
-    if encoder == "threshold":
-        return (pixels >= THRESHOLD).float()
-    batch, size = pixels.shape
-    words = torch.empty(batch, -(-size // 8), dtype=torch.int64).random_(-(2**63), None)
-    return (pixels > words.view(torch.uint8)[:, :size]).float()
 
 
 def learning_rate(preset: Preset, step: int, steps: int) -> float:
