@@ -1,9 +1,17 @@
 # Spikeline: `make demo` runs the whole flow on MNIST, `make test` proves it. `make help` lists all targets.
 
 PYTHON ?= python3
-PRESET ?= mnist-dc-256
+MODE ?= discontinuous
+MODES := discontinuous continuous events
+PRESET ?= $(PRESET_$(MODE))
+PRESET_discontinuous := mnist-dc-256
+PRESET_continuous := mnist-cc-latency
+PRESET_events := mnist-cc-events
+OUT ?= $(OUT_$(MODE))
+OUT_discontinuous := build/demo
+OUT_continuous := build/demo-continuous
+OUT_events := build/demo-events
 GEOMETRY ?= z020-256
-OUT ?= build/demo
 GPU ?=
 BIN := .venv/bin
 SPIKELINE := $(BIN)/spikeline
@@ -11,15 +19,16 @@ PRESETS := training/spikeline_training/presets
 MODELS := build/models
 BENCH := $(foreach name,mnist-dc-threshold mnist-dc-256 mnist-dc-256-best width-64 width-128 mnist-dc-512 mnist-dc-1024,\
 	$(MODELS)/$(name)/model.img) $(MODELS)/mnist-dc-256-best/early-exit.img
-TRAINING := $(wildcard training/spikeline_training/*.py) host/spikeline/mnist.py host/spikeline/encode.py
+TRAINING := $(wildcard training/spikeline_training/*.py) $(addprefix host/spikeline/,mnist.py encode.py events.py golden.py)
 COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikeline/,network.py image.py geometry.py spec.py)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench clean
+.PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench clean $(MODES:%=compile-%)
 
 help: ## list the targets, in the order of the flow
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  variables: PRESET=$(PRESET) GEOMETRY=$(GEOMETRY) OUT=$(OUT) PYTHON=$(PYTHON) GPU=$(GPU)"
+	@echo "  variables: MODE=$(MODE) (or $(filter-out $(MODE),$(MODES)))"
+	@echo "             PRESET=$(PRESET) GEOMETRY=$(GEOMETRY) OUT=$(OUT) PYTHON=$(PYTHON) GPU=$(GPU)"
 
 setup: .venv/.ready ## make .venv with the pinned dependencies (GPU=1: with the CUDA build of torch)
 
@@ -35,11 +44,15 @@ compile: $(OUT)/model.img ## turn the ONNX into a memory image and prove it agai
 sim: setup ## build the simulated accelerator (cached)
 	$(SPIKELINE) sim --geometry $(GEOMETRY)
 
-demo: $(OUT)/model.img ## the main job: classify all MNIST test images on the simulated accelerator
+demo: $(OUT)/model.img ## the main job: classify all test images on the simulated accelerator (MODE: which network)
 	$(SPIKELINE) report $(OUT)/model.img --geometry $(GEOMETRY) --out $(OUT)
 
-test: build/demo/model.img ## run all tests
+test: data ## train the networks of all modes, run all tests
+	$(MAKE) -j2 $(MODES:%=compile-%)
 	$(BIN)/pytest -n 2 $(PYTEST)
+
+compile-%:
+	$(MAKE) compile MODE=$*
 
 lint: setup ## check Python (ruff, mypy) and Verilog (verilator -Wall)
 	$(BIN)/ruff check .

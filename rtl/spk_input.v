@@ -66,7 +66,7 @@ wire        step_end = take_event ? e_step_end : word_end;
 wire        image_end = step_end && step + 16'd1 == config_time_steps;
 wire [TAG_BITS-1:0] image_tag = (take_event || word == 0) && step == 0 ? tag_reg + 1'b1 : tag_reg;
 
-assign s_ready = !valid_reg || m_ready;
+assign s_ready = !valid_reg; // from a register: what layer 0 decides must not reach back into the encoder
 assign s_image_end = word_end && step + 16'd1 == config_time_steps;
 assign e_ready = !valid_reg;
 assign m_spikes = vector_reg[INPUTS-1:0];
@@ -77,8 +77,7 @@ assign tag = tag_reg;
 // ---- writing a word; an event is added to the one that it falls in ----
 wire        write = take || (take_event && !e_step_end);
 wire [15:0] write_word = take_event ? e_input >> 6 : word;
-wire        clear = (take && word == 0) // words that a smaller network does not send
-    || e_begin || (events_reg && valid_reg && m_ready);
+wire        clear = (take && word == 0) || e_begin || (events_reg && valid_reg && m_ready); // also words that do not come
 reg  [63:0] gathered;
 wire [63:0] write_data = take_event ? gathered | (64'd1 << e_input[5:0]) : s_data & (word_end ? last_mask_reg : ~64'd0);
 

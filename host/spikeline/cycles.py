@@ -9,9 +9,9 @@ A signal that is named with a cycle is true in that cycle, a register that it se
 word of the body is taken in cycle LOADER.
 
 **Input** (spk_input.v) of a SPIKES packet. `vector_reg` takes one word a cycle, W = ⌈inputs / 64⌉ a step, and then waits in
-`valid_reg` until layer 0 accepts it; in that very cycle the first word of the next step is taken. The vector is offered from
+`valid_reg` until layer 0 accepts it; in the next cycle the first word of the next step is taken. The vector is offered from
 
-    offered(n) = accepted(n−1) + W,             accepted(−1) = LOADER, of layer 0.
+    offered(n) = accepted(n−1) + 1 + W,         accepted(−1) = LOADER − 1, of layer 0.
 
 **Events** (spk_events.v, spk_input.v) of an EVENTS packet. After the number of images one event a cycle is taken, and what ends a
 step, from which the vector is offered in the next cycle. Both wait until layer 0 has accepted the step before. With c events
@@ -29,7 +29,7 @@ step to step; ended(m) is the cycle of the last row of image m. A row goes throu
 second or last row of a step shows its word. Only a step's first word ever waits there, for layer 0 to accept the step
 before: in the cycles shown(n) … taken(n) − 1 nothing moves, no row is encoded and none goes on,
 
-    taken(n) = max(shown(n), accepted(n−1)),
+    taken(n) = max(shown(n), accepted(n−1) + 1),
 
 and a later word is taken as it shows. One cycle after its last word is taken the vector is offered.
 
@@ -165,13 +165,13 @@ class _Words:
     def begin(self) -> None:
         """An image begins."""
 
-    def offer(self, taken: int, _last_step: bool, _leave: float) -> int | None:
+    def offer(self, taken: int, _last_step: bool, _last_but_one: bool, _leave: float) -> int | None:
         """Time of the next step, given when layer 0 took the step before and when the encoder is to leave the image.
 
         None if it never comes, nor any of the image after it.
         """
-        self.work["input"] += self.words
-        return taken + self.words
+        self.work["input"] += self.words + 1
+        return taken + 1 + self.words
 
 
 class _Events:
@@ -187,7 +187,7 @@ class _Events:
             self.next += 1
             self.work["input"] += 1
 
-    def offer(self, taken: int, _last_step: bool, _leave: float) -> int | None:
+    def offer(self, taken: int, _last_step: bool, _last_but_one: bool, _leave: float) -> int | None:
         ended = max(self.next, taken + 1) + self.counts[self.step]
         self.work["input"] += self.counts[self.step] + 1
         self.step, self.next = self.step + 1, ended + 1
@@ -217,20 +217,23 @@ class _Encoder:
         self.encoded = max(self.arrived + 1, self.ended[-1])  # begun
         self.work["input"] += 1 + self.words
 
-    def offer(self, taken: int, last_step: bool, leave: float) -> int | None:
+    def offer(self, taken: int, last_step: bool, last_but_one: bool, leave: float) -> int | None:
         first_word = min(self.rows, 2)  # rows
         for _ in range(first_word):
             self.encoded = self._enabled(self.encoded + 1)
         shown = self._enabled(self.encoded + 1) + 1
-        taken = max(shown, taken)
+        taken = max(shown, taken + 1)
         self.halts = [*self.halts[1:], (shown, taken)]
         for _ in range(first_word, min(self.rows, 4)):
             self.encoded = self._enabled(self.encoded + 1)
         self.encoded += max(self.rows - 4, 0)  # the rows after these meet no halt
         if self.rows > 2:
             taken = self._enabled(self.encoded + 1) + 1
-        if taken > leave and not (last_step and self.encoded < leave):  # no word waits beyond `leave`: rows are to come
-            self.ended = [self.ended[-1], int(leave)]
+        # A word that waits at `leave` has at most one row behind it, the image's last only if a step is one row.
+        last_row = self.encoded if last_step else self._enabled(self.encoded + 1)
+        rows_to_come = not (last_step or (last_but_one and self.rows == 1))
+        if taken > leave and (last_row >= leave or rows_to_come):
+            self.ended, self.halts[-1] = [self.ended[-1], int(leave)], (0, 0)  # the word is gone
             return None
         self.work["encode"] += self.rows
         if last_step:
@@ -270,14 +273,14 @@ def predict(
     layers = range(len(scans))
     passed, finish, fetched, tail, work = ([0] * len(scans) for _ in range(5))  # of the step before; busy cycles so far
     left: list[list[int]] = [[] for _ in scans]  # when each step that a layer did left its queue
-    passed[0] = LOADER
+    passed[0] = LOADER - 1
     decided = free = decode_work = 0
     for image in range(batch):
         source.begin()
         leave = math.inf  # when the image is given up
         for step in range(time_steps):
             n = image * time_steps + step
-            offered = source.offer(passed[0], step == time_steps - 1, leave)
+            offered = source.offer(passed[0], step == time_steps - 1, step == time_steps - 2, leave)
             if offered is None:
                 break
             for k in layers:
