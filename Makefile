@@ -17,7 +17,8 @@ BIN := .venv/bin
 SPIKELINE := $(BIN)/spikeline
 PRESETS := training/spikeline_training/presets
 MODELS := build/models
-BENCH := $(foreach name,mnist-dc-threshold mnist-dc-256 mnist-dc-256-best width-64 width-128 mnist-dc-512 mnist-dc-1024,\
+BENCH := $(foreach name,mnist-dc-threshold mnist-dc-256 mnist-dc-256-best width-64 width-128 mnist-dc-512 mnist-dc-1024 \
+	mnist-cc-latency mnist-cc-events,\
 	$(MODELS)/$(name)/model.img) $(MODELS)/mnist-dc-256-best/early-exit.img
 TRAINING := $(wildcard training/spikeline_training/*.py) $(addprefix host/spikeline/,mnist.py encode.py events.py golden.py)
 COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikeline/,network.py image.py geometry.py spec.py)

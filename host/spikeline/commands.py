@@ -182,6 +182,7 @@ def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("integration", f"{figures['integration']}, {figures['encoder']} input, sent as {figures['input']}"),
         ("accuracy", f"{figures['accuracy']:.2%} of {figures['images']:,} test images"),
+        *([("with membranes cleared", f"{figures['accuracy_cleared']:.2%}")] if "accuracy_cleared" in figures else []),
         ("input spikes per image", f"{figures['input_spikes_per_image']:,.1f}"),
         ("hidden spikes per image", f"{figures['hidden_spikes_per_image']:,.1f}"),
         ("time steps used", f"{figures['mean_steps']:.2f} of {figures['time_steps']}"),
@@ -234,6 +235,8 @@ def run_report(args: argparse.Namespace) -> None:
     verified = json.loads(proof.read_text()) if proof.exists() else {"onnx_mismatches": None, "images": 0}
     figures |= {"onnx_mismatches": verified["onnx_mismatches"], "onnx_images": verified["images"]}
     figures["accuracy_by_step"] = report.accuracy_by_step(reference.counted, given.labels)
+    if network.continuous:
+        figures["accuracy_cleared"] = report.accuracy_cleared(network, given)
     labels = figures.pop("labels")
 
     trains = [given.spikes(0, 1)[0], *(spikes[0] for spikes in reference.spikes[:-1])]

@@ -1,6 +1,6 @@
 """The integer network: what the compiler makes, an image stores, and the golden model and the accelerator execute."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -126,6 +126,15 @@ class Network:
     def continuous(self) -> bool:
         """Is any layer?"""
         return any(layer.continuous for layer in self.layers)
+
+    @property
+    def cleared(self) -> "Network":
+        """The same network with its membranes cleared before every step: what it is without a memory."""
+        layers = []
+        for x in self.layers:
+            biases = 0 if x.biases is None else x.biases
+            layers.append(Layer(x.weights, x.thresholds - biases) if x.continuous else x)
+        return replace(self, layers=tuple(layers))
 
     @property
     def membrane_bits(self) -> int:

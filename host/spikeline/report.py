@@ -11,6 +11,7 @@ import numpy as np
 from spikeline import golden
 from spikeline.accelerator import BATCH, Accelerator
 from spikeline.errors import DataError
+from spikeline.network import Network
 from spikeline.samples import Samples
 
 LATENCY_IMAGES = 100  # each sent alone
@@ -142,6 +143,11 @@ def compare(
         "running_mismatches": int((accelerator.running(spikes)[1] != reference.running[1][:traced]).sum()) if traced else 0,
     }
     return figures, reference
+
+
+def accuracy_cleared(network: Network, samples: Samples) -> float:
+    """Accuracy if membranes did not last: by the golden model, with every membrane cleared before every step."""
+    return float((golden.run(network.cleared, samples.spikes()).labels == samples.labels).mean())
 
 
 def accuracy_by_step(counted: np.ndarray, labels: np.ndarray) -> list[float]:

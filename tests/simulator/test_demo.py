@@ -1,4 +1,4 @@
-"""The trained demonstration network on the RTL: all 10,000 real test images. `make test` trains it first."""
+"""The trained networks of all modes on the RTL: all 10,000 real test images. `make test` trains them first."""
 
 import json
 from pathlib import Path
@@ -9,51 +9,74 @@ import pytest
 from spikeline import image, report, samples
 from spikeline.accelerator import Accelerator
 
-IMAGE = Path(__file__).parents[2] / "build/demo/model.img"
+BUILD = Path(__file__).parents[2] / "build"
+IMAGE = BUILD / "demo/model.img"
+# folder, layers, time steps, input, least accuracy
+MODES = {
+    "discontinuous": ("demo", [784, 256, 256, 10], 4, "pixels", 0.98),
+    "continuous": ("demo-continuous", [784, 256, 256, 10], 8, "pixels", 0.98),
+    "events": ("demo-events", [578, 256, 256, 10], 10, "events", 0.97),
+}
 
 
-@pytest.fixture(scope="module")
-def run():
+@pytest.fixture(scope="module", params=MODES)
+def run(request):
     """Classify all test images on the simulated accelerator and compare with the golden model."""
-    assert IMAGE.exists(), f"{IMAGE} is missing; `make test` makes it, or run `make compile`"
-    model = image.load(IMAGE)
+    folder, _, _, input, _ = MODES[request.param]
+    path = BUILD / folder / "model.img"
+    assert path.exists(), f"{path} is missing; `make test` makes it, or run `make compile MODE={request.param}`"
+    model = image.load(path)
     given = samples.load(model.network)
     with Accelerator(model, "sim") as accelerator:
-        figures = report.measure(accelerator, given)
+        figures = report.measure(accelerator, given, input)
         compared, reference = report.compare(accelerator, figures, given, traced=1000)
-    return figures | compared, reference
+        if model.network.continuous:
+            figures["accuracy_cleared"] = report.accuracy_cleared(model.network, given)
+    return request.param, path, figures | compared, reference
 
 
 def test_accuracy_over_all_test_images(run):
-    figures, _ = run
+    mode, _, figures, _ = run
+    _, layers, time_steps, _, least = MODES[mode]
     assert figures["images"] == 10_000
-    assert figures["layers"] == [784, 256, 256, 10]
-    assert figures["time_steps"] <= 4
-    assert figures["accuracy"] >= 0.98
+    assert figures["layers"] == layers
+    assert figures["time_steps"] <= time_steps
+    assert figures["accuracy"] >= least
+
+
+def test_state_that_lasts_is_what_does_it(run):
+    mode, _, figures, _ = run
+    if mode == "discontinuous":
+        assert "accuracy_cleared" not in figures
+    else:
+        assert figures["accuracy_cleared"] < figures["accuracy"] - 0.1
 
 
 def test_every_label_and_1000_images_of_spikes_equal_the_golden_model(run):
-    figures, _ = run
+    _, _, figures, _ = run
     assert figures["golden_mismatches"] == 0
     assert figures["traced_images"] == 1000
+    assert figures["running_mismatches"] == 0
     assert figures["spikes_compared"] == 1000 * figures["time_steps"] * sum(figures["layers"][1:])
+    lasting = sum(figures["layers"][1:-1]) if figures["integration"] == "continuous" else 0
+    assert figures["membranes_compared"] == 1000 * figures["time_steps"] * (lasting + figures["layers"][-1])
     assert figures["spike_mismatches"] == 0
     assert figures["membrane_mismatches"] == 0
 
 
 def test_counters_equal_the_golden_models_spikes(run):
-    figures, reference = run
+    _, _, figures, reference = run
     assert figures["weight_row_reads_per_layer"] == list(reference.row_reads.sum((0, 1)) / 10_000)
 
 
-def test_onnx_equals_the_golden_model():
-    verified = json.loads(Path(f"{IMAGE}.verify.json").read_text())
+def test_onnx_equals_the_golden_model(run):
+    verified = json.loads(Path(f"{run[1]}.verify.json").read_text())
     assert verified["onnx_mismatches"] == 0
     assert verified["images"] >= 1000
 
 
-def test_brevitas_equals_the_onnx():
-    proof = json.loads((IMAGE.parent / "model.proof.json").read_text())
+def test_brevitas_equals_the_onnx(run):
+    proof = json.loads((run[1].parent / "model.proof.json").read_text())
     assert proof["onnx_mismatches"] == 0
     assert proof["images"] >= 1000
 
