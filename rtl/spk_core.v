@@ -91,6 +91,8 @@ wire                 pixels_ready;
 wire                 spikes_ready;
 wire                 events_ready;
 wire                 events_unsound;
+wire                 events_idle;
+wire                 events_none_left;
 wire                 spikes_image_end;
 wire                 pixels_image_end;
 wire                 events_image_end;
@@ -153,6 +155,8 @@ spk_loader #(
     .pixels_image_end(pixels_image_end),
     .events_image_end(events_image_end),
     .events_unsound(events_unsound),
+    .events_idle(events_idle),
+    .none_left(events_none_left),
     .encode_idle(encode_idle),
     .input_idle(encode_idle && !input_valid),
     .layers_idle(layers_idle),
@@ -207,14 +211,17 @@ wire        event_ready;
 
 spk_events events (
     .aclk(aclk),
+    .reset(reset),
     .config_inputs(config_inputs[15:0]),
     .config_time_steps(config_time_steps),
     .s_begin(events_begin),
     .s_data(image_data),
     .s_valid(events_valid),
     .s_ready(events_ready),
-    .s_image_end(events_image_end),
-    .s_unsound(events_unsound),
+    .s_none_left(events_none_left),
+    .image_end(events_image_end),
+    .unsound(events_unsound),
+    .idle(events_idle),
     .m_valid(event_valid),
     .m_step_end(event_step_end),
     .m_input(event_input),

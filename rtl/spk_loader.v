@@ -69,6 +69,8 @@ module spk_loader #(
     input  wire                 pixels_image_end,
     input  wire                 events_image_end,
     input  wire                 events_unsound,
+    input  wire                 events_idle,
+    output reg                  none_left, // of a packet of events
     // Status
     input  wire                 encode_idle,
     input  wire                 input_idle,
@@ -91,7 +93,8 @@ localparam [2:0]
     STATE_CHECK = 3'd2,
     STATE_BODY = 3'd3,
     STATE_COMMIT = 3'd4, // of a CONFIG
-    STATE_DRAIN = 3'd5;
+    STATE_DRAIN = 3'd5,
+    STATE_SETTLE = 3'd6; // until the events that have come are taken apart
 
 reg [2:0]  state_reg;
 reg [1:0]  wait_reg;
@@ -105,7 +108,7 @@ reg        body_end_reg; // this is the last
 reg [31:0] image_words_reg; // of one image of this packet
 reg        count_reg;       // the next word is the number of images
 reg [31:0] images_left_reg; // of a packet of events
-reg        none_left_reg;
+reg        flawed_reg;      // its error is told
 reg        last_words_reg;  // of spikes or pixels: those of the last image
 reg        last_left_reg;   // of events: the same
 reg [3:0]  word_reg; // word of a CONFIG
@@ -119,9 +122,8 @@ wire biases_packet = kind_reg == `SPK_PACKET_TYPE_BIASES;
 wire events_packet = kind_reg == `SPK_PACKET_TYPE_EVENTS;
 wire layer_packet = thresholds_packet || weights_packet || biases_packet;
 wire images_packet = spikes_packet || pixels_packet || events_packet;
-wire image_ready = pixels_packet ? pixels_ready : events_packet ? events_ready || count_reg || none_left_reg : spikes_ready;
-wire image_end = pixels_packet ? pixels_image_end : events_packet ? events_image_end && image_last : spikes_image_end;
-wire unsound = events_valid && (events_unsound || none_left_reg);
+wire image_ready = pixels_packet ? pixels_ready : events_packet ? events_ready || count_reg : spikes_ready;
+wire image_end = pixels_packet ? pixels_image_end : events_packet || spikes_image_end;
 
 wire body_ready = state_reg == STATE_BODY && (!images_packet || image_ready);
 wire body = body_ready && s_axis_tvalid;
@@ -345,11 +347,11 @@ always @(posedge aclk) begin
         body_end_reg <= left_next == 1;
         last_words_reg <= left_next <= image_words_reg;
         count_reg <= state_reg == STATE_CHECK && events_packet;
-        if (state_reg == STATE_CHECK) none_left_reg <= 1'b0;
+        if (state_reg == STATE_CHECK) none_left <= 1'b0;
     end
-    if (events_packet && body) begin
+    if (events_packet && ((body && count_reg) || events_image_end)) begin
         images_left_reg <= images_left_next;
-        none_left_reg <= images_left_next == 0;
+        none_left <= images_left_next == 0;
         last_left_reg <= images_left_next == 1;
     end
     case (state_reg)
@@ -369,6 +371,7 @@ always @(posedge aclk) begin
         end
         STATE_CHECK: begin
             state_reg <= STATE_BODY;
+            flawed_reg <= refusal != `SPK_ERROR_CODE_NONE;
             if (refusal != `SPK_ERROR_CODE_NONE) begin
                 error_valid <= 1'b1;
                 error_code <= refusal;
@@ -378,15 +381,23 @@ always @(posedge aclk) begin
         STATE_BODY:
             if (body) begin
                 if (body_end_reg || s_axis_tlast) begin
-                    state_reg <= !s_axis_tlast ? STATE_DRAIN : config_packet && body_end_reg ? STATE_COMMIT : STATE_HEADER;
+                    state_reg <= !s_axis_tlast ? STATE_DRAIN : config_packet && body_end_reg ? STATE_COMMIT
+                        : events_packet ? STATE_SETTLE : STATE_HEADER;
                     error_code <= !body_end_reg ? `SPK_ERROR_CODE_SHORT : !s_axis_tlast ? `SPK_ERROR_CODE_LONG : `SPK_ERROR_CODE_LENGTH;
                     error_valid <= !body_end_reg || !s_axis_tlast || (images_packet && !image_end);
+                    flawed_reg <= !body_end_reg || !s_axis_tlast;
                 end
-                if (unsound) begin
-                    state_reg <= s_axis_tlast ? STATE_HEADER : STATE_DRAIN;
-                    error_code <= `SPK_ERROR_CODE_EVENT;
-                    error_valid <= 1'b1;
-                end
+            end else if (events_packet && events_unsound) begin
+                state_reg <= STATE_DRAIN;
+                error_code <= `SPK_ERROR_CODE_EVENT;
+                error_valid <= 1'b1;
+                flawed_reg <= 1'b1;
+            end
+        STATE_SETTLE:
+            if (events_idle && !events_image_end) begin
+                state_reg <= STATE_HEADER;
+                error_code <= events_unsound ? `SPK_ERROR_CODE_EVENT : `SPK_ERROR_CODE_LENGTH;
+                error_valid <= !flawed_reg && (events_unsound || !none_left);
             end
         STATE_COMMIT: begin
             state_reg <= STATE_HEADER;
@@ -394,7 +405,7 @@ always @(posedge aclk) begin
             error_code <= `SPK_ERROR_CODE_CONFIG;
         end
         default: // STATE_DRAIN
-            if (s_axis_tvalid && s_axis_tlast) state_reg <= STATE_HEADER;
+            if (s_axis_tvalid && s_axis_tlast) state_reg <= events_packet ? STATE_SETTLE : STATE_HEADER;
     endcase
     if (reset) begin
         state_reg <= STATE_HEADER;

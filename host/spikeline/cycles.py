@@ -13,7 +13,7 @@ word of the body is taken in cycle LOADER.
 
     offered(n) = accepted(n−1) + 1 + W,         accepted(−1) = LOADER − 1, of layer 0.
 
-**Events** (spk_events.v, spk_input.v) of an EVENTS packet. After the number of images one event a cycle is taken, and what ends a
+**Events** (spk_events.v, spk_input.v) of an EVENTS packet. From two cycles after the number of images one event a cycle is taken, and what ends a
 step, from which the vector is offered in the next cycle. Both wait until layer 0 has accepted the step before. With c events
 in step n, and one more cycle for the word that names an image's first step if it has events,
 
@@ -87,7 +87,8 @@ The encoder stops its image in cycle `exit` if it has not come to the last row b
 not been taken by then never are.
 
 **Counter** (spk_core.v). The last word stands at the output in cycle `free`; in the next one the core is idle, unless it still
-drops steps, which `running_reg`, set since cycle 1, sees. So it counts free + 1 cycles, or one more than the last drop.
+drops steps or takes events apart, which `running_reg`, set since cycle 1, sees. So it counts free + 1 cycles, or one more than
+the last drop or SETTLE cycles after the last event.
 """
 
 import math
@@ -108,6 +109,7 @@ QUEUE = 16  # steps between a layer's scanners and the next layer
 LOADER = 6  # header → first word: HEADER, WAIT × 4, CHECK
 SCAN = 2  # acceptance → earliest start: full_reg, word_valid_reg
 PIPELINE = 7  # end of the rows → queue's output: end_reg × 6, write_reg
+SETTLE = 2  # end of the last step → the loader goes on: image_end, images_left_reg
 DECODE = 2  # beside CLASSES: from STATE_FREE to the first COMPARE, and RESULT
 
 
@@ -161,6 +163,7 @@ class _Words:
     def __init__(self, inputs: int):
         self.words = -(-inputs // WORD)
         self.work = {"input": 0}
+        self.settled = 0  # when the loader is done, if that is late
 
     def begin(self) -> None:
         """An image begins."""
@@ -179,8 +182,9 @@ class _Events:
 
     def __init__(self, counts: list[int], time_steps: int):
         self.counts, self.time_steps = counts, time_steps  # of events, step by step of all images
-        self.step, self.next = 0, LOADER + 1  # of all; the cycle in which the next event can be taken
+        self.step, self.next = 0, LOADER + 2  # of all; the cycle in which the next event can be taken
         self.work = {"input": 0}
+        self.settled = 0
 
     def begin(self) -> None:
         if self.counts[self.step]:
@@ -191,6 +195,7 @@ class _Events:
         ended = max(self.next, taken + 1) + self.counts[self.step]
         self.work["input"] += self.counts[self.step] + 1
         self.step, self.next = self.step + 1, ended + 1
+        self.settled = ended + SETTLE
         return ended + 1
 
 
@@ -204,6 +209,7 @@ class _Encoder:
         self.encoded = 0  # cycle of the last row
         self.halts = [(0, 0)] * 3  # of the last steps: cycles from … up to which nothing moves
         self.work = {"input": 0, "encode": 0}
+        self.settled = 0
 
     def _enabled(self, cycle: int) -> int:
         """The first cycle from `cycle` on in which rows move."""
@@ -317,7 +323,7 @@ def predict(
                     free = decided + compare
                     decode_work += compare
     return Prediction(
-        max(free, decided, *passed) + 1,
+        max(free, decided, *passed, source.settled) + 1,
         source.work | {f"layer {k}": cycles for k, cycles in enumerate(work)} | {"decode": decode_work},
     )
 
