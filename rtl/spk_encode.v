@@ -114,14 +114,17 @@ reg                encoding_reg; // which of the two is encoded
 reg                running_reg;
 reg [ROW_BITS-1:0] row_reg;
 reg [ROW_BITS-1:0] last_row_reg;
-reg [15:0]         step_reg;
+reg [15:0]         steps_left_reg;
+reg                first_step_reg;
+reg                last_step_reg;
+reg                one_step_reg; // there is but one
 reg [63:0]         state_reg;
 reg                taken_reg;    // its first word has been taken
 
 wire        enable = !m_valid || m_ready;
 wire        abort = running_reg && taken_reg && skip;
 wire        row_end = row_reg == last_row_reg;
-wire        image_end = running_reg && enable && row_end && step_reg + 16'd1 == config_time_steps;
+wire        image_end = running_reg && enable && row_end && last_step_reg;
 wire        next = encoding_reg ^ running_reg; // the image to start
 wire        start = full_reg[next] && (!running_reg || image_end || abort);
 reg  [63:0] draw_1;
@@ -175,6 +178,7 @@ assign idle = !running_reg && full_reg == 0 && !valid_1_reg && !m_valid;
 always @(posedge aclk) begin
     last_word_reg <= (config_inputs - 16'd1) >> 3;
     last_row_reg <= last_word_reg[ROW_BITS+1:2];
+    one_step_reg <= config_time_steps == 16'd1;
 
     if (take) begin
         pixels_reg <= !s_image_end;
@@ -195,7 +199,7 @@ always @(posedge aclk) begin
         valid_1_reg <= running_reg;
         high_1_reg <= row_reg[0];
         end_1_reg <= row_end;
-        start_1_reg <= row_reg >> 1 == 0 && step_reg == 0;
+        start_1_reg <= row_reg >> 1 == 0 && first_step_reg;
         which_1_reg <= encoding_reg;
         row_1_reg <= {column_3[read_row], column_2[read_row], column_1[read_row], column_0[read_row]};
         random_1_reg <= config_bernoulli ? {draw_4, draw_3, draw_2, draw_1} : {32{level}};
@@ -203,7 +207,11 @@ always @(posedge aclk) begin
         if (running_reg) begin
             state_reg <= state_next;
             row_reg <= row_end ? 0 : row_reg + 1'b1;
-            if (row_end) step_reg <= step_reg + 16'd1;
+            if (row_end) begin
+                steps_left_reg <= steps_left_reg - 16'd1;
+                first_step_reg <= 1'b0;
+                last_step_reg <= steps_left_reg == 16'd2;
+            end
             if (row_end && config_latency) above_reg <= level;
         end
 
@@ -231,7 +239,9 @@ always @(posedge aclk) begin
     if (start) begin
         running_reg <= 1'b1;
         row_reg <= 0;
-        step_reg <= 16'd0;
+        steps_left_reg <= config_time_steps;
+        first_step_reg <= 1'b1;
+        last_step_reg <= one_step_reg;
         state_reg <= next ? seed_1_reg : seed_0_reg;
         taken_reg <= 1'b0;
         above_reg <= 8'd255;

@@ -50,7 +50,10 @@ reg [TAG_BITS+3:0] user_reg;
 reg [TAG_BITS-1:0] tag_reg;
 reg                valid_reg;
 reg [15:0]         word_reg;
-reg [15:0]         step_reg;
+reg [15:0]         steps_left_reg;
+reg                first_step_reg;
+reg                last_step_reg;
+reg                one_step_reg; // there is but one
 reg                first_image_reg;
 reg [15:0]         last_word_reg;
 reg [63:0]         last_mask_reg;
@@ -59,15 +62,17 @@ reg                events_reg; // they are gathered: the vector begins empty
 wire        take = s_valid && s_ready;
 wire        take_event = e_valid && e_ready;
 wire [15:0] word = s_start ? 16'd0 : word_reg;
-wire [15:0] step = s_start ? 16'd0 : step_reg;
+wire [15:0] steps_left = s_start ? config_time_steps : steps_left_reg;
+wire        first_step = s_start || first_step_reg;
+wire        last_step = s_start ? one_step_reg : last_step_reg;
 wire        first_image = s_start ? s_first : first_image_reg;
 wire        word_end = word == last_word_reg;
 wire        step_end = take_event ? e_step_end : word_end;
-wire        image_end = step_end && step + 16'd1 == config_time_steps;
-wire [TAG_BITS-1:0] image_tag = (take_event || word == 0) && step == 0 ? tag_reg + 1'b1 : tag_reg;
+wire        image_end = step_end && last_step;
+wire [TAG_BITS-1:0] image_tag = (take_event || word == 0) && first_step ? tag_reg + 1'b1 : tag_reg;
 
 assign s_ready = !valid_reg; // from a register: what layer 0 decides must not reach back into the encoder
-assign s_image_end = word_end && step + 16'd1 == config_time_steps;
+assign s_image_end = word_end && last_step;
 assign e_ready = !valid_reg;
 assign m_spikes = vector_reg[INPUTS-1:0];
 assign m_user = user_reg;
@@ -90,22 +95,27 @@ end
 integer w;
 always @(posedge aclk) begin
     last_word_reg <= (config_inputs - 16'd1) >> 6;
+    one_step_reg <= config_time_steps == 16'd1;
     last_mask_reg <= ~64'd0 >> (6'd0 - config_inputs[5:0]);
     for (w = 0; w < WORDS; w = w + 1)
         if (write && {16'd0, write_word} == w) vector_reg[w*64 +: 64] <= write_data;
         else if (clear) vector_reg[w*64 +: 64] <= 64'd0;
     if (take || (take_event && e_step_end)) begin
-        user_reg <= {image_tag, s_last, first_image, image_end, step == 0};
+        user_reg <= {image_tag, s_last, first_image, image_end, first_step};
         tag_reg <= image_tag;
         word_reg <= step_end ? 16'd0 : word + 16'd1;
-        step_reg <= !step_end ? step : image_end ? 16'd0 : step + 16'd1;
+        first_step_reg <= step_end ? image_end : first_step;
+        last_step_reg <= !step_end ? last_step : image_end ? one_step_reg : steps_left == 16'd2;
+        steps_left_reg <= !step_end ? steps_left : image_end ? config_time_steps : steps_left - 16'd1;
         first_image_reg <= first_image && !image_end;
     end
     if (s_begin || take) events_reg <= 1'b0;
     else if (e_begin) events_reg <= 1'b1;
     if (s_begin || e_begin) begin
         word_reg <= 16'd0;
-        step_reg <= 16'd0;
+        first_step_reg <= 1'b1;
+        last_step_reg <= one_step_reg;
+        steps_left_reg <= config_time_steps;
         first_image_reg <= 1'b1;
     end
     valid_reg <= ((take || take_event) && step_end) || (valid_reg && !m_ready);
