@@ -6,6 +6,7 @@ tables.py --check   compare them instead; exit status 1 if one differs
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +19,47 @@ def result(name: str) -> Any:
     return json.loads((ROOT / "docs/results" / f"{name}.json").read_text())
 
 
+MODES = {"demo": "`make demo`", "demo-continuous": "`make demo MODE=continuous`", "demo-events": "`make demo MODE=events`"}
+SENT = {"pixels": "encoded on chip", "events": "three saccades, as address events"}
+
+
 def demo() -> list[str]:
-    """What `make demo` reported."""
-    r = result("demo")
-    rows = [
-        ("Network", f"{size(r)}, {r['time_steps']} time steps, {r['encoder']} input, raw 8-bit pixels encoded on chip"),
-        ("Accuracy on the RTL", f"**{r['accuracy']:.2%}** of all {r['images']:,} MNIST test images"),
-        ("Throughput", f"**{r['images_per_second']:,.0f} images/s** ({r['cycles_per_image']:.1f} cycles per image)"),
-        ("Latency of one image", f"{r['latency_us']:.2f} µs, mean of 100 sent one by one"),
-        ("Spikes per image", f"{r['input_spikes_per_image']:.0f} input, {r['hidden_spikes_per_image']:.0f} hidden"),
-        (
-            "RTL differs from golden model",
-            f"{r['golden_mismatches']} of {r['images']:,} labels; {r['spike_mismatches']} of {r['spikes_compared']:,} neuron states",
-        ),
-        ("ONNX differs from golden model", f"{r['onnx_mismatches']} of {r['onnx_images']:,} images"),
-        ("Power", "not measured: no board yet (`power_source: none`)"),
-    ]
+    """What `make demo` reported in each of its modes."""
+    reports = [result(name) for name in MODES]
+
+    def row(name: str, value: Callable[[dict[str, Any]], str]) -> str:
+        return " | ".join([f"| {name}", *map(value, reports)]) + " |"
+
+    def cleared(r: dict[str, Any]) -> str:
+        return f"{r['accuracy_cleared']:.2%}" if "accuracy_cleared" in r else "nothing is kept"
+
+    def differs(r: dict[str, Any]) -> str:
+        return (
+            f"{r['golden_mismatches']} of {r['images']:,} labels, {r['spike_mismatches']} of {r['spikes_compared']:,} spikes, "
+            f"{r['membrane_mismatches']} of {r['membranes_compared']:,} membranes"
+        )
+
     return [
-        *["| What | Figure |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), ""],
-        f"From [demo.json](docs/results/demo.json), commit {r['commit'][:9]}; RTL cycle counts at {r['fclk_mhz']:g} MHz.",
+        " | ".join(["| What", *MODES.values()]) + " |",
+        "|---" * (1 + len(MODES)) + "|",
+        row("Integration", lambda r: r["integration"]),
+        row("Network, time steps", lambda r: f"{size(r)}, T = {r['time_steps']}"),
+        row("Input", lambda r: f"{r['encoder']}, {SENT[r['input']]}"),
+        row("Accuracy on the RTL, 10,000 test images", lambda r: f"**{r['accuracy']:.2%}**"),
+        row("The same, membranes cleared at every step", cleared),
+        row(
+            "Spikes per image, input + hidden",
+            lambda r: f"{r['input_spikes_per_image']:.0f} + {r['hidden_spikes_per_image']:.0f}",
+        ),
+        row("Images per second", lambda r: f"**{r['images_per_second']:,.0f}** ({r['cycles_per_image']:.1f} cycles each)"),
+        row("Latency of one image", lambda r: f"{r['latency_us']:.2f} µs"),
+        row("RTL differs from golden model", differs),
+        row("ONNX differs from golden model", lambda r: f"{r['onnx_mismatches']} of {r['onnx_images']:,} images"),
+        row("Power", lambda _: "not measured: no board yet"),
+        "",
+        f"From [demo.json](docs/results/demo.json), [demo-continuous.json](docs/results/demo-continuous.json) and "
+        f"[demo-events.json](docs/results/demo-events.json), commit {reports[0]['commit'][:9]}; RTL cycle counts at "
+        f"{reports[0]['fclk_mhz']:g} MHz; latency is the mean of 100 images sent one by one.",
     ]
 
 
@@ -47,16 +70,16 @@ def bench() -> list[str]:
     for r in report["results"]:
         by_name.setdefault(r["name"], {})[r["input"]] = r
     lines = [
-        "| Network | Size | Steps used | Accuracy | Images/s from spikes | Images/s from pixels | Latency | Wrong | Cycle model error |",
+        "| Network | Size | Steps used | Accuracy | Images/s from spikes | … from pixels (events) | Latency | Wrong | Cycle model error |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, r in by_name.items():
-        s, p = r["spikes"], r["pixels"]
+        s, p = r["spikes"], r.get("pixels") or r["events"]
         wrong = s["golden_mismatches"] + p["golden_mismatches"]
         errors = {str(x["cycle_model_error"]) for x in (s, p)} - {"None"}
         lines.append(
             f"| `{name}` | {size(s)} | {s['mean_steps']:.2f} of {s['time_steps']} | {s['accuracy']:.2%} | {s['images_per_second']:,.0f} | "
-            f"{p['images_per_second']:,.0f} | {s['latency_us']:.2f} µs | {wrong} | {' '.join(errors) or 'not modelled'} |"
+            f"{p['images_per_second']:,.0f}{' (events)' if p['input'] == 'events' else ''} | {s['latency_us']:.2f} µs | {wrong} | {' '.join(errors) or 'not modelled'} |"
         )
     return [
         *[*lines, ""],
