@@ -17,13 +17,16 @@ CHUNK = 1000  # images that the golden model runs at once
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
+    from spikeline.samples import DATA
+
     parser = subparsers.add_parser("compile", help="turn a trained network (QONNX) into a memory image")
     parser.add_argument("model", type=Path, help="ONNX file of one time step")
     parser.add_argument("--out", type=Path, required=True, metavar="IMAGE", help="memory image to write")
     parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="built sizes, or a .json (%(default)s)")
     parser.add_argument("--mem-dir", type=Path, metavar="DIR", help="also write one $readmemh file for each memory")
     parser.add_argument("--verify", type=int, default=0, metavar="N", help="compare spikes with the ONNX on N images")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the MNIST files for --verify")
+    parser.add_argument("--data", choices=DATA, default="mnist", help="to verify and pick margins on: %(choices)s (%(default)s)")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the data set's files instead of the cache")
     parser.add_argument("--time-steps", type=int, metavar="T", help="instead of the file's metadata")
     parser.add_argument("--encoder", metavar="NAME", help="instead of the file's metadata")
     parser.add_argument(
@@ -52,9 +55,9 @@ def run(args: argparse.Namespace) -> None:
     report = describe(image, geometry)
     proof = Path(f"{args.out}.verify.json")
     if args.verify:
-        report["verify"] = check(args.model, image, args.verify, args.data)
+        report["verify"] = check(args.model, image, args.verify, args.root, args.data)
     if args.early_exit is not None:
-        report["exit_margin"] = margin(image.network, args.early_exit, args.data)
+        report["exit_margin"] = margin(image.network, args.early_exit, args.root, args.data)
         image = images.build(replace(image.network, exit_margin=report["exit_margin"]))
         report["crc"] = f"{image.crc:08x}"
     try:
@@ -70,21 +73,21 @@ def run(args: argparse.Namespace) -> None:
     print(json.dumps(report, indent=1) if args.json else table(report, args.out))
 
 
-def margin(network: "Network", loss: float, data: Path | None) -> int:
+def margin(network: "Network", loss: float, root: Path | None, data: str = "mnist") -> int:
     """Pick the early-exit margin of a network on MNIST training images; see `spikeline.early_exit.pick_margin`."""
     import numpy as np
 
     from spikeline import early_exit, golden
     from spikeline.errors import CompileError
 
-    found = samples(network, "train", MARGIN_IMAGES, 1, data)  # not the seed of tests
+    found = samples(network, "train", MARGIN_IMAGES, 1, root, data)  # not the seed of tests
     if found is None:
         raise CompileError(f"--early-exit picks on MNIST, this network has {network.sizes[0]} inputs; leave it out")
     counted = [golden.run(network, found.spikes(n, n + CHUNK)).counted for n in range(0, len(found), CHUNK)]
     return early_exit.pick_margin(np.concatenate(counted), found.labels, loss)
 
 
-def check(model: Path, image: "Image", count: int, data: Path | None) -> dict[str, int]:
+def check(model: Path, image: "Image", count: int, root: Path | None, data: str = "mnist") -> dict[str, int]:
     """Verify on `count` MNIST test images, or on random spikes for a network of another input size.
 
     Raises CompileError if any image differs.
@@ -95,7 +98,7 @@ def check(model: Path, image: "Image", count: int, data: Path | None) -> dict[st
     from spikeline_compiler.verify import verify
 
     network = image.network
-    found = samples(network, "test", count, 0, data)
+    found = samples(network, "test", count, 0, root, data)
     if found is None:
         rng = np.random.default_rng(0)
         density = np.linspace(0, 1, count)[:, None, None]  # from silence to all inputs at once
@@ -115,8 +118,8 @@ def check(model: Path, image: "Image", count: int, data: Path | None) -> dict[st
     return result
 
 
-def samples(network: "Network", split: str, count: int, seed: int, data: Path | None) -> "Samples | None":
-    """The first `count` MNIST images, or their saccades for the events encoder; None if the network takes other inputs."""
+def samples(network: "Network", split: str, count: int, seed: int, root: Path | None, data: str) -> "Samples | None":
+    """The first `count` samples of the data set; None if the network takes other inputs."""
     from spikeline import events, mnist
     from spikeline import samples as sets
     from spikeline.spec import Encoder
@@ -124,7 +127,7 @@ def samples(network: "Network", split: str, count: int, seed: int, data: Path | 
     suited = [events.inputs(pool) for pool in (1, 2)] if network.encoder == Encoder.EVENTS else [mnist.PIXELS]
     if network.sizes[0] not in suited:
         return None
-    found = sets.load(network, split, root=data, seed=seed)
+    found = sets.load(network, split, data, root, seed)
     return found.first(min(count, len(found)))
 
 
