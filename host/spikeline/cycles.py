@@ -13,9 +13,9 @@ word of the body is taken in cycle LOADER.
 
     offered(n) = accepted(n−1) + 1 + W,         accepted(−1) = LOADER − 1, of layer 0.
 
-**Events** (spk_events.v, spk_input.v) of an EVENTS packet. From two cycles after the number of images one event a cycle is taken, and what ends a
-step, from which the vector is offered in the next cycle. Both wait until layer 0 has accepted the step before. With c events
-in step n, and one more cycle for the word that names an image's first step if it has events,
+**Events** (spk_events.v, spk_input.v) of an EVENTS packet. From two cycles after the number of images one event a cycle is
+taken, and what ends a step, from which the vector is offered in the next cycle. Both wait until layer 0 has accepted the step
+before. With c events in step n, and one more cycle for what names an image's first step if it has events,
 
     ended(n) = max(ended(n−1) + 1, accepted(n−1) + 1) + c(n),                offered(n) = ended(n) + 1.
 

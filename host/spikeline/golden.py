@@ -35,12 +35,12 @@ def run(network: Network, spikes: np.ndarray, states: bool = False) -> Trace:
     states: keep every lasting membrane. Sums are exact: in float32 every integer up to 2^24 is, and
     |Σ w| ≤ 65535 · 128 < 2^24.
     """
-    batch, steps, _ = spikes.shape
+    batch, steps, inputs = spikes.shape
     fired, kept, row_reads = [], [], []
-    x = spikes.reshape(batch * steps, -1)
+    x = spikes.reshape(batch * steps, inputs)
     for layer in network.layers:
         row_reads.append(x.sum(1, dtype=np.int64).reshape(batch, steps))
-        sums = (x.astype(np.float32) @ layer.weights.astype(np.float32)).astype(np.int32).reshape(batch, steps, -1)
+        sums = (x.astype(np.float32) @ layer.weights.astype(np.float32)).astype(np.int32).reshape(batch, steps, layer.neurons)
         if layer.continuous:
             membranes, spiked = _continuous(layer, sums)
         else:
@@ -48,7 +48,7 @@ def run(network: Network, spikes: np.ndarray, states: bool = False) -> Trace:
             spiked = membranes >= 0
         fired.append(spiked)
         kept.append(membranes if states and layer.continuous else None)
-        x = spiked.reshape(batch * steps, -1)
+        x = spiked.reshape(batch * steps, layer.neurons)
     counted = membranes if network.decode == Decode.MEMBRANE else fired[-1]
     values = counted.cumsum(1, dtype=np.int32)  # (B, T, classes)
     used = np.full(batch, steps)

@@ -20,8 +20,8 @@ from onnx import numpy_helper
 
 from spikeline.errors import PresetError, SpikelineError
 from spikeline_training import checkpoint, export, preset
+from spikeline_training.checkpoint import build
 from spikeline_training.fold import fold, snap, threshold
-from spikeline_training.network import build
 from spikeline_training.train import train
 
 TINY = dataclasses.replace(preset.load("tiny"), train_images=1024, epochs=1)

@@ -17,8 +17,9 @@ import brevitas.nn as qnn
 from spikeline.errors import PresetError
 from spikeline_training import checkpoint, commands, preset
 from spikeline_training.augment import augment
+from spikeline_training.course import sample
 from spikeline_training.quantiser import Spike, weight_quantiser
-from spikeline_training.train import hinge, learning_rate, sample, train
+from spikeline_training.train import hinge, learning_rate, train
 
 TINY = dataclasses.replace(preset.load("tiny"), train_images=2048, activity=0.001)
 

@@ -27,7 +27,7 @@ class Preset:
     """One training run. A TOML file sets some keys; the others keep the defaults below."""
 
     name: str = ""  # the file's stem
-    sizes: tuple[int, ...] = _key((784, 256, 256, 10), "784 (events: 578 or 2312), one hidden size of 1..4096 or more, 10")
+    sizes: tuple[int, ...] = _key((784, 256, 256, 10), "784 (events: 578 or 2312), at least one hidden size of 1..4096, 10")
     integration: str = _key("discontinuous", " or ".join(map(repr, INTEGRATIONS)), choices=INTEGRATIONS)
     leak: int = _key(0, "0 (none) to 15, a shift; of continuous integration", 0, 15)
     reset: str = _key("subtract", "'subtract' or 'zero'; of continuous integration", choices=("subtract", "zero"))
