@@ -52,7 +52,7 @@ test: data ## train the networks of all modes, run all tests
 	$(MAKE) -j2 $(MODES:%=compile-%)
 	$(BIN)/pytest -n 2 $(PYTEST)
 
-compile-%:
+$(MODES:%=compile-%): compile-%:
 	$(MAKE) compile MODE=$*
 
 lint: setup ## check Python (ruff, mypy) and Verilog (verilator -Wall)
