@@ -17,6 +17,8 @@ GEOMETRIES = [Geometry.load(p.stem) for p in sorted(FOLDER.glob("*.json"))]
 NARROW = {"clock_mhz": 100, "weight_bits": 2, "membrane_bits": 12, "classes": 10}
 SHAPES = {
     "one layer, 8 spikes a cycle": NARROW | {"layers": [{"inputs": 784, "neurons": 32, "spikes_per_cycle": 8}]},
+    "lasting membranes without a leak": NARROW
+    | {"continuous": True, "layers": [{"inputs": 100, "neurons": 32, "spikes_per_cycle": 2}]},
     "8-bit weights, 1 spike a cycle": NARROW
     | {
         "weight_bits": 8,
