@@ -72,6 +72,21 @@ class Register(IntEnum):
     ROW_READS_HI = 0xC4  # 8 of them, 8 bytes apart
 
 
+class DmaRegister(IntEnum):
+    """Byte address."""
+
+    MM2S_CR = 0x00
+    MM2S_SR = 0x04
+    MM2S_ADDRESS = 0x18
+    MM2S_ADDRESS_MSB = 0x1C
+    MM2S_LENGTH = 0x28
+    S2MM_CR = 0x30
+    S2MM_SR = 0x34
+    S2MM_ADDRESS = 0x48
+    S2MM_ADDRESS_MSB = 0x4C
+    S2MM_LENGTH = 0x58
+
+
 class ImageField(IntEnum):
     """Byte address."""
 
@@ -83,6 +98,13 @@ class ImageField(IntEnum):
     LAYER = 0x20  # 8 of them, 4 bytes apart
 
 
+class Base(IntEnum):
+    """Physical address on a board."""
+
+    DMA = 0x40400000
+    ACCELERATOR = 0x43C00000
+
+
 # Fields of a word: (lowest bit, bits)
 VERSION = Word(32, minor=(0, 16), major=(16, 16))
 CONTROL = Word(32, reset=(0, 1), clear_error=(1, 1), clear_counters=(2, 1), scores=(8, 1), every_step=(9, 1))
@@ -91,6 +113,9 @@ ERROR = Word(32, code=(0, 8), packet=(8, 8), layer=(16, 8))
 GEOMETRY = Word(32, layers=(0, 8), weight_bits=(8, 8), membrane_bits=(16, 8), classes=(24, 8))
 LAYER = Word(32, inputs=(0, 16), neurons=(16, 16))
 FEATURES = Word(32, continuous=(0, 1), max_leak=(4, 4))
+DMA_CR = Word(32, run=(0, 1), reset=(2, 1))
+DMA_SR = Word(32, halted=(0, 1), idle=(1, 1), internal_error=(4, 1), slave_error=(5, 1), decode_error=(6, 1))
+DMA_LENGTH = Word(32, bytes=(0, 26))
 HEADER = Word(64, kind=(0, 8), layer=(8, 8), magic=(16, 16), length=(32, 32))
 CONFIG = Word(
     64,
@@ -121,7 +146,84 @@ EVENT_COUNT = Word(64, images=(0, 32))
 
 # Constants
 ID = 0x4C4B5053
+VERSION_MINOR = 0x0
 VERSION_MAJOR = 0x1
 HEADER_MAGIC = 0x4B50
 IMAGE_MAGIC = 0x494B5053
 IMAGE_VERSION = 0x1
+
+# Registers as a board's metadata lists them: name, offset, access, fields as above
+REGISTERS = {
+    "ACCELERATOR": (
+        ("ID", 0x00, "read-only", {"value": (0, 32)}),
+        ("VERSION", 0x04, "read-only", {"minor": (0, 16), "major": (16, 16)}),
+        ("BUILD", 0x08, "read-only", {"value": (0, 32)}),
+        (
+            "CONTROL",
+            0x0C,
+            "read-write",
+            {"reset": (0, 1), "clear_error": (1, 1), "clear_counters": (2, 1), "scores": (8, 1), "every_step": (9, 1)},
+        ),
+        ("STATUS", 0x10, "read-only", {"idle": (0, 1), "loaded": (1, 1)}),
+        ("ERROR", 0x14, "read-only", {"code": (0, 8), "packet": (8, 8), "layer": (16, 8)}),
+        ("GEOMETRY", 0x18, "read-only", {"layers": (0, 8), "weight_bits": (8, 8), "membrane_bits": (16, 8), "classes": (24, 8)}),
+        ("PARALLEL", 0x1C, "read-only", {"value": (0, 32)}),
+        ("LAYER_0", 0x20, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+        ("LAYER_1", 0x24, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+        ("LAYER_2", 0x28, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+        ("LAYER_3", 0x2C, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+        ("LAYER_4", 0x30, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+        ("LAYER_5", 0x34, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+        ("LAYER_6", 0x38, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+        ("LAYER_7", 0x3C, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+        ("FEATURES", 0x40, "read-only", {"continuous": (0, 1), "max_leak": (4, 4)}),
+        ("CYCLES_LO", 0x80, "read-only", {"value": (0, 32)}),
+        ("CYCLES_HI", 0x84, "read-only", {"value": (0, 32)}),
+        ("IMAGES_LO", 0x88, "read-only", {"value": (0, 32)}),
+        ("IMAGES_HI", 0x8C, "read-only", {"value": (0, 32)}),
+        ("STEPS_LO", 0x90, "read-only", {"value": (0, 32)}),
+        ("STEPS_HI", 0x94, "read-only", {"value": (0, 32)}),
+        ("STALL_INPUT_LO", 0x98, "read-only", {"value": (0, 32)}),
+        ("STALL_INPUT_HI", 0x9C, "read-only", {"value": (0, 32)}),
+        ("STALL_OUTPUT_LO", 0xA0, "read-only", {"value": (0, 32)}),
+        ("STALL_OUTPUT_HI", 0xA4, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_0_LO", 0xC0, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_0_HI", 0xC4, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_1_LO", 0xC8, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_1_HI", 0xCC, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_2_LO", 0xD0, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_2_HI", 0xD4, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_3_LO", 0xD8, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_3_HI", 0xDC, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_4_LO", 0xE0, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_4_HI", 0xE4, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_5_LO", 0xE8, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_5_HI", 0xEC, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_6_LO", 0xF0, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_6_HI", 0xF4, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_7_LO", 0xF8, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_7_HI", 0xFC, "read-only", {"value": (0, 32)}),
+    ),
+    "DMA": (
+        ("MM2S_CR", 0x00, "read-write", {"run": (0, 1), "reset": (2, 1)}),
+        (
+            "MM2S_SR",
+            0x04,
+            "read-only",
+            {"halted": (0, 1), "idle": (1, 1), "internal_error": (4, 1), "slave_error": (5, 1), "decode_error": (6, 1)},
+        ),
+        ("MM2S_ADDRESS", 0x18, "read-write", {"value": (0, 32)}),
+        ("MM2S_ADDRESS_MSB", 0x1C, "read-write", {"value": (0, 32)}),
+        ("MM2S_LENGTH", 0x28, "read-write", {"bytes": (0, 26)}),
+        ("S2MM_CR", 0x30, "read-write", {"run": (0, 1), "reset": (2, 1)}),
+        (
+            "S2MM_SR",
+            0x34,
+            "read-only",
+            {"halted": (0, 1), "idle": (1, 1), "internal_error": (4, 1), "slave_error": (5, 1), "decode_error": (6, 1)},
+        ),
+        ("S2MM_ADDRESS", 0x48, "read-write", {"value": (0, 32)}),
+        ("S2MM_ADDRESS_MSB", 0x4C, "read-write", {"value": (0, 32)}),
+        ("S2MM_LENGTH", 0x58, "read-write", {"bytes": (0, 26)}),
+    ),
+}

@@ -1,4 +1,4 @@
-"""Write the Verilog, Python and C constants and the documentation tables from spikeline.rdl.
+"""Write the Verilog, Python, C and Tcl constants and the documentation tables from spikeline.rdl.
 
 generate.py           write the files
 generate.py --check   compare them instead; exit status 1 if one differs
@@ -14,7 +14,8 @@ from systemrdl.node import RegfileNode, RegNode
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-ADDRMAPS = ("spikeline_regs", "spikeline_stream", "spikeline_image")
+ADDRMAPS = ("spikeline_regs", "axi_dma", "spikeline_stream", "spikeline_image")
+BOARD = "spikeline_board"
 LINE = 130  # characters that the linter allows
 NOTICE = "Generated from rtl/spec/spikeline.rdl by `make gen`; do not edit."
 
@@ -30,9 +31,10 @@ class Field(NamedTuple):
 
 
 class Word(NamedTuple):
-    """One register, stream word or file word; `count` > 1 for an array of them."""
+    """One register, stream word or file word; `count` > 1 for an array of them. Words of one `layout` have the same fields."""
 
     name: str
+    layout: str
     address: int
     bits: int
     count: int
@@ -53,13 +55,44 @@ class Enum(NamedTuple):
     members: list[tuple[str, int, str]]
 
 
-def read(path: Path) -> tuple[list[Map], list[Enum]]:
+class Spec(NamedTuple):
+    """All that is described; `bases` are the addresses of the register maps on a board."""
+
+    maps: list[Map]
+    enums: list[Enum]
+    bases: dict[str, int]
+
+
+ACCESS = {"r": "read-only", "w": "write-only", "rw": "read-write"}
+
+
+def registers(spec: Spec) -> dict[str, list[Word]]:
+    """The register maps of a board, by the names of `bases`, with every array written out."""
+    flat: dict[str, list[Word]] = {}
+    for name, words in {"ACCELERATOR": spec.maps[0].words, "DMA": spec.maps[1].words}.items():
+        flat[name] = []
+        for w in words:
+            for n in range(w.count):
+                base, _, part = w.name.rpartition("_") if w.layout != w.name else (w.name, "", "")
+                unrolled = "_".join(filter(None, [base, str(n), part])) if w.count > 1 else w.name
+                flat[name].append(w._replace(name=unrolled, address=w.address + n * w.stride, count=1))
+        flat[name].sort(key=lambda w: w.address)
+    return flat
+
+
+def access(word: Word) -> str:
+    """What a processor may do with a register."""
+    kinds = {f.access for f in word.fields}
+    return ACCESS[kinds.pop()] if len(kinds) == 1 else "read-write"
+
+
+def read(path: Path) -> Spec:
     """Elaborate the register description; enumerations are those that a field is encoded with, plus the packet's."""
     compiler = RDLCompiler()
     compiler.compile_file(str(path))
     maps, enums = [], {}
 
-    def word(node: RegNode, name: str, desc: str, array: RegNode | RegfileNode) -> Word:
+    def word(node: RegNode, name: str, layout: str, desc: str, array: RegNode | RegfileNode) -> Word:
         fields = []
         for f in node.fields():
             encode = f.get_property("encode")
@@ -79,25 +112,28 @@ def read(path: Path) -> tuple[list[Map], list[Enum]]:
                 )
             )
         count, stride = (array.array_dimensions[0], array.array_stride) if array.is_array else (1, 0)
-        return Word(name, node.raw_absolute_address, node.get_property("regwidth"), count, stride, desc, fields)
+        return Word(name, layout, node.raw_absolute_address, node.get_property("regwidth"), count, stride, desc, fields)
 
     for name in ADDRMAPS:
         top = compiler.elaborate(name).top
         words = []
         for node in top.children(unroll=False):
-            if isinstance(node, RegfileNode):  # a counter: two words of one thing
+            if isinstance(node, RegfileNode):  # a counter or a DMA channel: some words of one thing
                 for part in node.registers():
                     desc = f"{node.get_property('desc')} {part.get_property('desc')}"
-                    words.append(word(part, f"{node.inst_name}_{part.inst_name}", desc, node))
+                    layout = f"{name.removeprefix('axi_').upper()}_{part.inst_name}"
+                    words.append(word(part, f"{node.inst_name}_{part.inst_name}", layout, desc, node))
             else:
-                words.append(word(node, node.inst_name, node.get_property("desc") or "", node))
-        maps.append(Map(name.removeprefix("spikeline_"), top.get_property("name"), top.get_property("desc"), words))
-    return maps, list(enums.values())
+                words.append(word(node, node.inst_name, node.inst_name, node.get_property("desc") or "", node))
+        short = name.removeprefix("spikeline_").removeprefix("axi_")
+        maps.append(Map(short, top.get_property("name"), top.get_property("desc"), words))
+    bases = {node.inst_name: node.raw_absolute_address for node in compiler.elaborate(BOARD).top.children()}
+    return Spec(maps, list(enums.values()), bases)
 
 
-def verilog(maps: list[Map], enums: list[Enum]) -> str:
+def verilog(spec: Spec) -> str:
     out = [f"// {NOTICE}", "`ifndef SPIKELINE_VH", "`define SPIKELINE_VH"]
-    for m in (m for m in maps if m.name != "image"):
+    for m in (m for m in spec.maps if m.name in ("regs", "stream")):
         out += [
             "",
             f"// {m.title}: {'byte addresses and ' if m.name == 'regs' else ''}bit ranges of fields, reset values",
@@ -109,12 +145,15 @@ def verilog(maps: list[Map], enums: list[Enum]) -> str:
                 out.append(f"`define SPK_{w.name}_{f.name.upper()} {f.lsb + f.bits - 1}:{f.lsb}")
                 if f.reset:
                     out.append(f"`define SPK_{w.name}_{f.name.upper()}_RESET {f.bits}'h{f.reset:x}")
-    for e in enums:
+    for e in spec.enums:
         out += ["", f"// {e.name}"] + [f"`define SPK_{e.name.upper()}_{n} {v}" for n, v, _ in e.members]
     return "\n".join([*out, "", "`endif", ""])
 
 
-def python(maps: list[Map], enums: list[Enum]) -> str:
+CLASSES = {"regs": "Register", "dma": "DmaRegister", "image": "ImageField"}
+
+
+def python(spec: Spec) -> str:
     out = [
         f'"""Registers, packets and image fields. {NOTICE}"""',
         "",
@@ -122,14 +161,14 @@ def python(maps: list[Map], enums: list[Enum]) -> str:
         "",
         "from spikeline.word import Word",
     ]
-    for e in enums:
+    for e in spec.enums:
         out += ["", "", f"class {e.name.title().replace('_', '')}(IntEnum):"] + [f"    {n} = {v}  # {d}" for n, v, d in e.members]
-    for m in maps:
+    for m in spec.maps:
         if m.name != "stream":
             out += [
                 "",
                 "",
-                f"class {'Register' if m.name == 'regs' else 'ImageField'}(IntEnum):",
+                f"class {CLASSES[m.name]}(IntEnum):",
                 '    """Byte address."""',
                 "",
             ]
@@ -137,32 +176,62 @@ def python(maps: list[Map], enums: list[Enum]) -> str:
                 f"    {w.name} = 0x{w.address:02X}" + (f"  # {w.count} of them, {w.stride} bytes apart" if w.count > 1 else "")
                 for w in m.words
             ]
+    out += ["", "", "class Base(IntEnum):", '    """Physical address on a board."""', ""]
+    out += [f"    {name} = 0x{address:08X}" for name, address in spec.bases.items()]
     seen: dict[str, str] = {}
-    for m in maps:
+    for m in spec.maps:
         for w in m.words:
             if len(w.fields) == 1 and w.fields[0].name == "value":
                 continue
             arguments = [str(w.bits), *(f"{f.name}=({f.lsb}, {f.bits})" for f in w.fields)]
-            line = f"{w.name} = Word({', '.join(arguments)})"
+            line = f"{w.layout} = Word({', '.join(arguments)})"
             if len(line) > LINE:
-                line = "\n".join([f"{w.name} = Word(", *(f"    {a}," for a in arguments), ")"])
-            if seen.setdefault(w.name, line) != line:
-                raise ValueError(f"{w.name} is defined twice with different fields")
+                line = "\n".join([f"{w.layout} = Word(", *(f"    {a}," for a in arguments), ")"])
+            if seen.setdefault(w.layout, line) != line:
+                raise ValueError(f"{w.layout} is defined twice with different fields")
     out += ["", "", "# Fields of a word: (lowest bit, bits)", *seen.values(), "", "# Constants"]
     out += [
         f"{'' if m.name != 'image' else 'IMAGE_'}{w.name}{'' if f.name == 'value' else '_' + f.name.upper()} = 0x{f.reset:X}"
-        for m in maps
+        for m in spec.maps
         for w in m.words
         for f in w.fields
-        if f.reset and w.name != "STATUS"
+        if (f.reset or w.name == "VERSION") and f.access == "r" and w.layout not in ("STATUS", "DMA_SR")
     ]
-    return "\n".join([*out, ""])
+    out += ["", "# Registers as a board's metadata lists them: name, offset, access, fields as above", "REGISTERS = {"]
+    for name, words in registers(spec).items():
+        out.append(f'    "{name}": (')
+        for w in words:
+            fields = ", ".join(f'"{f.name}": ({f.lsb}, {f.bits})' for f in w.fields)
+            line = f'        ("{w.name}", 0x{w.address:02X}, "{access(w)}", {{{fields}}}),'
+            if len(line) > LINE:
+                items = [f'"{w.name}"', f"0x{w.address:02X}", f'"{access(w)}"', f"{{{fields}}}"]
+                line = "\n".join(["        (", *(f"            {i}," for i in items), "        ),"])
+            out.append(line)
+        out.append("    ),")
+    return "\n".join([*out, "}", ""])
 
 
-def c(maps: list[Map], enums: list[Enum]) -> str:
+def tcl(spec: Spec) -> str:
+    """Addresses, widths and the register map for the vendor flow."""
+    (length,) = {f.bits for w in spec.maps[1].words if w.layout == "DMA_LENGTH" for f in w.fields}
+    (stream,) = {w.bits for w in spec.maps[2].words}
+    out = [f"# {NOTICE}", ""]
+    out += [f"set spk_base({name}) 0x{address:08X}" for name, address in spec.bases.items()]
+    out += [f"set spk_dma_length_bits {length}", f"set spk_stream_bits {stream}"]
+    out += ["", "# name, offset, access, description, fields: name, lowest bit, bits, access, description", "set spk_registers {"]
+    for w in registers(spec)["ACCELERATOR"]:
+        out.append(f"    {{{w.name} 0x{w.address:03X} {access(w)} {{{w.desc}}} {{")
+        out += [f"        {{{f.name} {f.lsb} {f.bits} {ACCESS[f.access]} {{{f.desc}}}}}" for f in w.fields]
+        out.append("    }}")
+    return "\n".join([*out, "}", ""])
+
+
+def c(spec: Spec) -> str:
     out = [f"/* {NOTICE} */", "#ifndef SPIKELINE_SPEC_H", "#define SPIKELINE_SPEC_H"]
-    for m in maps:
-        prefix = {"regs": "SPK_REG", "stream": "SPK_STREAM", "image": "SPK_IMAGE"}[m.name]
+    out += ["", "/* Physical addresses on a board */"]
+    out += [f"#define SPK_BASE_{name} 0x{address:08X}U" for name, address in spec.bases.items()]
+    for m in spec.maps:
+        prefix = {"regs": "SPK_REG", "dma": "SPK_DMA", "stream": "SPK_STREAM", "image": "SPK_IMAGE"}[m.name]
         out += ["", f"/* {m.title} */"]
         for w in m.words:
             suffix = "ULL" if w.bits == 64 else "U"
@@ -178,16 +247,17 @@ def c(maps: list[Map], enums: list[Enum]) -> str:
                 ]
                 if f.reset:
                     out.append(f"#define {name}_RESET 0x{f.reset:X}{suffix}")
-    for e in enums:
+    for e in spec.enums:
         out += (
             ["", f"enum spk_{e.name} {{"] + [f"    SPK_{e.name.upper()}_{n} = {v}, /* {d} */" for n, v, d in e.members] + ["};"]
         )
     return "\n".join([*out, "", "#endif", ""])
 
 
-def markdown(maps: list[Map], enums: list[Enum]) -> str:
-    out = ["# Registers, packets and image fields", "", f"<!-- {NOTICE} -->"]
-    for m in maps:
+def markdown(spec: Spec) -> str:
+    out = ["# Registers, packets and image fields", "", f"<!-- {NOTICE} -->", ""]
+    out += ["On a board: " + ", ".join(f"`{name}` at `0x{address:08X}`" for name, address in spec.bases.items()) + "."]
+    for m in spec.maps:
         at = "Offset" if m.name != "stream" else None
         out += [
             "",
@@ -205,14 +275,14 @@ def markdown(maps: list[Map], enums: list[Enum]) -> str:
                 head = [where, name] if i == 0 else ["", ""]
                 meaning = " ".join(filter(None, [w.desc if i == 0 else "", f.desc, f"See {f.encode}." if f.encode else ""]))
                 field = "" if f.name == "value" else f"`{f.name}`"
-                access = f.access if m.name == "regs" else ""
+                may = f.access if m.name in ("regs", "dma") else ""
                 reset = f"`0x{f.reset:X}`" if f.reset else ""
                 out.append(
                     "| "
-                    + " | ".join([*head[0 if at else 1 :], f"{f.lsb + f.bits - 1}:{f.lsb}", field, access, reset, meaning])
+                    + " | ".join([*head[0 if at else 1 :], f"{f.lsb + f.bits - 1}:{f.lsb}", field, may, reset, meaning])
                     + " |"
                 )
-    for e in enums:
+    for e in spec.enums:
         out += ["", f"## {e.name}", "", "| Value | Name | Meaning |", "|---|---|---|"] + [
             f"| {v} | `{n}` | {d} |" for n, v, d in e.members
         ]
@@ -223,6 +293,7 @@ TARGETS = {
     ROOT / "rtl/spikeline.vh": verilog,
     ROOT / "host/spikeline/spec.py": python,
     ROOT / "firmware/runtime/spikeline_spec.h": c,
+    ROOT / "rtl/boards/spec.tcl": tcl,
     ROOT / "docs/registers.md": markdown,
 }
 
@@ -231,10 +302,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
     check = parser.parse_args().check
-    maps, enums = read(HERE / "spikeline.rdl")
+    spec = read(HERE / "spikeline.rdl")
     stale = []
     for path, write in TARGETS.items():
-        text = write(maps, enums)
+        text = write(spec)
         if check:
             if not path.exists() or path.read_text() != text:
                 stale.append(str(path.relative_to(ROOT)))
