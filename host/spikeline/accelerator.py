@@ -1,21 +1,25 @@
-"""The API: load an image, classify batches, read counters. On the golden model, the simulated accelerator or a board."""
+"""The API: load an image, classify batches, read counters. On a board, the simulated board or the golden model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spikeline import golden, image
+from spikeline.batch import Batch, Events, Pixels, Spikes
 from spikeline.driver import Answer, Counters, Driver
 from spikeline.encode import encode
-from spikeline.errors import DataError, DeviceError
+from spikeline.errors import DataError, DeviceError, ImageError
 from spikeline.geometry import Geometry
 from spikeline.image import Image
 from spikeline.network import Network
-from spikeline.sim import SimDevice
 
-BACKENDS = ("sim", "golden")
+if TYPE_CHECKING:
+    from spikeline.sim import SimDevice
+
+BACKENDS = ("board", "sim", "golden")
 INPUTS = ("pixels", "spikes", "events")
 BATCH = 1000  # images of one transfer
 
@@ -42,23 +46,27 @@ class _Golden:
         self.image = image
         self.clear_counters()
 
-    def run(self, spikes: np.ndarray, scores: bool, every_step: bool = False, events: bool = False) -> Answer:
+    def classify(
+        self,
+        batches: Iterable[Batch],
+        scores: bool = False,
+        every_step: bool = False,
+        progress: Callable[[int], None] = lambda images: None,
+    ) -> list[Answer]:
         if self.image is None:
             raise DeviceError("no model is loaded; load an image first")
-        trace = golden.run(self.image.network, spikes)
-        self._images += len(spikes)
-        self._row_reads = self._row_reads + trace.row_reads.sum((0, 1))
-        if every_step:
-            values, labels = trace.running
-            steps = np.broadcast_to(np.arange(1, spikes.shape[1] + 1, dtype=np.uint16), labels.shape)
-            return labels, steps, values if scores else None
-        return trace.labels, trace.steps, trace.values if scores else None
-
-    def run_pixels(self, pixels: np.ndarray, seed: int, first_image: int, scores: bool) -> Answer:
-        if self.image is None:
-            raise DeviceError("no model is loaded; load an image first")
-        network = self.image.network
-        return self.run(encode(pixels, network.encoder.name.lower(), network.time_steps, seed, first_image), scores)
+        answers: list[Answer] = []
+        for batch in batches:
+            trace = golden.run(self.image.network, batch.trains(self.image.network))
+            self._images += len(batch)
+            self._row_reads = self._row_reads + trace.row_reads.sum((0, 1))
+            values, labels, steps = trace.values, trace.labels, trace.steps
+            if every_step:
+                values, labels = trace.running
+                steps = np.broadcast_to(np.arange(1, labels.shape[1] + 1, dtype=np.uint16), labels.shape)
+            answers.append((labels, steps, values if scores else None))
+            progress(len(batch))
+        return answers
 
     def counters(self) -> Counters:
         steps = self.image.network.time_steps if self.image else 0
@@ -78,34 +86,75 @@ class _Golden:
 class Accelerator:
     """A spiking network accelerator. Use it as a context manager, or `close` it.
 
-    backend: `sim`, the Verilated RTL, or `golden`, the integer model in numpy. geometry: name or JSON file of what is built.
-    timeout: seconds without progress after which a wait gives up.
+        Accelerator("spikeline.bit", "model.img")        on a board: loads the bitstream, then the network
+        Accelerator(model="model.img")                   on the simulated board: the Verilated RTL under the real `pynq`
+        Accelerator(model="model.img", backend="golden") the integer model in numpy
+
+    bitstream: .bit file, its .hwh beside it. model: an image, or the path of an image file. backend: `board` if there is a
+    bitstream, else `sim`, unless it is said. geometry: name or JSON file of what a simulator is built with; a board says itself.
+    device: the `pynq.Device` to use instead of the board's own. timeout: seconds without progress after which a wait gives up.
 
     Raises DeviceError if the backend cannot be had, ImageError if the image cannot be used; see `spikeline.errors`.
     """
 
     def __init__(
         self,
+        bitstream: Path | str | None = None,
         model: Image | Path | str | None = None,
-        backend: str = "sim",
+        *,
+        backend: str | None = None,
         geometry: Geometry | str | Path = "z020-256",
+        device: Any = None,
         timeout: float = 30.0,
     ):
-        built = geometry if isinstance(geometry, Geometry) else Geometry.load(geometry)
-        if model is not None:  # before anything is built for it
-            model = model if isinstance(model, Image) else image.load(model)
-            if backend != "golden":
-                built.require(model.network)
-        self._backend: Driver | _Golden
-        if backend == "golden":
-            self._backend = _Golden(built)
-        elif backend == "sim":
-            self._backend = Driver(SimDevice(built), built.name, built.clock_mhz, timeout)
-        else:
+        if isinstance(bitstream, Image) or Path(bitstream or "").suffix == ".img":
+            raise ImageError("an image is no bitstream; pass it as model=")
+        backend = backend or ("sim" if bitstream is None else "board")
+        if backend not in BACKENDS:
             raise DeviceError(f"no backend {backend}; there are {', '.join(BACKENDS)}")
-        self.geometry = built
-        if model is not None:
-            self.load(model)
+        if backend == "board" and bitstream is None:
+            raise DeviceError("the backend board needs a bitstream; name its .bit file")
+        if backend != "board" and bitstream is not None:
+            raise DeviceError(f"the backend {backend} takes no bitstream; leave it out, or use the backend board")
+        model = image.load(model) if isinstance(model, str | Path) else model
+        self.simulator: SimDevice | None = None  # behind the simulated board, to look inside
+        self._close: Callable[[], None] = lambda: None
+        self._backend: Driver | _Golden
+        try:
+            if backend == "board":
+                self._backend = self._driver(Path(bitstream or ""), device, timeout)
+            else:
+                built = geometry if isinstance(geometry, Geometry) else Geometry.load(geometry)
+                if backend == "golden":
+                    self._backend = _Golden(built)
+                else:
+                    if model is not None:  # before anything is built for it
+                        built.require(model.network)
+                    self._backend = self._simulated(built, timeout)
+            if model is not None:
+                self.load(model)
+        except BaseException:
+            self.close()
+            raise
+        self.geometry = self._backend.geometry
+
+    def _driver(self, bitstream: Path, device: Any, timeout: float, name: str | None = None) -> Driver:
+        from spikeline.board import Board  # needs pynq
+
+        board = Board(bitstream, device)
+        try:
+            return Driver(board, name or bitstream.stem, board.clock_mhz, timeout)
+        except BaseException:
+            board.close()
+            raise
+
+    def _simulated(self, built: Geometry, timeout: float) -> Driver:
+        from spikeline.simulated_board import SimulatedBoard
+
+        simulated = SimulatedBoard(built)
+        self._close = simulated.close
+        self.simulator = simulated.simulator
+        return self._driver(simulated.bitstream, simulated, timeout, built.name)
 
     def load(self, model: Image | Path | str) -> None:
         """Load a network: an image or the path of an image file. A model that is there already is replaced."""
@@ -138,23 +187,35 @@ class Accelerator:
             raise DataError(f"images must be uint8 (B, {network.sizes[0]}), not {pixels.dtype} {pixels.shape}")
         if input not in INPUTS:
             raise DataError(f"no input {input}; there are {', '.join(INPUTS)}")
-        results = []
-        for at in range(0, len(pixels), batch):
-            part = pixels[at : at + batch]
+        return self._classify(self._batches(pixels, seed, input, batch), scores, progress)
+
+    def _batches(self, pixels: np.ndarray, seed: int, input: str, size: int) -> Iterator[Batch]:
+        assert self.image is not None
+        network = self.image.network
+        for at in range(0, len(pixels), size):
+            part = pixels[at : at + size]
             if input == "pixels":
-                results.append(Result(*self._backend.run_pixels(part, seed, at, scores)))
+                yield Pixels(part, seed, at)
             else:
                 spikes = encode(part, network.encoder.name.lower(), network.time_steps, seed, first_image=at)
-                results.append(self.infer_spikes(spikes, scores, events=input == "events"))
-            progress(at + len(part))
-        return _join(results, network.layers[-1].neurons, scores)
+                yield Events(spikes) if input == "events" else Spikes(spikes)
 
     def infer_spikes(self, spikes: np.ndarray, scores: bool = False, events: bool = False) -> Result:
         """Classify spike trains, uint8 or bool (B, T, inputs) of 0/1, in one transfer, of `events` if so said."""
-        network = self._network(spikes)
-        if not len(spikes):
-            return _join([], network.layers[-1].neurons, scores)
-        return Result(*self._backend.run(spikes, scores, events=events))
+        self._network(spikes)
+        return self._classify([Events(spikes) if events else Spikes(spikes)] if len(spikes) else [], scores)
+
+    def _classify(self, batches: Iterable[Batch], scores: bool, progress: Callable[[int], None] = lambda done: None) -> Result:
+        assert self.image is not None
+        done = 0
+
+        def count(images: int) -> None:
+            nonlocal done
+            done += images
+            progress(done)
+
+        classes = self.image.network.layers[-1].neurons
+        return _join([Result(*answer) for answer in self._backend.classify(batches, scores, progress=count)], classes, scores)
 
     def running(self, spikes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """How a decision forms: class values after each time step and the class that leads then.
@@ -162,7 +223,7 @@ class Accelerator:
         Of spike trains, uint8 or bool (B, T, inputs) of 0/1: int32 (B, T, classes) and uint16 (B, T). No image ends early.
         """
         self._network(spikes)
-        labels, _, values = self._backend.run(spikes, scores=True, every_step=True)
+        ((labels, _, values),) = self._backend.classify([Spikes(spikes)], scores=True, every_step=True)
         assert values is not None
         return values, labels
 
@@ -186,8 +247,8 @@ class Accelerator:
         if isinstance(self._backend, _Golden):
             trace = golden.run(network, spikes, states=True)
             return trace.spikes, trace.membranes, trace.states
-        device = self._backend.device
-        if not isinstance(device, SimDevice):
+        device = self.simulator
+        if device is None:
             raise DeviceError("only the golden model and the simulator show single spikes; use --backend sim")
         device.record(True)
         self.infer_spikes(spikes)
@@ -213,12 +274,14 @@ class Accelerator:
         self._backend.clear_counters()
 
     def reset(self) -> None:
-        """Stop all work and forget the model and any error; load an image again before the next `infer`."""
+        """Stop all work and forget the model and any error, without a new bitstream; load an image before the next `infer`."""
         self._backend.reset()
 
     def close(self) -> None:
-        """Free the device."""
-        self._backend.close()
+        """Free the device and its buffers; a bitstream stays loaded."""
+        if hasattr(self, "_backend"):
+            self._backend.close()
+        self._close()
 
     def __enter__(self) -> "Accelerator":
         return self

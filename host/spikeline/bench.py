@@ -41,7 +41,7 @@ def run(
 
     `cycle_model_error` is predicted minus counted cycles over all samples.
     """
-    with Accelerator(model, "sim", smallest_geometry(model)) as accelerator:
+    with Accelerator(model=model, geometry=smallest_geometry(model)) as accelerator:
         figures = {"dataset": given.name, **report.measure(accelerator, given, input, progress)}
         figures |= report.compare(accelerator, figures, given, 0)[0]
         figures["cycle_model_error"] = predicted_cycles(accelerator.geometry, model, given, input) - figures["cycles"]

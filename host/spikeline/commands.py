@@ -164,7 +164,7 @@ def _measure(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     model = image.load(args.image)
     given = samples.load(model.network, "test", args.data, args.root, args.seed)
     given = given.first(args.images or len(given))
-    accelerator = Accelerator(model, args.backend, args.geometry)
+    accelerator = Accelerator(model=model, backend=args.backend, geometry=args.geometry)
     try:
         input = args.input or ("events" if given.pixels is None else "pixels")
         figures = report.measure(accelerator, given, input, _Progress(len(given), args.backend))

@@ -1,18 +1,21 @@
 """Drive the accelerator by its registers and streams: what every device, simulated or real, has in common."""
 
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Protocol
 
 import numpy as np
 
-from spikeline.encode import image_seed
+from spikeline.batch import Batch
 from spikeline.errors import DeviceError
 from spikeline.geometry import Geometry, LayerGeometry
-from spikeline.image import Image, pack_events, pack_pixels, pack_spikes
+from spikeline.image import Image
 from spikeline.network import VALUE_BITS
 from spikeline.spec import (
     CONTROL,
+    DMA_LENGTH,
     ERROR,
     FEATURES,
     GEOMETRY,
@@ -22,12 +25,13 @@ from spikeline.spec import (
     STATUS,
     VERSION,
     VERSION_MAJOR,
+    VERSION_MINOR,
     ErrorCode,
     PacketType,
     Register,
 )
 
-MAX_TRANSFER = (1 << 26) - 8  # bytes: the DMA counts with 26 bits
+MAX_TRANSFER = (1 << DMA_LENGTH.fields["bytes"][1]) - 8  # bytes, in whole words
 
 # Labels uint16 (B,), steps uint16 (B,), values int32 (B, classes) or None; with `every_step`, (B, T) and (B, T, classes).
 Answer = tuple[np.ndarray, np.ndarray, np.ndarray | None]
@@ -40,15 +44,22 @@ FIXES = {
 
 
 class Device(Protocol):
-    """Registers, one stream in and one out."""
+    """Registers, one stream in and one out, and memory that the streams reach."""
 
     def read(self, address: int) -> int: ...
     def write(self, address: int, value: int) -> None: ...
-    def start(self, send: np.ndarray, receive: np.ndarray | None = None) -> None: ...
-    def poll(self) -> bool: ...
-    @property
-    def progress(self) -> int: ...
-    def halt(self) -> None: ...
+    def buffer(self, name: str, words: int) -> np.ndarray:
+        """Memory for a stream, uint64 (words,); what it holds lasts until the same name is asked for again."""
+
+    def start(self, send: np.ndarray, receive: np.ndarray | None = None) -> None:
+        """Stream `send` in and what comes out to `receive`, both from `buffer`."""
+
+    def poll(self) -> bool:
+        """Is all that was started done? Raises DeviceError for a transfer that failed."""
+
+    def halt(self) -> None:
+        """Give up what was started."""
+
     def close(self) -> None: ...
 
 
@@ -65,16 +76,21 @@ class Counters:
 
 
 class Driver:
-    """The accelerator behind a device. `timeout` is the longest wait, in seconds, without any progress."""
+    """The accelerator behind a device. `timeout` is the longest wait, in seconds, without any progress.
+
+    Raises DeviceError for a device that is no accelerator or speaks another interface.
+    """
 
     def __init__(self, device: Device, name: str, clock_mhz: float, timeout: float = 30.0):
         self.device = device
         self.timeout = timeout
         if (found := device.read(Register.ID)) != ID:
             raise DeviceError(f"no Spikeline accelerator here (identity 0x{found:08x}); load its bitstream")
-        if (major := VERSION.unpack(device.read(Register.VERSION))["major"]) != VERSION_MAJOR:
+        version = VERSION.unpack(device.read(Register.VERSION))
+        if version["major"] != VERSION_MAJOR or version["minor"] < VERSION_MINOR:
             raise DeviceError(
-                f"the accelerator speaks interface {major}, this runtime {VERSION_MAJOR}; install matching versions"
+                f"the accelerator speaks interface {version['major']}.{version['minor']}, this runtime "
+                f"{VERSION_MAJOR}.{VERSION_MINOR}; install matching versions"
             )
         self.geometry = self._geometry(name, clock_mhz)
         self.image: Image | None = None
@@ -100,45 +116,95 @@ class Driver:
         self.geometry.require(image.network)
         self.image = None
         for packet in image.packets:
-            self.device.start(packet)
-            self._wait()
+            send = self.device.buffer("send0", len(packet))
+            send[:] = packet
+            self.device.start(send)
+            self.wait()
         if not STATUS.unpack(self.device.read(Register.STATUS))["loaded"]:
             raise DeviceError("the accelerator did not take the model; reset() and load it again")
         self.image = image
 
-    def run(self, spikes: np.ndarray, scores: bool, every_step: bool = False, events: bool = False) -> Answer:
-        """Classify spike trains, uint8 (B, T, N) of 0/1, sent as spike vectors or as address events."""
-        return self._send(pack_events(spikes) if events else pack_spikes(spikes), len(spikes), scores, every_step)
+    def classify(
+        self,
+        batches: Iterable[Batch],
+        scores: bool = False,
+        every_step: bool = False,
+        progress: Callable[[int], None] = lambda images: None,
+    ) -> list[Answer]:
+        """Classify batches, one transfer each. `progress` is told the images of each batch that is done.
 
-    def run_pixels(self, pixels: np.ndarray, seed: int, first_image: int, scores: bool) -> Answer:
-        """Classify images, uint8 (B, N), by the encoder on chip; `seed` and `first_image` as in `spikeline.encode`."""
-        return self._send(pack_pixels(pixels, image_seed(seed, first_image, len(pixels))), len(pixels), scores)
+        A batch is packed, and the answer of the one before read, while the accelerator works on another.
+        Raises DeviceError, with the accelerator to be reset, if it refuses a packet or makes no progress. Whatever else
+        ends the work, such as an interrupt, resets it.
+        """
+        try:
+            return self._classify(batches, scores, every_step, progress)
+        except DeviceError:
+            raise
+        except BaseException:  # a transfer may be under way
+            self.reset()
+            raise
 
-    def _send(self, send: np.ndarray, images: int, scores: bool, every_step: bool = False) -> Answer:
+    def _classify(
+        self, batches: Iterable[Batch], scores: bool, every_step: bool, progress: Callable[[int], None]
+    ) -> list[Answer]:
+        answers: list[Answer] = []
+        running: tuple[np.ndarray, Batch] | None = None
+        for slot, batch in zip(cycle("01"), batches, strict=False):
+            send, receive = self.prepare(batch, scores, every_step, slot)
+            if running:
+                self.wait()
+            else:
+                self.device.write(Register.CONTROL, CONTROL.pack(scores=scores, every_step=every_step))
+            self.device.start(send, receive)
+            if running:
+                answers.append(self.answer(*running, scores, every_step))
+                progress(len(running[1]))
+            running = receive, batch
+        if running:
+            self.wait()
+            answers.append(self.answer(*running, scores, every_step))
+            progress(len(running[1]))
+        return answers
+
+    def prepare(
+        self, batch: Batch, scores: bool = False, every_step: bool = False, slot: str = "0"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Pack a batch; return its packet and room for the results, both memory of the device."""
         if self.image is None:
             raise DeviceError("no model is loaded; load an image first")
-        if send.nbytes > MAX_TRANSFER:
-            raise DeviceError(f"{send.nbytes} bytes in one transfer, the DMA takes {MAX_TRANSFER}; use a smaller batch")
-        classes = self.image.network.layers[-1].neurons
-        words = 1 + -(-classes // 2) if scores else 1
+        words = 1 + -(-self._classes // 2) if scores else 1
+        results = len(batch) * (self.image.network.time_steps if every_step else 1)
+        for size in (batch.words * 8, results * words * 8):
+            if size > MAX_TRANSFER:
+                raise DeviceError(f"{size} bytes in one transfer, the DMA takes {MAX_TRANSFER}; use a smaller batch")
+        send = self.device.buffer(f"send{slot}", batch.words)
+        batch.pack(np.asarray(send))
+        return send, self.device.buffer(f"receive{slot}", results * words)
+
+    def answer(self, receive: np.ndarray, batch: Batch, scores: bool = False, every_step: bool = False) -> Answer:
+        """Read the results of a batch. Raises DeviceError if one is missing or out of order."""
+        assert self.image is not None
         steps = self.image.network.time_steps if every_step else 1  # of each image that have a result
-        receive = np.zeros((images * steps, words), np.uint64)
-        self.device.write(Register.CONTROL, CONTROL.pack(scores=scores, every_step=every_step))
-        self.device.start(send, receive)
-        self._wait()
-        results = RESULT.unpack_array(receive[:, 0])
-        if (results["image"] != np.repeat(np.arange(images), steps)).any():
+        records = np.asarray(receive).reshape(len(batch) * steps, -1)
+        results = RESULT.unpack_array(records[:, 0])
+        if (results["image"] != np.repeat(np.arange(len(batch)), steps)).any():
             raise DeviceError("results came back out of order or lost; reset() and run again")
-        values = receive[:, 1:].copy().view(f"<i{VALUE_BITS // 8}")[:, :classes] if scores else None
+        values = records[:, 1:].copy().view(f"<i{VALUE_BITS // 8}")[:, : self._classes] if scores else None
         labels, used = results["label"].astype(np.uint16), results["steps"].astype(np.uint16)
         if every_step:
-            labels, used = labels.reshape(images, steps), used.reshape(images, steps)
-            values = None if values is None else values.reshape(images, steps, classes)
+            labels, used = labels.reshape(-1, steps), used.reshape(-1, steps)
+            values = None if values is None else values.reshape(-1, steps, self._classes)
         return labels, used, values
 
-    def _wait(self) -> None:
+    @property
+    def _classes(self) -> int:
+        assert self.image is not None
+        return self.image.network.layers[-1].neurons
+
+    def wait(self) -> None:
         """Wait until the transfer is done. Raises DeviceError for a refused packet and for a device that makes no progress."""
-        progress, since = self.device.progress, time.monotonic()
+        images, since = None, time.monotonic()
         while True:
             done = self.device.poll() and STATUS.unpack(self.device.read(Register.STATUS))["idle"]
             error = ERROR.unpack(self.device.read(Register.ERROR))
@@ -146,8 +212,8 @@ class Driver:
                 self._fail(error)
             if done:
                 return
-            if self.device.progress != progress:
-                progress, since = self.device.progress, time.monotonic()
+            if (now := self.device.read(Register.IMAGES_LO)) != images:
+                images, since = now, time.monotonic()
             elif time.monotonic() - since > self.timeout:
                 self.device.halt()
                 raise DeviceError(f"the accelerator made no progress for {self.timeout:g} s; reset() and load the model again")
@@ -182,7 +248,7 @@ class Driver:
         self.device.write(Register.CONTROL, CONTROL.pack(clear_counters=1))
 
     def reset(self) -> None:
-        """Stop all work and forget the model and any error."""
+        """Stop all work and forget the model and any error; the bitstream stays."""
         self.device.halt()
         self.device.write(Register.CONTROL, CONTROL.pack(reset=1, clear_error=1))
         self.image = None

@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from spikeline.encode import latency_band
-from spikeline.errors import DataError, ImageError
+from spikeline.errors import ImageError
 from spikeline.files import atomic
 from spikeline.network import Layer, Network
 from spikeline.spec import (
     CONFIG,
     CONFIG_LAYER,
-    EVENT,
     GEOMETRY,
     HEADER,
     HEADER_MAGIC,
@@ -32,9 +31,6 @@ from spikeline.spec import (
 
 HEADER_BYTES = 64
 WORD = np.dtype("<u8")
-EVENT_STEP = EVENT.pack(is_step=1)
-EVENT_MAX = EVENT_STEP - 2  # inputs and steps
-FILLER = 0xFFFF
 
 
 @dataclass(frozen=True)
@@ -55,49 +51,6 @@ def packet(kind: PacketType, body: np.ndarray, layer: int = 0) -> np.ndarray:
     """Put the header before `body`, uint64 (words,)."""
     header = HEADER.pack(kind=kind, layer=layer, magic=HEADER_MAGIC, length=len(body))
     return np.concatenate([np.array([header], WORD), body.astype(WORD, copy=False)])
-
-
-def pack_spikes(spikes: np.ndarray) -> np.ndarray:
-    """Make the SPIKES packet of a batch: spikes uint8 (B, T, N) of 0/1 → uint64 (1 + B·T·⌈N/64⌉,), input i at bit i mod 64."""
-    batch, steps, inputs = spikes.shape
-    padded = np.zeros((batch, steps, -(-inputs // 64) * 8), np.uint8)  # bytes
-    bits = np.packbits(spikes, axis=-1, bitorder="little")
-    padded[..., : bits.shape[-1]] = bits
-    return packet(PacketType.SPIKES, padded.reshape(-1).view(WORD))
-
-
-def pack_pixels(pixels: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Make the PIXELS packet of a batch: pixels uint8 (B, N), seeds uint64 (B,) → uint64 (1 + B·(1 + ⌈N/8⌉),)."""
-    batch, inputs = pixels.shape
-    body = np.zeros((batch, 1 + -(-inputs // 8)), WORD)
-    body[:, 0] = seeds
-    body.view(np.uint8)[:, 8 : 8 + inputs] = pixels
-    return packet(PacketType.PIXELS, body.reshape(-1))
-
-
-def pack_events(spikes: np.ndarray) -> np.ndarray:
-    """Make the EVENTS packet of a batch: spikes uint8 (B, T, N) of 0/1 → uint64 (2 + words,).
-
-    Of each image the steps that hold a spike, each with the inputs that fire in it, ascending, then step T, which ends it.
-    """
-    if spikes.shape[1] > EVENT_MAX or spikes.shape[2] > EVENT_MAX:
-        raise DataError(
-            f"events of {spikes.shape[2]} inputs in {spikes.shape[1]} steps; send spikes, or at most {EVENT_MAX} of each"
-        )
-    batch, steps, _ = spikes.shape
-    image, step, address = np.nonzero(spikes)
-    first = np.diff(image * steps + step, prepend=-1) != 0  # of its step
-    rank = np.arange(len(image)) + np.cumsum(first)  # entries before each event, if no image ended or was filled up
-    total = np.append(0, rank + 1)[np.searchsorted(image, np.arange(batch + 1))]  # of these, before each image
-    sizes = np.diff(total) + 1
-    room = -(-sizes // 4) * 4
-    starts = np.cumsum(room) - room
-    entries = np.full(int(room.sum()), FILLER, "<u2")
-    place = rank + (starts - total[:-1])[image]
-    entries[place] = address
-    entries[place[first] - 1] = step[first] | EVENT_STEP
-    entries[starts + sizes - 1] = steps | EVENT_STEP
-    return packet(PacketType.EVENTS, np.concatenate([np.array([batch], WORD), entries.view(WORD)]))
 
 
 def pack_weights(weights: np.ndarray, bits: int) -> np.ndarray:

@@ -120,7 +120,13 @@ class SimDevice:
         self.geometry = geometry
         self._lib = _bind(build(geometry))
         self._sim = self._lib.sim_new()
-        self._buffers: tuple[np.ndarray | None, np.ndarray | None] = (None, None)  # alive while a transfer uses them
+        self._sent: np.ndarray | None = None  # alive while a transfer uses it, as the next
+        self._received: np.ndarray | None = None
+
+    def restart(self) -> None:
+        """Power off and on."""
+        self._lib.sim_free(self._sim)
+        self._sim = self._lib.sim_new()
 
     def close(self) -> None:
         """Free the simulator; further calls are errors."""
@@ -145,30 +151,56 @@ class SimDevice:
         if self._lib.sim_write(self._sim, address, value, strobe):
             raise DeviceError(f"no answer to a write of register 0x{address:03x}")
 
+    def buffer(self, name: str, words: int) -> np.ndarray:
+        """Memory for a stream, uint64 (words,)."""
+        return np.empty(words, np.uint64)
+
+    def send(self, words: np.ndarray, last: bool = True) -> None:
+        """Begin to stream `words`, uint64 contiguous, with TLAST at its end if `last`."""
+        self._sent = words
+        self._lib.sim_send(self._sim, words.ctypes.data, words.size, last)
+
+    def receive(self, words: np.ndarray) -> None:
+        """Begin to fill `words`, uint64 contiguous, up to a TLAST."""
+        self._received = words
+        self._lib.sim_receive(self._sim, words.ctypes.data, words.size)
+
     def start(self, send: np.ndarray, receive: np.ndarray | None = None, last: bool = True) -> None:
-        """Begin to stream `send`, uint64 contiguous, with TLAST at its end if `last`, and to fill `receive` up to a TLAST."""
-        self._buffers = (send, receive)
+        """Begin to `receive`, if a buffer is given, and to `send`."""
         if receive is not None:
-            self._lib.sim_receive(self._sim, receive.ctypes.data, receive.size)
-        self._lib.sim_send(self._sim, send.ctypes.data, send.size, last)
+            self.receive(receive)
+        self.send(send, last)
+
+    def run(self, cycles: int) -> None:
+        """Let up to `cycles` clock cycles pass, fewer if all that was started is done before."""
+        self._lib.sim_run(self._sim, cycles)
 
     def poll(self) -> bool:
         """Let some time pass; True when all that was started is done. Raises DeviceError if results overran the buffer."""
-        self._lib.sim_run(self._sim, CHUNK_CYCLES)
-        state = self._lib.sim_receive_state(self._sim)
-        if state < 0:
+        self.run(CHUNK_CYCLES)
+        if self.overflow:
             raise DeviceError("more results than the receive buffer holds")
-        return state == 1 and not self._lib.sim_sending(self._sim)
+        return not self.receiving and not self.sending
+
+    @property
+    def sending(self) -> int:
+        """Words still to be sent."""
+        return self._lib.sim_sending(self._sim)
+
+    @property
+    def receiving(self) -> bool:
+        """Whether the TLAST of a transfer is still to come."""
+        return self._lib.sim_receive_state(self._sim) == 0
+
+    @property
+    def overflow(self) -> bool:
+        """Whether more came than the receive buffer holds."""
+        return self._lib.sim_receive_state(self._sim) < 0
 
     @property
     def received(self) -> int:
-        """Words received since the last `start` with a receive buffer."""
+        """Words received since the last transfer began."""
         return self._lib.sim_received(self._sim)
-
-    @property
-    def progress(self) -> int:
-        """A number that grows whenever a word is sent or received."""
-        return self.received - self._lib.sim_sending(self._sim)
 
     def halt(self) -> None:
         """Stop both transfers where they are."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from test_network import layer, networks
 
 from spikeline import image
+from spikeline.batch import Spikes, packed
 from spikeline.errors import ImageError
 from spikeline.network import Network
 from spikeline.spec import CONFIG, HEADER, HEADER_MAGIC, Decode, Encoder, ImageField, PacketType
@@ -95,7 +96,7 @@ def test_weight_packing_round_trip(bits, inputs, neurons, seed):
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 200), st.integers(0, 2**32 - 1))
 def test_spike_packet(batch, steps, inputs, seed):
     spikes = np.random.default_rng(seed).integers(0, 2, (batch, steps, inputs), np.uint8)
-    packet = image.pack_spikes(spikes)
+    packet = packed(Spikes(spikes))
     each = -(-inputs // 64)
     header = {"kind": PacketType.SPIKES, "layer": 0, "magic": HEADER_MAGIC, "length": batch * steps * each}
     assert HEADER.unpack(packet[0]) == header

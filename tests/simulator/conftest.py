@@ -5,11 +5,24 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from spikeline.driver import Driver
+from spikeline.batch import Events, Pixels, Spikes
+from spikeline.driver import Answer, Driver
 from spikeline.geometry import Geometry
 from spikeline.network import Layer, Network
 from spikeline.sim import SimDevice
 from spikeline.spec import Decode, Reset
+
+
+class Runner(Driver):
+    """A driver that runs one batch at a time."""
+
+    def run(self, spikes: np.ndarray, scores: bool, every_step: bool = False, events: bool = False) -> Answer:
+        (answer,) = self.classify([Events(spikes) if events else Spikes(spikes)], scores, every_step)
+        return answer
+
+    def run_pixels(self, pixels: np.ndarray, seed: int, first_image: int, scores: bool) -> Answer:
+        (answer,) = self.classify([Pixels(pixels, seed, first_image)], scores)
+        return answer
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +39,7 @@ def device(tiny):
 
 @pytest.fixture
 def driver(device, tiny):
-    return Driver(device, tiny.name, tiny.clock_mhz, timeout=20)
+    return Runner(device, tiny.name, tiny.clock_mhz, timeout=20)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 
 from spikeline import golden, image
 from spikeline.accelerator import Accelerator
+from spikeline.batch import Spikes, packed
 from spikeline.encode import encode
 from spikeline.network import Layer, Network
 from spikeline.spec import Decode, Encoder
@@ -181,7 +182,7 @@ def test_bits_beyond_the_last_input_are_ignored(driver, random_network):
     network = random_network(rng, 2, time_steps=2)
     driver.load(image.build(network))
     spikes = (rng.random((3, 2, network.sizes[0])) < 0.3).astype(np.uint8)
-    sent = image.pack_spikes(spikes).copy()
+    sent = packed(Spikes(spikes))
     words, used = -(-network.sizes[0] // 64), network.sizes[0] % 64
     sent[words::words] |= np.uint64((1 << 64) - (1 << used)) if used else np.uint64(0)
     received = np.zeros(3, np.uint64)
@@ -196,7 +197,10 @@ def test_accelerator_api_agrees_across_backends_and_batches(random_network):
     network = random_network(rng, 3, time_steps=2)
     pixels = rng.integers(0, 256, (25, network.sizes[0])).astype(np.uint8)
     model = image.build(network)
-    with Accelerator(model, "golden", "tiny") as reference, Accelerator(model, "sim", "tiny") as simulated:
+    with (
+        Accelerator(model=model, backend="golden", geometry="tiny") as reference,
+        Accelerator(model=model, geometry="tiny") as simulated,
+    ):
         expected = reference.infer(pixels, seed=3, scores=True)
         for batch, how in ((25, "pixels"), (7, "spikes"), (7, "pixels"), (25, "spikes")):
             result = simulated.infer(pixels, seed=3, scores=True, input=how, batch=batch)

@@ -71,7 +71,7 @@ def test_report_has_the_promised_keys_and_pictures(model, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["info", "missing.img"], "make it with `spikeline compile`"),
-        (["run", "{model}", "--backend", "fpga"], "no backend fpga; there are sim, golden"),
+        (["run", "{model}", "--backend", "fpga"], "no backend fpga; there are board, sim, golden"),
         (["run", "{model}", "--geometry", "huge"], "no geometry huge; there are tiny, z020-1024, z020-256"),
         (["run", "{model}", "--geometry", "tiny", "--backend", "sim"], "room for 100×48"),
         (["run", "{model}", "--images", "20000"], "mnist-test has 10000"),

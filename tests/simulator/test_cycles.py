@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import Runner
 
 from spikeline import cycles, golden, image, mnist
-from spikeline.driver import Driver
 from spikeline.encode import encode
 from spikeline.geometry import Geometry
 from spikeline.network import Layer, Network
@@ -31,7 +31,7 @@ class Case:
     events: bool = False
     every_step: bool = False
 
-    def counted(self, driver: Driver) -> int:
+    def counted(self, driver: Runner) -> int:
         """Cycles that the RTL counts."""
         driver.load(image.build(self.network))
         driver.clear_counters()
@@ -41,7 +41,7 @@ class Case:
             driver.run_pixels(self.pixels, 0, 0, self.scores)
         return driver.counters().cycles
 
-    def predicted(self, driver: Driver) -> cycles.Prediction:
+    def predicted(self, driver: Runner) -> cycles.Prediction:
         trace = golden.run(self.network, self.spikes)
         input = "events" if self.events else "spikes" if self.pixels is None else "pixels"
         return cycles.predict(driver.geometry, self.network, self.spikes, trace, self.scores, input, self.every_step)
@@ -55,7 +55,7 @@ def from_pixels(network: Network, pixels: np.ndarray, scores: bool = False) -> C
 def z020():
     geometry = Geometry.load("z020-256")
     device = SimDevice(geometry)
-    yield Driver(device, geometry.name, geometry.clock_mhz)
+    yield Runner(device, geometry.name, geometry.clock_mhz)
     device.close()
 
 

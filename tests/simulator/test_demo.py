@@ -27,7 +27,7 @@ def run(request):
     assert path.exists(), f"{path} is missing; `make test` makes it, or run `make compile MODE={request.param}`"
     model = image.load(path)
     given = samples.load(model.network)
-    with Accelerator(model, "sim") as accelerator:
+    with Accelerator(model=model) as accelerator:
         figures = report.measure(accelerator, given, input)
         compared, reference = report.compare(accelerator, figures, given, traced=1000)
         if model.network.continuous:
@@ -85,11 +85,11 @@ def test_comparison_finds_a_planted_difference():
     """The comparison itself can fail: weights changed in the accelerator alone show."""
     model = image.load(IMAGE)
     given = samples.load(model.network).first(50)
-    with Accelerator(model, "sim") as accelerator:
+    with Accelerator(model=model) as accelerator:
         weights = model.packets[2].copy()
         weights[1:] = np.roll(weights[1:], 16 * 50)  # the weights of other pixels
-        accelerator._backend.device.start(weights)
-        while not accelerator._backend.device.poll():
+        accelerator.simulator.start(weights)
+        while not accelerator.simulator.poll():
             pass
         figures = report.measure(accelerator, given)
         compared, _ = report.compare(accelerator, figures, given, traced=10)

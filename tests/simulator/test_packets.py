@@ -7,6 +7,7 @@ import pytest
 from conftest import lasting
 
 from spikeline import golden, image
+from spikeline.batch import Pixels, Spikes, pack_events, packed
 from spikeline.errors import DeviceError, ImageError
 from spikeline.network import Layer, Network
 from spikeline.spec import CONFIG, CONFIG_LAYER, ERROR, HEADER, HEADER_MAGIC, STATUS, Encoder, ErrorCode, PacketType, Register
@@ -135,7 +136,7 @@ def test_model_cut_short_counts_as_not_loaded_until_sent_again(loaded, kind):
     assert error(driver.device) == {"code": ErrorCode.SHORT, "packet": kind, "layer": 0}
     assert not STATUS.unpack(driver.device.read(Register.STATUS))["loaded"]
     driver.device.write(Register.CONTROL, 2)
-    send(driver.device, image.pack_spikes(spikes))
+    send(driver.device, packed(Spikes(spikes)))
     assert error(driver.device)["code"] == ErrorCode.NOT_LOADED
     driver.device.write(Register.CONTROL, 2)
     send(driver.device, packet)
@@ -152,7 +153,7 @@ def test_weights_that_go_on_too_long(loaded):
 @pytest.mark.parametrize("words_left", [1, 3])
 def test_spikes_cut_short_lose_only_the_last_image(loaded, words_left):
     driver, network, spikes, still_works = loaded
-    driver.device.start(image.pack_spikes(spikes)[:-words_left], np.zeros(9, WORD))
+    driver.device.start(packed(Spikes(spikes))[:-words_left], np.zeros(9, WORD))
     driver.device.poll()
     assert error(driver.device)["code"] == ErrorCode.SHORT
     words_per_image = network.time_steps * -(-network.sizes[0] // 64)
@@ -197,7 +198,7 @@ def test_unsound_events_lose_only_what_follows(loaded, name, more):
 
 def test_events_cut_short(loaded):
     driver, _, spikes, still_works = loaded
-    packet = image.pack_events(spikes)
+    packet = pack_events(spikes)
     driver.device.start(packet[:-1], np.zeros(9, WORD))
     driver.device.poll()
     assert error(driver.device) == {"code": ErrorCode.SHORT, "packet": PacketType.EVENTS, "layer": 0}
@@ -218,7 +219,7 @@ def test_a_network_without_an_encoder_takes_no_pixels(driver, random_network):
 def test_pixels_cut_short_lose_only_the_last_images(loaded, words_left):
     driver, network, _, still_works = loaded
     pixels = np.random.default_rng(0).integers(0, 256, (5, network.sizes[0])).astype(np.uint8)
-    packet = image.pack_pixels(pixels, np.arange(1, 6, dtype=WORD))
+    packet = packed(Pixels(pixels))
     words_per_image = 1 + -(-network.sizes[0] // 8)
     driver.device.start(packet[:-words_left], np.zeros(9, WORD))
     driver.device.poll()
@@ -234,7 +235,7 @@ def test_pixels_cut_short_lose_only_the_last_images(loaded, words_left):
 def test_images_that_are_not_whole(loaded, kind):
     driver, network, spikes, still_works = loaded
     pixels = np.zeros((3, network.sizes[0]), np.uint8)
-    whole = image.pack_spikes(spikes) if kind == PacketType.SPIKES else image.pack_pixels(pixels, np.ones(3, WORD))
+    whole = packed(Spikes(spikes)) if kind == PacketType.SPIKES else packed(Pixels(pixels))
     packet = whole[:-1].copy()
     packet[0] = header(kind, len(packet) - 1)
     driver.device.start(packet, np.zeros(9, WORD))
@@ -248,7 +249,7 @@ def test_images_that_are_not_whole(loaded, kind):
 def test_spikes_that_go_on_too_long_give_their_results(loaded):
     driver, _, spikes, still_works = loaded
     received = np.zeros(len(spikes), WORD)
-    driver.device.start(np.append(image.pack_spikes(spikes), WORD(5)), received)
+    driver.device.start(np.append(packed(Spikes(spikes)), WORD(5)), received)
     assert driver.device.poll()
     assert error(driver.device)["code"] == ErrorCode.LONG
     driver.device.write(Register.CONTROL, 2)
@@ -259,7 +260,7 @@ def test_spikes_that_go_on_too_long_give_their_results(loaded):
 def test_reset_in_the_middle_of_anything(loaded, seed):
     driver, network, spikes, still_works = loaded
     rng = np.random.default_rng(seed)
-    packet = image.pack_spikes(spikes) if seed % 2 else driver.image.packets[2 + 2 * (seed % 3)]
+    packet = packed(Spikes(spikes)) if seed % 2 else driver.image.packets[2 + 2 * (seed % 3)]
     driver.device.stall(seed + 1, 0.2, 0.2)
     driver.device.start(packet, np.zeros(len(spikes), WORD) if seed % 2 else None)
     driver.device.idle(int(rng.integers(1, 3 * len(packet))))
@@ -287,9 +288,9 @@ def test_packets_back_to_back(loaded):
     driver, _, spikes, _ = loaded
     device, expected = driver.device, golden.run(driver.image.network, spikes).labels
     first, second = np.zeros(len(spikes), WORD), np.zeros(len(spikes), WORD)
-    sent = image.pack_spikes(spikes)
+    sent = packed(Spikes(spikes))
     device.start(sent, first)
-    while device.progress < device.received:  # words are still to be sent
+    while device.sending:
         device.idle(1)
     assert device.received < len(spikes)
     device.start(sent)

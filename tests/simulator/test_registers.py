@@ -77,7 +77,7 @@ class Wrong:
 
 @pytest.mark.parametrize(
     ("registers", "message"),
-    [({}, "load its bitstream"), ({"ID": spec.ID, "VERSION": 7 << 16}, "interface 7, this runtime 1")],
+    [({}, "load its bitstream"), ({"ID": spec.ID, "VERSION": 7 << 16}, "interface 7.0, this runtime 1.0")],
 )
 def test_driver_refuses_another_device(registers, message):
     with pytest.raises(DeviceError, match=message):

@@ -1,0 +1,207 @@
+"""The accelerator on a PYNQ board: its bitstream, registers, DMA and buffers, by the `pynq` package."""
+
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from spikeline.errors import DeviceError
+from spikeline.spec import DMA_CR, DMA_LENGTH, DMA_SR, DmaRegister, Register
+
+try:
+    import pynq
+    import pynq.lib.dma
+    from pynq.buffer import PynqBuffer
+except ImportError as error:
+    raise DeviceError(
+        f"the pynq package cannot be imported ({error}); on a PYNQ image use its own Python: source /etc/profile.d/pynq_venv.sh; "
+        "for the simulated board run `pip install 'spikeline[sim]'`"
+    ) from None
+
+CHANNEL_TIMEOUT = 1.0  # seconds in which a DMA channel has to follow a command
+DMA_ERRORS = {
+    "internal_error": "a packet did not fit its buffer",
+    "slave_error": "the memory refused an access",
+    "decode_error": "a buffer is not in memory that the DMA reaches",
+}
+PRIVILEGE = "the programmable logic needs root; run it by sudo, with the image's environment: sudo -E env PATH=$PATH …"
+
+
+class Registers(pynq.DefaultIP):
+    """The accelerator's AXI4-Lite registers, by name in `register_map`; bound to the packaged IP and to the bare module."""
+
+    bindto: ClassVar = ["spikeline:ip:spikeline:1.0", "xilinx.com:module_ref:spikeline:1.0"]
+
+
+class Board:
+    """A `spikeline.driver.Device` over `pynq`: overlay, DMA in simple mode, two buffers for each direction.
+
+    bitstream: the .bit file, its .hwh beside it. device: a `pynq.Device`, the board's own if None. Buffers are cacheable:
+    `pynq` flushes what is sent, what is received is invalidated here. Raises DeviceError that names the fix.
+    """
+
+    def __init__(self, bitstream: Path | str, device: Any = None):
+        bitstream = Path(bitstream)
+        for path in (bitstream, bitstream.with_suffix(".hwh")):
+            if not path.is_file():
+                raise DeviceError(f"{path} is missing; copy .bit and .hwh of one build side by side (`make bit` makes them)")
+        self._memory: dict[str, PynqBuffer] = {}
+        self._receiving: PynqBuffer | None = None
+        self._receiving_done = False
+        try:
+            self._device = _active_device() if device is None else device
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)  # pynq's, about every file that it leaves open
+                self._overlay = pynq.Overlay(str(bitstream), device=self._device)
+        except PermissionError as error:
+            raise DeviceError(f"{error}; {PRIVILEGE}") from None
+        except OSError as error:
+            raise DeviceError(f"{bitstream} cannot be loaded: {error}; {PRIVILEGE}") from None
+        except (RuntimeError, ValueError, KeyError, AttributeError, SyntaxError) as error:
+            raise DeviceError(f"{bitstream} cannot be loaded: {error!r}; is its .hwh whole, and of the same build?") from None
+        self._ip, parameters = self._find(Registers)
+        self._check_build(bitstream, parameters)
+        self._dma, parameters = self._find(pynq.lib.dma.DMA)
+        self._check_dma(parameters)
+        self.halt()  # whatever an earlier program left under way
+
+    def _find(self, driver: type) -> tuple[Any, dict[str, Any]]:
+        """The one IP of the overlay that is bound to `driver`, and its parameters."""
+        found = {name: ip["type"] for name, ip in self._overlay.ip_dict.items()}
+        bound = [name for name, ip in self._overlay.ip_dict.items() if ip["driver"] is driver]
+        if len(bound) != 1:
+            listed = ", ".join(f"{name} ({kind})" for name, kind in found.items())
+            wanted = " or ".join(driver.bindto)  # type: ignore[attr-defined]
+            raise DeviceError(f"the overlay has {len(bound)} of {wanted}, needs one; it has {listed}; load a Spikeline bitstream")
+        return getattr(self._overlay, bound[0]), self._overlay.ip_dict[bound[0]]["parameters"]
+
+    def _check_dma(self, parameters: dict[str, Any]) -> None:
+        bits, needed = int(parameters.get("c_sg_length_width", 0)), DMA_LENGTH.fields["bytes"][1]
+        if not (self._dma.sendchannel and self._dma.recvchannel) or int(parameters.get("c_include_sg", 1)) or bits < needed:
+            raise DeviceError(
+                f"the DMA must have both channels, no scatter-gather and a length of {needed} bits (it has {bits}); "
+                "build the design with `make bit`"
+            )
+
+    def _check_build(self, bitstream: Path, parameters: dict[str, Any]) -> None:
+        """Are the .hwh and what runs in the logic of one build?"""
+        stated = str(parameters.get("BUILD", ""))
+        built = self.read(Register.BUILD)
+        if stated.startswith("0x") and int(stated, 16) != built:
+            raise DeviceError(
+                f"{bitstream.with_suffix('.hwh').name} is of build {stated}, the loaded bitstream of 0x{built:08x}; "
+                "copy .bit and .hwh of one build"
+            )
+
+    @property
+    def clock_mhz(self) -> float:
+        """What the accelerator is clocked with: FCLK0 of the processor."""
+        return float(pynq.Clocks.fclk0_mhz)
+
+    def read(self, address: int) -> int:
+        """Read a 32-bit register of the accelerator."""
+        return int(self._ip.read(int(address)))
+
+    def write(self, address: int, value: int) -> None:
+        """Write a 32-bit register of the accelerator."""
+        self._ip.write(int(address), int(value))
+
+    def buffer(self, name: str, words: int) -> np.ndarray:
+        """Memory that the DMA reaches, uint64 (words,): a part of a buffer that is kept until `close` or a much other size."""
+        memory = self._memory.get(name)
+        if memory is None or not words <= memory.size <= 4 * words:  # what is flushed may be all of it
+            self._free(name)
+            try:
+                memory = pynq.allocate((words,), np.uint64, target=self._device, cacheable=True)
+            except (MemoryError, RuntimeError, OSError) as error:
+                raise DeviceError(
+                    f"no memory for {8 * words:,} bytes that the DMA reaches ({error}); use a smaller batch"
+                ) from None
+            self._memory[name] = memory
+        return memory[:words]
+
+    def start(self, send: np.ndarray, receive: np.ndarray | None = None) -> None:
+        """Queue `receive`, if any, then send; both are from `buffer`."""
+        for memory in (send, receive):
+            if memory is not None and not (isinstance(memory, PynqBuffer) and memory.device is self._device):
+                raise DeviceError("only what `buffer` returned can be streamed: the DMA reaches no other memory")
+        self._receiving = receive
+        self._receiving_done = receive is None
+        try:
+            if isinstance(receive, PynqBuffer):
+                receive.invalidate()  # no line of it may be written back over what the DMA writes
+                self._dma.recvchannel.transfer(receive)
+            self._dma.sendchannel.transfer(send)
+        except (RuntimeError, ValueError) as error:
+            raise DeviceError(f"{error}; reset() and load the model again") from None
+
+    def poll(self) -> bool:
+        """Is all that was started done? Raises DeviceError for a DMA that met an error or was halted."""
+        if not self._receiving_done and self._idle("S2MM"):
+            assert self._receiving is not None
+            came = DMA_LENGTH.unpack(self._dma.read(DmaRegister.S2MM_LENGTH))["bytes"]
+            if came != self._receiving.nbytes:
+                raise DeviceError(f"{came} bytes of results, {self._receiving.nbytes} were due; reset() and load the model again")
+            self._receiving.invalidate()
+            self._receiving_done = True
+        return self._idle("MM2S") and self._receiving_done
+
+    def _idle(self, channel: str) -> bool:
+        status = DMA_SR.unpack(self._dma.read(DmaRegister[f"{channel}_SR"]))
+        way = "sending" if channel == "MM2S" else "receiving"
+        for name, meaning in DMA_ERRORS.items():
+            if status[name]:
+                raise DeviceError(f"the DMA stopped {way}: {meaning}; reset() and load the model again")
+        if status["halted"]:
+            raise DeviceError(f"the DMA was halted while {way}; reset() and load the model again")
+        return bool(status["idle"])
+
+    def halt(self) -> None:
+        """Reset the DMA, both channels, and start it again. Raises DeviceError if it does not follow."""
+        self._receiving, self._receiving_done = None, True
+        self._dma.write(DmaRegister.MM2S_CR, DMA_CR.pack(reset=1))
+        self._await(lambda: not DMA_CR.unpack(self._dma.read(DmaRegister.MM2S_CR))["reset"])
+        for control, status in ((DmaRegister.MM2S_CR, DmaRegister.MM2S_SR), (DmaRegister.S2MM_CR, DmaRegister.S2MM_SR)):
+            self._dma.write(control, DMA_CR.pack(run=1))
+            self._await(partial(self._running, status))
+        for channel in (self._dma.sendchannel, self._dma.recvchannel):
+            channel.start()  # it runs already, so this does not wait; it tells pynq that the next transfer is the first
+
+    def _running(self, status: DmaRegister) -> bool:
+        return not DMA_SR.unpack(self._dma.read(status))["halted"]
+
+    def _await(self, done: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + CHANNEL_TIMEOUT
+        while not done():
+            if time.monotonic() > deadline:
+                raise DeviceError(f"the DMA did not come out of reset within {CHANNEL_TIMEOUT:g} s; load the bitstream again")
+
+    def _free(self, name: str) -> None:
+        memory = self._memory.pop(name, None)
+        if memory is not None:
+            memory.freebuffer()
+
+    def close(self) -> None:
+        """Stop the DMA and free all buffers; the bitstream stays loaded."""
+        if self._memory:
+            try:
+                self.halt()
+            finally:
+                for name in list(self._memory):
+                    self._free(name)
+
+
+def _active_device() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the exception says it
+        try:
+            return pynq.Device.active_device
+        except RuntimeError:
+            raise DeviceError(
+                "no PYNQ device here; run this on a board (as root, `source /etc/profile.d/xrt_setup.sh` first), "
+                "or without a bitstream for the simulated board"
+            ) from None
