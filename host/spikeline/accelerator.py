@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikeline import golden, image
+from spikeline import golden, image, throughput
 from spikeline.batch import Batch, Events, Pixels, Spikes
 from spikeline.driver import Answer, Counters, Driver
 from spikeline.encode import encode
@@ -18,6 +18,7 @@ from spikeline.network import Network
 
 if TYPE_CHECKING:
     from spikeline.sim import SimDevice
+    from spikeline.simulated_board import SimulatedBoard
 
 BACKENDS = ("board", "sim", "golden")
 INPUTS = ("pixels", "spikes", "events")
@@ -56,6 +57,7 @@ class _Golden:
         if self.image is None:
             raise DeviceError("no model is loaded; load an image first")
         answers: list[Answer] = []
+        done = 0
         for batch in batches:
             trace = golden.run(self.image.network, batch.trains(self.image.network))
             self._images += len(batch)
@@ -65,7 +67,7 @@ class _Golden:
                 values, labels = trace.running
                 steps = np.broadcast_to(np.arange(1, labels.shape[1] + 1, dtype=np.uint16), labels.shape)
             answers.append((labels, steps, values if scores else None))
-            progress(len(batch))
+            progress(done := done + len(batch))
         return answers
 
     def counters(self) -> Counters:
@@ -117,8 +119,7 @@ class Accelerator:
         if backend != "board" and bitstream is not None:
             raise DeviceError(f"the backend {backend} takes no bitstream; leave it out, or use the backend board")
         model = image.load(model) if isinstance(model, str | Path) else model
-        self.simulator: SimDevice | None = None  # behind the simulated board, to look inside
-        self._close: Callable[[], None] = lambda: None
+        self._board: SimulatedBoard | None = None
         self._backend: Driver | _Golden
         try:
             if backend == "board":
@@ -151,10 +152,13 @@ class Accelerator:
     def _simulated(self, built: Geometry, timeout: float) -> Driver:
         from spikeline.simulated_board import SimulatedBoard
 
-        simulated = SimulatedBoard(built)
-        self._close = simulated.close
-        self.simulator = simulated.simulator
-        return self._driver(simulated.bitstream, simulated, timeout, built.name)
+        self._board = SimulatedBoard(built)
+        return self._driver(self._board.bitstream, self._board, timeout, built.name)
+
+    @property
+    def simulator(self) -> "SimDevice | None":
+        """The Verilated accelerator, to look inside; None where there is none."""
+        return self._board.simulator if self._board else None
 
     def load(self, model: Image | Path | str) -> None:
         """Load a network: an image or the path of an image file. A model that is there already is replaced."""
@@ -180,14 +184,17 @@ class Accelerator:
         `events` too, as the addresses of those that fire.
         Neither this nor `batch`, the images of one transfer, changes the result. `progress` is called with the images done.
         """
-        if self.image is None:
-            raise DeviceError("no model is loaded; load an image first")
-        network = self.image.network
-        if pixels.ndim != 2 or pixels.dtype != np.uint8 or pixels.shape[1] != network.sizes[0]:
-            raise DataError(f"images must be uint8 (B, {network.sizes[0]}), not {pixels.dtype} {pixels.shape}")
+        self._check_pixels(pixels)
         if input not in INPUTS:
             raise DataError(f"no input {input}; there are {', '.join(INPUTS)}")
         return self._classify(self._batches(pixels, seed, input, batch), scores, progress)
+
+    def _check_pixels(self, pixels: np.ndarray) -> None:
+        if self.image is None:
+            raise DeviceError("no model is loaded; load an image first")
+        inputs = self.image.network.sizes[0]
+        if pixels.ndim != 2 or pixels.dtype != np.uint8 or pixels.shape[1] != inputs:
+            raise DataError(f"images must be uint8 (B, {inputs}), not {pixels.dtype} {pixels.shape}")
 
     def _batches(self, pixels: np.ndarray, seed: int, input: str, size: int) -> Iterator[Batch]:
         assert self.image is not None
@@ -207,15 +214,8 @@ class Accelerator:
 
     def _classify(self, batches: Iterable[Batch], scores: bool, progress: Callable[[int], None] = lambda done: None) -> Result:
         assert self.image is not None
-        done = 0
-
-        def count(images: int) -> None:
-            nonlocal done
-            done += images
-            progress(done)
-
-        classes = self.image.network.layers[-1].neurons
-        return _join([Result(*answer) for answer in self._backend.classify(batches, scores, progress=count)], classes, scores)
+        answers = self._backend.classify(batches, scores, progress=progress)
+        return _join([Result(*answer) for answer in answers], self.image.network.layers[-1].neurons, scores)
 
     def running(self, spikes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """How a decision forms: class values after each time step and the class that leads then.
@@ -265,6 +265,23 @@ class Accelerator:
         device.record(False)
         return fired, membranes, states
 
+    def throughput_test(self, pixels: np.ndarray, seed: int = 0) -> dict[str, Any]:
+        """Speed of one batch of images, uint8 (B, inputs), by FINN's names: see `spikeline.throughput`.
+
+        Raises DeviceError on the golden model, which has no clock.
+        """
+        self._check_pixels(pixels)
+        if not isinstance(self._backend, Driver):
+            raise DeviceError("the golden model has no clock to test the throughput by; use the backend sim or board")
+        return throughput.measure(self._backend, Pixels(pixels, seed), simulated=self._board is not None)
+
+    @property
+    def hardware_seconds(self) -> float:
+        """Processor time so far, in s, that is no work of this runtime: of simulated hardware, or waiting for the real."""
+        if self._board is not None:
+            return self._board.seconds
+        return self._backend.waiting if isinstance(self._backend, Driver) else 0.0
+
     def counters(self) -> Counters:
         """What was counted since `clear_counters` or power-on."""
         return self._backend.counters()
@@ -281,7 +298,8 @@ class Accelerator:
         """Free the device and its buffers; a bitstream stays loaded."""
         if hasattr(self, "_backend"):
             self._backend.close()
-        self._close()
+        if self._board:
+            self._board.close()
 
     def __enter__(self) -> "Accelerator":
         return self

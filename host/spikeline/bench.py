@@ -1,7 +1,8 @@
 """The benchmark: named networks over all test images, and sweeps that show how cost grows with spikes."""
 
+import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from spikeline.accelerator import BATCH, Accelerator
 from spikeline.errors import DeviceError
 from spikeline.geometry import FOLDER, Geometry
 from spikeline.image import Image
+from spikeline.power import Recorder, Source
 from spikeline.samples import Samples
 
 Watch = Callable[[str], Callable[[int], None]]  # from what is run to what is told of its images
@@ -35,31 +37,63 @@ def smallest_geometry(model: Image) -> Geometry:
 
 
 def run(
-    name: str, model: Image, input: str, given: Samples, progress: Callable[[int], None] = lambda done: None
+    name: str,
+    accelerator: Accelerator,
+    input: str,
+    given: Samples,
+    progress: Callable[[int], None] = lambda done: None,
+    batch: int = BATCH,
 ) -> dict[str, Any]:
-    """Classify samples on the smallest geometry; figures as `report.measure`, labels compared.
+    """Classify samples with the loaded image; figures as `report.measure`, labels compared.
 
-    `cycle_model_error` is predicted minus counted cycles over all samples.
+    `cycle_model_error` is counted minus predicted cycles over all samples: 0 in simulation; on a board what its memory stalls.
     """
-    with Accelerator(model=model, geometry=smallest_geometry(model)) as accelerator:
-        figures = {"dataset": given.name, **report.measure(accelerator, given, input, progress)}
-        figures |= report.compare(accelerator, figures, given, 0)[0]
-        figures["cycle_model_error"] = predicted_cycles(accelerator.geometry, model, given, input) - figures["cycles"]
+    model = accelerator.image
+    assert model is not None
+    figures = {"dataset": given.name, **report.measure(accelerator, given, input, progress, batch)}
+    figures |= report.compare(accelerator, figures, given, 0)[0]
+    figures["cycle_model_error"] = figures["cycles"] - predicted_cycles(accelerator.geometry, model, given, input, batch)
+    if input == "pixels":
+        assert given.pixels is not None
+        figures["throughput_test"] = accelerator.throughput_test(given.pixels[:batch], given.seed)
     del figures["labels"]
-    steps = figures["simulated_images_per_second"] * figures["time_steps"]
-    return {"name": name, **figures, "simulated_steps_per_second": steps}
+    if accelerator.simulator is not None:
+        figures["simulated_steps_per_second"] = figures["simulated_images_per_second"] * figures["time_steps"]
+    return {"name": name, **figures}
 
 
-def predicted_cycles(geometry: Geometry, model: Image, given: Samples, input: str) -> int:
+def predicted_cycles(geometry: Geometry, model: Image, given: Samples, input: str, batch: int = BATCH) -> int:
     """Cycles that the model predicts for all samples, packet by packet."""
     network, total = model.network, 0
-    for at in range(0, len(given), BATCH):
-        spikes = given.spikes(at, at + BATCH)
+    for at in range(0, len(given), batch):
+        spikes = given.spikes(at, at + batch)
         total += cycles.predict(geometry, network, spikes, golden.run(network, spikes), input=input).cycles
     return total
 
 
-def networks(paths: list[Path], data: Path | None, progress: Watch) -> list[dict[str, Any]]:
+UNKNOWN = Source("none")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the networks run on: a board with this bitstream, or without one the simulated board of the smallest geometry."""
+
+    bitstream: Path | None = None
+    power: Source = UNKNOWN
+    seconds: float = 5.0  # that a power phase lasts
+    batch: int = BATCH
+
+    def open(self, model: Image) -> Accelerator:
+        """An accelerator with the image loaded."""
+        if self.bitstream is not None:
+            return Accelerator(self.bitstream, model)
+        return Accelerator(model=model, geometry=smallest_geometry(model))
+
+
+SIMULATED = Target()
+
+
+def networks(paths: list[Path], data: Path | None, progress: Watch, target: Target = SIMULATED) -> list[dict[str, Any]]:
     """Run every image file over all test samples, from pixels and from spikes, or spikes and events if it has no encoder.
 
     Named after folder and file.
@@ -70,8 +104,41 @@ def networks(paths: list[Path], data: Path | None, progress: Watch) -> list[dict
         name = path.parent.name if path.stem == "model" else f"{path.parent.name}-{path.stem}"
         given = samples.load(model.network, root=data)
         inputs = ("pixels", "spikes") if given.pixels is not None else ("spikes", "events")
-        results += [run(name, model, how, given, progress(f"{name} from {how}")) for how in inputs]
+        for how in inputs:
+            with target.open(model) as accelerator:
+                figures = run(name, accelerator, how, given, progress(f"{name} from {how}"), target.batch)
+                if target.bitstream is not None:
+                    figures["power"] = measured_power(accelerator, given, how, target)
+                else:
+                    figures["power"] = estimated_power(target.power, figures)
+                figures["power_source"] = figures["power"]["power_source"]
+                results.append(figures)
     return results
+
+
+def measured_power(accelerator: Accelerator, given: Samples, input: str, target: Target) -> dict[str, Any]:
+    """Power and energy of a board that is idle and then classifies batches, again and again, for as long."""
+    images = 0
+    with Recorder(target.power) as recorder:
+        with recorder.phase("idle"):
+            time.sleep(target.seconds)
+        with recorder.phase("active"):
+            end = time.monotonic() + target.seconds
+            while time.monotonic() < end:
+                images += len(report.classify(accelerator, given, input, target.batch)[0])
+    return {**recorder.report(images), "images": images}
+
+
+def estimated_power(source: Source, figures: dict[str, Any]) -> dict[str, Any]:
+    """The vendor's estimate for the images of a simulated run, over the time that their cycles take.
+
+    Raises DeviceError for a measurement: a simulated board draws no power.
+    """
+    if source.power_source == "measured":
+        raise DeviceError("a simulated board draws no power to measure; use --backend board, or --power none or estimate:FILE")
+    recorder = Recorder(source)
+    recorder.phases.append({"name": "active", "start": 0.0, "stop": figures["images"] / figures["images_per_second"]})
+    return {**recorder.report(figures["images"]), "images": figures["images"]}
 
 
 def sweeps(path: Path, data: Path | None, progress: Watch) -> dict[str, list[dict[str, Any]]]:
@@ -85,11 +152,13 @@ def sweeps(path: Path, data: Path | None, progress: Watch) -> dict[str, list[dic
     by_steps = []
     for t in SWEEP_STEPS:
         changed, longer = image.build(replace(network, time_steps=t)), replace(given, time_steps=t)
-        by_steps.append(run(f"T = {t}", changed, "spikes", longer, progress(f"{t} time steps")))
+        with SIMULATED.open(changed) as accelerator:
+            by_steps.append(run(f"T = {t}", accelerator, "spikes", longer, progress(f"{t} time steps")))
     by_activity = []
     for share in SWEEP_BRIGHTNESS:
         dimmed = replace(given, pixels=(given.pixels * share).astype(np.uint8))
-        figures = run(f"{share:.0%} brightness", image.build(network), "spikes", dimmed, progress(f"dimmed to {share:.0%}"))
+        with SIMULATED.open(image.build(network)) as accelerator:
+            figures = run(f"{share:.0%} brightness", accelerator, "spikes", dimmed, progress(f"dimmed to {share:.0%}"))
         by_activity.append({**figures, "brightness": share})
     by_parallel = []
     built = smallest_geometry(image.build(network))

@@ -124,15 +124,26 @@ class Board:
             self._memory[name] = memory
         return memory[:words]
 
+    def _ours(self, memory: np.ndarray) -> PynqBuffer:
+        if not (isinstance(memory, PynqBuffer) and memory.device is self._device):
+            raise DeviceError("only what `buffer` returned can be streamed: the DMA reaches no other memory")
+        return memory
+
+    def flush(self, memory: np.ndarray) -> None:
+        """Write what the processor's cache holds of it back to memory."""
+        self._ours(memory).flush()
+
+    def invalidate(self, memory: np.ndarray) -> None:
+        """Drop what the processor's cache holds of it."""
+        self._ours(memory).invalidate()
+
     def start(self, send: np.ndarray, receive: np.ndarray | None = None) -> None:
         """Queue `receive`, if any, then send; both are from `buffer`."""
-        for memory in (send, receive):
-            if memory is not None and not (isinstance(memory, PynqBuffer) and memory.device is self._device):
-                raise DeviceError("only what `buffer` returned can be streamed: the DMA reaches no other memory")
+        send, receive = self._ours(send), None if receive is None else self._ours(receive)
         self._receiving = receive
         self._receiving_done = receive is None
         try:
-            if isinstance(receive, PynqBuffer):
+            if receive is not None:
                 receive.invalidate()  # no line of it may be written back over what the DMA writes
                 self._dma.recvchannel.transfer(receive)
             self._dma.sendchannel.transfer(send)
@@ -146,7 +157,7 @@ class Board:
             came = DMA_LENGTH.unpack(self._dma.read(DmaRegister.S2MM_LENGTH))["bytes"]
             if came != self._receiving.nbytes:
                 raise DeviceError(f"{came} bytes of results, {self._receiving.nbytes} were due; reset() and load the model again")
-            self._receiving.invalidate()
+            self._receiving.invalidate()  # before it is read
             self._receiving_done = True
         return self._idle("MM2S") and self._receiving_done
 

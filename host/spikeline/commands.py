@@ -1,4 +1,4 @@
-"""Subcommands of the runtime: data, info, run, report, bench."""
+"""Subcommands of the runtime: data, info, sim, run, report, bench, power."""
 
 import argparse
 import json
@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from spikeline.accelerator import INPUTS
-from spikeline.errors import DataError
+from spikeline.accelerator import BACKENDS, INPUTS
+from spikeline.errors import DataError, DeviceError
+from spikeline.power import SOURCES
 from spikeline.samples import DATA
 
 
@@ -41,8 +42,13 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     report.add_argument("--trace", type=int, default=1000, metavar="N", help="images whose every spike is compared (%(default)s)")
     report.set_defaults(run=run_report)
 
-    bench = subparsers.add_parser("bench", help="measure networks over all test images, and sweep one of them")
-    bench.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="memory images; each runs on the smallest geometry")
+    bench = subparsers.add_parser("bench", help="measure networks over all test images: accuracy, speed, power, energy")
+    bench.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="memory images")
+    bench.add_argument("--backend", choices=("sim", "board"), help="board, or simulated of the smallest geometry that fits")
+    bench.add_argument("--bitstream", type=Path, metavar="FILE", help="the board's .bit, its .hwh beside it")
+    bench.add_argument("--batch", type=_positive, default=10_000, metavar="N", help="images of one transfer (%(default)s)")
+    bench.add_argument("--power", default="none", metavar="SOURCE", help=f"of the board: {SOURCES} (%(default)s)")
+    bench.add_argument("--seconds", type=float, default=5.0, help="that the board is idle, then busy, for --power (%(default)s)")
     bench.add_argument("--sweep", type=Path, metavar="IMAGE", help="sweep time steps and activity of this one")
     bench.add_argument("--area", type=Path, metavar="FILE", help="report of `make area` to take up")
     bench.add_argument("--timing", type=Path, metavar="FILE", help="report of `make timing` to take up")
@@ -50,10 +56,17 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     bench.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON file; the plot stands beside it")
     bench.set_defaults(run=run_bench)
 
+    power = subparsers.add_parser("power", help="put a USB meter's log, of another computer, into a benchmark of a board")
+    power.add_argument("report", type=Path, help="from `spikeline bench --backend board`; it is completed in place")
+    power.add_argument("--csv", type=Path, required=True, metavar="FILE", help="the log: times, and watts or volts and amperes")
+    power.add_argument("--offset", type=float, default=0.0, metavar="S", help="seconds to add to its times (%(default)s)")
+    power.set_defaults(run=run_power)
+
 
 def _image_and_backend(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", type=Path, help="memory image from `spikeline compile`")
-    parser.add_argument("--backend", default="sim", metavar="NAME", help="sim or golden (%(default)s)")
+    parser.add_argument("--backend", metavar="NAME", help=f"{', '.join(BACKENDS)} (board with --bitstream, else sim)")
+    parser.add_argument("--bitstream", type=Path, metavar="FILE", help="the board's .bit, its .hwh beside it")
     parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="sizes that are built, or a .json (%(default)s)")
     parser.add_argument("--data", choices=DATA, default="mnist", help="%(choices)s (%(default)s), seen by saccades if need be")
     parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the data set's files instead of the cache")
@@ -164,14 +177,15 @@ def _measure(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     model = image.load(args.image)
     given = samples.load(model.network, "test", args.data, args.root, args.seed)
     given = given.first(args.images or len(given))
-    accelerator = Accelerator(model=model, backend=args.backend, geometry=args.geometry)
+    accelerator = Accelerator(args.bitstream, model, backend=args.backend, geometry=args.geometry)
+    backend = args.backend or ("board" if args.bitstream else "sim")
     try:
         input = args.input or ("events" if given.pixels is None else "pixels")
-        figures = report.measure(accelerator, given, input, _Progress(len(given), args.backend))
+        figures = report.measure(accelerator, given, input, _Progress(len(given), backend))
     except BaseException:
         accelerator.close()
         raise
-    return accelerator, given, {"dataset": given.name, "backend": args.backend, **figures, "commit": report.commit()}
+    return accelerator, given, {"dataset": given.name, "backend": backend, **figures, "commit": report.commit()}
 
 
 def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
@@ -193,12 +207,17 @@ def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
             ("cycles per image", f"{figures['cycles_per_image']:.1f}"),
             ("images per second", f"{figures['images_per_second']:,.0f} {clock}"),
             ("latency of one image", f"{figures['latency_us']:.2f} µs {clock}"),
-            ("simulated", f"{figures['simulated_images_per_second']:,.0f} images per second of this computer"),
+            ("host CPU time per image", f"{figures['host_cpu_us_per_image']:.2f} µs"),
         ]
+    if "simulated_images_per_second" in figures:
+        rows.append(("simulated", f"{figures['simulated_images_per_second']:,.0f} images per second of this computer"))
+    if "measured_images_per_second" in figures:
+        rows.append(("measured, with the host", f"{figures['measured_images_per_second']:,.0f} images per second"))
     if "golden_mismatches" in figures:
+        rows.append(("differs from golden model", f"{figures['golden_mismatches']} of {figures['images']:,} labels"))
+    if "spike_mismatches" in figures:
         spikes = f"{figures['spike_mismatches']} of {figures['spikes_compared']:,} neuron states"
         rows += [
-            ("differs from golden model", f"{figures['golden_mismatches']} of {figures['images']:,} labels"),
             ("", f"{spikes} over {figures['traced_images']:,} images"),
             ("", f"{figures['membrane_mismatches']} of {figures['membranes_compared']:,} membranes"),
         ]
@@ -229,7 +248,8 @@ def run_report(args: argparse.Namespace) -> None:
     accelerator, given, figures = _measure(args)
     with accelerator:
         network = accelerator.image.network
-        compared, reference = report.compare(accelerator, figures, given, min(args.trace, len(given)))
+        traced = 0 if accelerator.simulator is None and figures["backend"] == "board" else min(args.trace, len(given))
+        compared, reference = report.compare(accelerator, figures, given, traced)
     figures |= compared
     proof = Path(f"{args.image}.verify.json")
     verified = json.loads(proof.read_text()) if proof.exists() else {"onnx_mismatches": None, "images": 0}
@@ -263,10 +283,17 @@ def _area(area: Path | None, timing: Path | None) -> list[dict[str, Any]]:
 def run_bench(args: argparse.Namespace) -> None:
     from spikeline import bench, mnist, pictures, report
     from spikeline.files import atomic
+    from spikeline.power import open_source
 
+    if args.backend == "board" and args.bitstream is None:
+        raise DeviceError("the backend board needs a bitstream; name its .bit file with --bitstream")
+    if args.backend == "sim" and args.bitstream is not None:
+        raise DeviceError("the backend sim takes no bitstream; leave --bitstream out, or use --backend board")
     total = mnist.FILES["test", "labels"].images
-    figures: dict[str, Any] = {"commit": report.commit(), "power_source": "none"}
-    figures["results"] = bench.networks(args.images, args.root, lambda what: _Progress(total, what))
+    target = bench.Target(args.bitstream, open_source(args.power), args.seconds, args.batch)
+    figures: dict[str, Any] = {"commit": report.commit(), "backend": "board" if args.bitstream else "sim"}
+    figures["power_source"] = target.power.power_source
+    figures["results"] = bench.networks(args.images, args.root, lambda what: _Progress(total, what), target)
     figures["sweeps"] = bench.sweeps(args.sweep, args.root, lambda what: _Progress(total, what)) if args.sweep else {}
     figures["area"] = _area(args.area, args.timing)
     with atomic(args.out) as path:
@@ -280,3 +307,34 @@ def run_bench(args: argparse.Namespace) -> None:
         )
         print(f"{r['name']:<32} {r['input']:<7} {r['accuracy']:>8.2%} {speed} {r['golden_mismatches']:>5}")
     print(f"at {figures['results'][0]['fclk_mhz']:g} MHz, from RTL cycle counts; {args.out}")
+    _print_energy(figures["results"])
+
+
+def _print_energy(results: list[dict[str, Any]]) -> None:
+    for r in results:
+        if r["power"]["energy_per_image_uj"] is not None:
+            energy = f"{r['power']['active_w']:.3f} W, {r['power']['energy_per_image_uj']:.2f} µJ an image"
+            print(f"{r['name']:<32} {r['input']:<7} {energy} ({r['power_source']}: {r['power']['sensor']})")
+
+
+def run_power(args: argparse.Namespace) -> None:
+    from spikeline.files import atomic
+    from spikeline.power import merge_csv
+
+    try:
+        figures = json.loads(args.report.read_text())
+        results = figures["results"]
+        powers = [r["power"] for r in results]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{args.report} is no benchmark of a board ({error!r}); make it with `spikeline bench`") from None
+    if figures["backend"] != "board":
+        raise DataError(f"{args.report} is of a simulated board, which draws no power; use `spikeline bench --backend board`")
+    for r, power in zip(results, powers, strict=True):
+        r["power"] = {**merge_csv(power, args.csv, args.offset, power["images"]), "images": power["images"]}
+        r["power_source"] = r["power"]["power_source"]
+        print(
+            f"{r['name']:<32} {r['input']:<7} {r['power']['active_w']:.3f} W, {r['power']['energy_per_image_uj']:.2f} µJ an image"
+        )
+    figures["power_source"] = "measured"
+    with atomic(args.report) as path:
+        path.write_text(json.dumps(figures, indent=1) + "\n")

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikeline.sim import CHUNK_CYCLES, SimDevice
+from spikeline.sim import SimDevice
 from spikeline.spec import DMA_CR, DMA_LENGTH, DMA_SR, DmaRegister
 
 CHANNEL_BYTES = DmaRegister.S2MM_CR  # of address space, from channel to channel
 CHANNELS = ("MM2S", "S2MM")
 WORD = np.dtype("<u8")
+POLL_CYCLES = 100_000  # clock cycles between two looks at a busy channel: 1 ms at 100 MHz
 
 
 @dataclass
@@ -44,7 +45,7 @@ class DmaModel:
             return DMA_CR.pack(run=channel.run, reset=self.stuck)
         if register == "SR":
             if channel.busy:
-                self._simulator.run(CHUNK_CYCLES)
+                self._simulator.run(POLL_CYCLES)
                 self._update()
             errors = {channel.error: 1} if channel.error else {}
             return DMA_SR.pack(halted=not channel.run, idle=channel.run and channel.done and not channel.busy, **errors)

@@ -54,6 +54,12 @@ class Device(Protocol):
     def start(self, send: np.ndarray, receive: np.ndarray | None = None) -> None:
         """Stream `send` in and what comes out to `receive`, both from `buffer`."""
 
+    def flush(self, memory: np.ndarray) -> None:
+        """Write what the processor's cache holds of a part of a buffer back to memory; `start` does so by itself."""
+
+    def invalidate(self, memory: np.ndarray) -> None:
+        """Drop what the processor's cache holds of it; `poll` does so by itself."""
+
     def poll(self) -> bool:
         """Is all that was started done? Raises DeviceError for a transfer that failed."""
 
@@ -78,12 +84,15 @@ class Counters:
 class Driver:
     """The accelerator behind a device. `timeout` is the longest wait, in seconds, without any progress.
 
+    `waiting` is the processor time, in seconds, that went into looking whether the accelerator is done.
+
     Raises DeviceError for a device that is no accelerator or speaks another interface.
     """
 
     def __init__(self, device: Device, name: str, clock_mhz: float, timeout: float = 30.0):
         self.device = device
         self.timeout = timeout
+        self.waiting = 0.0
         if (found := device.read(Register.ID)) != ID:
             raise DeviceError(f"no Spikeline accelerator here (identity 0x{found:08x}); load its bitstream")
         version = VERSION.unpack(device.read(Register.VERSION))
@@ -131,7 +140,7 @@ class Driver:
         every_step: bool = False,
         progress: Callable[[int], None] = lambda images: None,
     ) -> list[Answer]:
-        """Classify batches, one transfer each. `progress` is told the images of each batch that is done.
+        """Classify batches, one transfer each. `progress` is told how many images are done.
 
         A batch is packed, and the answer of the one before read, while the accelerator works on another.
         Raises DeviceError, with the accelerator to be reset, if it refuses a packet or makes no progress. Whatever else
@@ -150,21 +159,24 @@ class Driver:
     ) -> list[Answer]:
         answers: list[Answer] = []
         running: tuple[np.ndarray, Batch] | None = None
+        begun = self.device.read(Register.IMAGES_LO)
+
+        def count(images: int) -> None:
+            progress(images - begun & 0xFFFFFFFF)
+
         for slot, batch in zip(cycle("01"), batches, strict=False):
             send, receive = self.prepare(batch, scores, every_step, slot)
             if running:
-                self.wait()
+                self.wait(count)
             else:
                 self.device.write(Register.CONTROL, CONTROL.pack(scores=scores, every_step=every_step))
             self.device.start(send, receive)
             if running:
                 answers.append(self.answer(*running, scores, every_step))
-                progress(len(running[1]))
             running = receive, batch
         if running:
-            self.wait()
+            self.wait(count)
             answers.append(self.answer(*running, scores, every_step))
-            progress(len(running[1]))
         return answers
 
     def prepare(
@@ -202,21 +214,27 @@ class Driver:
         assert self.image is not None
         return self.image.network.layers[-1].neurons
 
-    def wait(self) -> None:
-        """Wait until the transfer is done. Raises DeviceError for a refused packet and for a device that makes no progress."""
+    def wait(self, progress: Callable[[int], None] = lambda images: None) -> None:
+        """Wait until the transfer is done; `progress` is told the counter of images whenever it has moved.
+
+        Raises DeviceError for a refused packet and for a device that makes no progress.
+        """
+        begin = time.process_time()
         images, since = None, time.monotonic()
         while True:
             done = self.device.poll() and STATUS.unpack(self.device.read(Register.STATUS))["idle"]
             error = ERROR.unpack(self.device.read(Register.ERROR))
             if error["code"]:
                 self._fail(error)
-            if done:
-                return
             if (now := self.device.read(Register.IMAGES_LO)) != images:
                 images, since = now, time.monotonic()
-            elif time.monotonic() - since > self.timeout:
+                progress(images)
+            if done:
+                break
+            if time.monotonic() - since > self.timeout:
                 self.device.halt()
                 raise DeviceError(f"the accelerator made no progress for {self.timeout:g} s; reset() and load the model again")
+        self.waiting += time.process_time() - begin
 
     def _fail(self, error: dict[str, int]) -> None:
         self.device.halt()

@@ -33,19 +33,22 @@ def measure(
     samples: Samples,
     input: str = "pixels",
     progress: Callable[[int], None] = lambda done: None,
+    batch: int = BATCH,
 ) -> dict[str, Any]:
-    """Classify samples and report accuracy, cycles, spikes and speed.
+    """Classify samples, `batch` in a transfer, and report accuracy, cycles, spikes and speed.
 
-    Cycles are the accelerator's own counts; times per second follow from them at the built clock.
+    Cycles are the accelerator's own counts; images_per_second and latencies follow from them at the clock. A board also has
+    what its wall clock says: measured_images_per_second, measured_latency_us. host_cpu_us_per_image is processor time of the
+    runtime, without simulated hardware and without looking whether hardware is done.
     Raises DataError for an input that the samples do not have.
     """
     image = accelerator.image
     assert image is not None
     network, clock_mhz = image.network, accelerator.geometry.clock_mhz
     accelerator.clear_counters()
-    start = time.perf_counter()
-    labels, steps = _infer(accelerator, samples, input, progress)
-    seconds = time.perf_counter() - start
+    start, host = time.perf_counter(), time.process_time() - accelerator.hardware_seconds
+    labels, steps = classify(accelerator, samples, input, batch, progress)
+    seconds, host = time.perf_counter() - start, time.process_time() - accelerator.hardware_seconds - host
     count = accelerator.counters()
     reads = [n / count.images for n in count.row_reads]
     report: dict[str, Any] = {
@@ -68,7 +71,7 @@ def measure(
         "labels": labels,
     }
     if count.cycles is not None:
-        latency = _latency(accelerator, samples.first(min(LATENCY_IMAGES, len(samples))), input)
+        latency, walls = _latency(accelerator, samples.first(min(LATENCY_IMAGES, len(samples))), input)
         report |= {
             "fclk_mhz": clock_mhz,
             "cycles_per_image": count.cycles / count.images,
@@ -76,42 +79,58 @@ def measure(
             "latency_cycles": float(latency.mean()),
             "latency_cycles_max": int(latency.max()),
             "latency_us": float(latency.mean() / clock_mhz),
+            "latency_percentiles_us": _percentiles(latency / clock_mhz),
+            "batch_size": batch,
+            "host_cpu_us_per_image": host / len(samples) * 1e6,
             "stall_input_cycles": count.stall_input,
             "stall_output_cycles": count.stall_output,
-            "simulated_images_per_second": len(samples) / seconds,
             "power_source": "none",
         }
+        if accelerator.simulator is not None:
+            report["simulated_images_per_second"] = len(samples) / seconds
+        else:
+            report |= {"measured_images_per_second": len(samples) / seconds, "measured_latency_us": _percentiles(walls * 1e6)}
     return report
 
 
-def _infer(
-    accelerator: Accelerator, samples: Samples, input: str, progress: Callable[[int], None]
+def _percentiles(values: np.ndarray) -> dict[str, float]:
+    return {name: float(np.percentile(values, q)) for name, q in (("p50", 50), ("p90", 90), ("p99", 99), ("max", 100))}
+
+
+def classify(
+    accelerator: Accelerator,
+    samples: Samples,
+    input: str,
+    batch: int = BATCH,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels and time steps used, uint16 (B,)."""
     if samples.pixels is not None:
-        result = accelerator.infer(samples.pixels, samples.seed, input=input, progress=progress)
+        result = accelerator.infer(samples.pixels, samples.seed, input=input, batch=batch, progress=progress)
         return result.labels, result.steps
     if input == "pixels":
         raise DataError(f"{samples.name} has no pixels: send spikes or events")
     results = []
-    for at in range(0, len(samples), BATCH):
-        results.append(accelerator.infer_spikes(samples.spikes(at, at + BATCH), events=input == "events"))
-        progress(min(at + BATCH, len(samples)))
+    for at in range(0, len(samples), batch):
+        results.append(accelerator.infer_spikes(samples.spikes(at, at + batch), events=input == "events"))
+        progress(min(at + batch, len(samples)))
     return np.concatenate([r.labels for r in results]), np.concatenate([r.steps for r in results])
 
 
-def _latency(accelerator: Accelerator, samples: Samples, input: str) -> np.ndarray:
-    """Cycles from the first input word to the result of samples that are sent one by one, int (B,)."""
-    cycles = []
+def _latency(accelerator: Accelerator, samples: Samples, input: str) -> tuple[np.ndarray, np.ndarray]:
+    """Of samples that are sent one by one: cycles from the first input word to the result, int (B,), and the call's seconds."""
+    cycles, seconds = [], []
     for n in range(len(samples)):
         accelerator.clear_counters()
+        begin = time.perf_counter()
         if input == "pixels":
             assert samples.pixels is not None
             accelerator.infer(samples.pixels[n : n + 1], samples.seed)
         else:
             accelerator.infer_spikes(samples.spikes(n, n + 1), events=input == "events")
+        seconds.append(time.perf_counter() - begin)
         cycles.append(accelerator.counters().cycles)
-    return np.array(cycles)
+    return np.array(cycles), np.array(seconds)
 
 
 def compare(
@@ -120,29 +139,34 @@ def compare(
     """Compare the labels of `report` with the golden model's, and all that the neurons do on the first `traced` samples.
 
     Returns the figures and the golden trace of all samples. `golden_mismatches` counts samples whose label differs;
-    of those traced, `spike_mismatches` counts single spikes, `membrane_mismatches` membranes at single steps, those of the
-    output layer and all that last, and `running_mismatches` classes that lead after single steps.
+    of those traced (not on a board, which shows labels alone), `spike_mismatches` counts single spikes,
+    `membrane_mismatches` membranes at single steps, those of the output layer and all that last, and `running_mismatches`
+    classes that lead after single steps.
     """
     image = accelerator.image
     assert image is not None
     reference = golden.run(image.network, samples.spikes())
-    spikes = samples.spikes(0, traced)
-    lasting = golden.run(image.network, spikes, states=True).states
+    figures = {"golden_mismatches": int((report["labels"] != reference.labels).sum()), "traced_images": traced}
+    if traced:
+        figures |= _compare_inside(accelerator, image.network, samples.spikes(0, traced), reference)
+    return figures, reference
+
+
+def _compare_inside(accelerator: Accelerator, network: Network, spikes: np.ndarray, reference: golden.Trace) -> dict[str, int]:
+    traced = len(spikes)
+    lasting = golden.run(network, spikes, states=True).states
     fired, membranes, states = accelerator.trace(spikes)
     pairs = [(membranes, reference.membranes[:traced])]
     for got, expected in zip(states, lasting, strict=True):
         if got is not None and expected is not None:
             pairs.append((got, expected))
-    figures = {
-        "golden_mismatches": int((report["labels"] != reference.labels).sum()),
-        "traced_images": traced,
+    return {
         "spikes_compared": sum(x.size for x in fired),
         "spike_mismatches": sum(int((x != y[:traced]).sum()) for x, y in zip(fired, reference.spikes, strict=True)),
         "membranes_compared": sum(got.size for got, _ in pairs),
         "membrane_mismatches": sum(int((got != expected).sum()) for got, expected in pairs),
-        "running_mismatches": int((accelerator.running(spikes)[1] != reference.running[1][:traced]).sum()) if traced else 0,
+        "running_mismatches": int((accelerator.running(spikes)[1] != reference.running[1][:traced]).sum()),
     }
-    return figures, reference
 
 
 def accuracy_cleared(network: Network, samples: Samples) -> float:

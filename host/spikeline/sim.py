@@ -155,6 +155,12 @@ class SimDevice:
         """Memory for a stream, uint64 (words,)."""
         return np.empty(words, np.uint64)
 
+    def flush(self, memory: np.ndarray) -> None:
+        """Nothing: there is no cache."""
+
+    def invalidate(self, memory: np.ndarray) -> None:
+        """Nothing: there is no cache."""
+
     def send(self, words: np.ndarray, last: bool = True) -> None:
         """Begin to stream `words`, uint64 contiguous, with TLAST at its end if `last`."""
         self._sent = words
