@@ -17,6 +17,7 @@ from spikeline.image import Image
 from spikeline.network import Network
 
 if TYPE_CHECKING:
+    from spikeline.board import Board
     from spikeline.sim import SimDevice
     from spikeline.simulated_board import SimulatedBoard
 
@@ -123,7 +124,7 @@ class Accelerator:
         self._backend: Driver | _Golden
         try:
             if backend == "board":
-                self._backend = self._driver(Path(bitstream or ""), device, timeout)
+                self._backend = self._on_board(Path(bitstream or ""), device, timeout)
             else:
                 built = geometry if isinstance(geometry, Geometry) else Geometry.load(geometry)
                 if backend == "golden":
@@ -139,21 +140,24 @@ class Accelerator:
             raise
         self.geometry = self._backend.geometry
 
-    def _driver(self, bitstream: Path, device: Any, timeout: float, name: str | None = None) -> Driver:
+    def _on_board(self, bitstream: Path, device: Any, timeout: float) -> Driver:
         from spikeline.board import Board  # needs pynq
 
-        board = Board(bitstream, device)
-        try:
-            return Driver(board, name or bitstream.stem, board.clock_mhz, timeout)
-        except BaseException:
-            board.close()
-            raise
+        return self._driver(Board(bitstream, device), bitstream.stem, timeout)
 
     def _simulated(self, built: Geometry, timeout: float) -> Driver:
+        from spikeline.board import Board
         from spikeline.simulated_board import SimulatedBoard
 
         self._board = SimulatedBoard(built)
-        return self._driver(self._board.bitstream, self._board, timeout, built.name)
+        return self._driver(Board(self._board.bitstream, self._board), built.name, timeout)
+
+    def _driver(self, board: "Board", name: str, timeout: float) -> Driver:
+        try:
+            return Driver(board, name, board.clock_mhz, timeout)
+        except BaseException:
+            board.close()
+            raise
 
     @property
     def simulator(self) -> "SimDevice | None":

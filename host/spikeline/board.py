@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from spikeline import hwh, overlay
 from spikeline.errors import DeviceError
 from spikeline.spec import DMA_CR, DMA_LENGTH, DMA_SR, DmaRegister, Register
 
@@ -34,18 +35,21 @@ PRIVILEGE = "the programmable logic needs root; run it by sudo, with the image's
 class Registers(pynq.DefaultIP):
     """The accelerator's AXI4-Lite registers, by name in `register_map`; bound to the packaged IP and to the bare module."""
 
-    bindto: ClassVar = ["spikeline:ip:spikeline:1.0", "xilinx.com:module_ref:spikeline:1.0"]
+    bindto: ClassVar = [hwh.VLNV["ACCELERATOR"], hwh.MODULE_REFERENCE]
 
 
 class Board:
     """A `spikeline.driver.Device` over `pynq`: overlay, DMA in simple mode, two buffers for each direction.
 
-    bitstream: the .bit file, its .hwh beside it. device: a `pynq.Device`, the board's own if None. Buffers are cacheable:
-    `pynq` flushes what is sent, what is received is invalidated here. Raises DeviceError that names the fix.
+    bitstream: the .bit file, its .hwh beside it; a bare name is looked for in spikeline/overlay too. device: a `pynq.Device`,
+    the board's own if None. Buffers are cacheable: `pynq` flushes what is sent, what is received is invalidated here.
+    Raises DeviceError that names the fix.
     """
 
     def __init__(self, bitstream: Path | str, device: Any = None):
         bitstream = Path(bitstream)
+        if not bitstream.is_file() and bitstream.parent == Path("."):
+            bitstream = Path(overlay.__file__).parent / bitstream
         for path in (bitstream, bitstream.with_suffix(".hwh")):
             if not path.is_file():
                 raise DeviceError(f"{path} is missing; copy .bit and .hwh of one build side by side (`make bit` makes them)")
@@ -118,9 +122,7 @@ class Board:
             try:
                 memory = pynq.allocate((words,), np.uint64, target=self._device, cacheable=True)
             except (MemoryError, RuntimeError, OSError) as error:
-                raise DeviceError(
-                    f"no memory for {8 * words:,} bytes that the DMA reaches ({error}); use a smaller batch"
-                ) from None
+                raise DeviceError(f"no memory for {8 * words:,} bytes of DMA buffer ({error}); use a smaller batch") from None
             self._memory[name] = memory
         return memory[:words]
 

@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from spikeline import commands, image
+from spikeline import commands, image, samples
 from spikeline.cli import main
+from spikeline.geometry import Geometry
 from spikeline.network import Layer, Network
+from spikeline.simulated_board import SimulatedBoard
 from spikeline.spec import Encoder
 
 
@@ -28,7 +30,7 @@ def test_help_lists_the_flow(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     listed = capsys.readouterr().out
-    for command in ("data", "train", "export", "compile", "info", "sim", "run", "report", "bench"):
+    for command in ("data", "train", "export", "compile", "info", "sim", "run", "report", "bench", "power"):
         assert f"\n    {command}" in listed
 
 
@@ -67,9 +69,91 @@ def test_report_has_the_promised_keys_and_pictures(model, tmp_path, capsys):
         assert (tmp_path / f"out/{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+FINN = """runtime[ms] throughput[images/s] DRAM_in_bandwidth[MB/s] DRAM_out_bandwidth[MB/s] fclk[mhz] batch_size
+    pack_input[ms] copy_input_data_to_device[ms] copy_output_data_from_device[ms] unpack_output[ms]"""
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Benchmarks of 60 images."""
+    load = samples.load
+    monkeypatch.setattr(samples, "load", lambda *a, **k: load(*a, **k).first(60))
+
+
+def test_bench_of_the_simulated_board(model, few, tmp_path, capsys):
+    vendor = tmp_path / "power.json"
+    vendor.write_text(json.dumps({"total_w": 1.5, "dynamic_w": 1.3, "static_w": 0.2, "source": "vendor's report"}))
+    out = tmp_path / "bench.json"
+    assert main(["bench", str(model), "--out", str(out), "--batch", "25", "--power", f"estimate:{vendor}"]) == 0
+    assert "(estimated: vendor's report (estimate))" in capsys.readouterr().out
+    figures = json.loads(out.read_text())
+    assert (figures["backend"], figures["power_source"]) == ("sim", "estimated")
+    for r in figures["results"]:
+        assert r["golden_mismatches"] == r["cycle_model_error"] == 0
+        assert r["latency_percentiles_us"]["p50"] <= r["latency_percentiles_us"]["max"] == r["latency_cycles_max"] / 100
+        assert r["host_cpu_us_per_image"] > 0
+        assert r["power"]["energy_per_image_uj"] == pytest.approx(1.5e6 / r["images_per_second"])
+        assert "measured_images_per_second" not in r
+    assert set(FINN.split()) <= set(figures["results"][0]["throughput_test"])
+    assert main(["bench", str(model), "--out", str(out), "--power", "csv:meter.csv"]) == 1
+    assert "a simulated board draws no power to measure" in capsys.readouterr().err
+
+
+def test_bench_of_a_board_and_a_meters_log(model, few, tmp_path, capsys, monkeypatch):
+    board = SimulatedBoard(Geometry.load("z020-256"))
+    monkeypatch.setattr("spikeline.board._active_device", lambda: board)
+    out = tmp_path / "bench.json"
+    assert main(["bench", str(model), "--bitstream", str(board.bitstream), "--out", str(out), "--seconds", "0.1"]) == 0
+    figures = json.loads(out.read_text())
+    assert (figures["backend"], figures["power_source"]) == ("board", "none")
+    (pixels, spikes) = figures["results"]
+    assert pixels["golden_mismatches"] == spikes["golden_mismatches"] == 0
+    assert pixels["measured_images_per_second"] > 0
+    assert set(FINN.split()) <= set(pixels["throughput_test"])
+    assert pixels["throughput_test"]["runtime_source"] == "wall clock"
+    assert pixels["measured_latency_us"]["p50"] > 0
+    assert "simulated_images_per_second" not in pixels
+    assert pixels["power"]["active_w"] is None
+    assert "µJ" not in capsys.readouterr().out
+
+    phases = [p for r in figures["results"] for p in r["power"]["phases"]]
+    assert [p["name"] for p in phases] == ["idle", "active"] * 2
+    log = tmp_path / "meter.csv"  # of a clock that is 7 s late; 2 W idle, 2.5 W active
+    rows = [
+        (p["start"] + (p["stop"] - p["start"]) * n / 10, 2.0 if p["name"] == "idle" else 2.5) for p in phases for n in range(10)
+    ]
+    log.write_text("time,power_W\n" + "".join(f"{at - 7:.6f},{watts}\n" for at, watts in rows))
+    assert main(["power", str(out), "--csv", str(log)]) == 1
+    assert "correct the OFFSET" in capsys.readouterr().err
+    assert json.loads(out.read_text()) == figures
+    assert main(["power", str(out), "--csv", str(log), "--offset", "7"]) == 0
+    merged = json.loads(out.read_text())
+    for r in merged["results"]:
+        assert r["power_source"] == r["power"]["power_source"] == "measured"
+        assert (r["power"]["idle_w"], r["power"]["active_w"]) == (2.0, 2.5)
+        assert r["power"]["dynamic_w"] == 0.5
+        active = r["power"]["phases"][1]["stop"] - r["power"]["phases"][1]["start"]
+        assert r["power"]["energy_per_image_uj"] == pytest.approx(2.5e6 * active / r["power"]["images"])
+    board.close()
+
+
+def test_run_on_a_board(model, capsys, monkeypatch):
+    board = SimulatedBoard(Geometry.load("z020-256"))
+    monkeypatch.setattr("spikeline.board._active_device", lambda: board)
+    assert main(["run", str(model), "--bitstream", str(board.bitstream), "--images", "30", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["backend"], figures["geometry"]) == ("board", "spikeline")
+    board.close()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["bench", "{model}", "--out", "x.json", "--backend", "board"], "name its .bit file with --bitstream"),
+        (["bench", "{model}", "--out", "x.json", "--backend", "sim", "--bitstream", "x.bit"], "leave --bitstream out"),
+        (["bench", "{model}", "--out", "x.json", "--bitstream", "x.bit"], "x.bit is missing"),
+        (["bench", "{model}", "--out", "x.json", "--power", "guess"], "no power source 'guess'"),
+        (["power", "{text}", "--csv", "x.csv"], "is no benchmark of a board"),
         (["info", "missing.img"], "make it with `spikeline compile`"),
         (["run", "{model}", "--backend", "fpga"], "no backend fpga; there are board, sim, golden"),
         (["run", "{model}", "--geometry", "huge"], "no geometry huge; there are tiny, z020-1024, z020-256"),
