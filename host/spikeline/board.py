@@ -76,7 +76,7 @@ class Board:
     def _find(self, driver: type) -> tuple[Any, dict[str, Any]]:
         """The one IP of the overlay that is bound to `driver`, and its parameters."""
         found = {name: ip["type"] for name, ip in self._overlay.ip_dict.items()}
-        bound = [name for name, ip in self._overlay.ip_dict.items() if ip["driver"] is driver]
+        bound = [name for name, ip in self._overlay.ip_dict.items() if ip.get("driver") is driver]
         if len(bound) != 1:
             listed = ", ".join(f"{name} ({kind})" for name, kind in found.items())
             wanted = " or ".join(driver.bindto)  # type: ignore[attr-defined]
