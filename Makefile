@@ -12,6 +12,8 @@ OUT_discontinuous := build/demo
 OUT_continuous := build/demo-continuous
 OUT_events := build/demo-events
 GEOMETRY ?= z020-256
+BOARD ?= pynq-z2
+SAIF ?=
 GPU ?=
 BIN := .venv/bin
 SPIKELINE := $(BIN)/spikeline
@@ -24,12 +26,12 @@ TRAINING := $(wildcard training/spikeline_training/*.py) $(addprefix host/spikel
 COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikeline/,network.py image.py geometry.py spec.py)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench clean $(MODES:%=compile-%)
+.PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench bit clean $(MODES:%=compile-%)
 
 help: ## list the targets, in the order of the flow
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  variables: MODE=$(MODE) (or $(filter-out $(MODE),$(MODES)))"
-	@echo "             PRESET=$(PRESET) GEOMETRY=$(GEOMETRY) OUT=$(OUT) PYTHON=$(PYTHON) GPU=$(GPU)"
+	@echo "             PRESET=$(PRESET) GEOMETRY=$(GEOMETRY) OUT=$(OUT) BOARD=$(BOARD) SAIF=$(SAIF) PYTHON=$(PYTHON) GPU=$(GPU)"
 
 setup: .venv/.ready ## make .venv with the pinned dependencies (GPU=1: with the CUDA build of torch)
 
@@ -80,6 +82,9 @@ timing: setup ## place and route on an open device, an ECP5, as a stand-in for t
 bench: $(BENCH) ## measure named networks over all test images, sweep time steps, activity, width (trains them: half an hour)
 	$(SPIKELINE) bench $(BENCH) --sweep $(MODELS)/mnist-dc-256/model.img --out build/bench/report.json \
 		$(foreach name,area timing,--$(name) $(firstword $(wildcard build/$(name)/report.json) docs/results/$(name).json))
+
+bit: setup $(SAIF) ## build the bitstream of BOARD with Vivado, and its reports (SAIF=build/bit/activity.saif: power by real activity)
+	$(BIN)/python rtl/boards/bit.py $(BOARD) --geometry $(GEOMETRY) --out build/bit/$(BOARD) $(SAIF:%=--saif %)
 
 clean: ## remove what was built; MNIST, simulators and .venv stay
 	rm -rf build
@@ -136,6 +141,9 @@ $(MODELS)/mnist-dc-1024/model.img: GEOMETRY = z020-1024
 
 %/model.img: %/model.onnx $(COMPILER)
 	$(SPIKELINE) compile $< --out $@ --geometry $(GEOMETRY) --verify 1000
+
+build/bit/activity.saif: $(OUT)/model.img
+	$(BIN)/python rtl/boards/activity.py $< --geometry $(GEOMETRY) --out $@
 
 %/early-exit.img: %/model.onnx $(COMPILER)
 	$(SPIKELINE) compile $< --out $@ --geometry $(GEOMETRY) --early-exit 0.0005
