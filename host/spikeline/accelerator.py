@@ -280,10 +280,8 @@ class Accelerator:
         return throughput.measure(self._backend, Pixels(pixels, seed), simulated=self._board is not None)
 
     @property
-    def hardware_seconds(self) -> float:
-        """Processor time so far, in s, that is no work of this runtime: of simulated hardware, or waiting for the real."""
-        if self._board is not None:
-            return self._board.seconds
+    def waiting_seconds(self) -> float:
+        """Processor time so far, in s, that went into waiting for hardware; on the simulated board its clock runs then."""
         return self._backend.waiting if isinstance(self._backend, Driver) else 0.0
 
     def counters(self) -> Counters:

@@ -6,9 +6,6 @@ invalidation copies between them, so a missing one shows.
 
 import struct
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +63,7 @@ class Buffer(PynqBuffer):
 
 
 class SimulatedBoard(pynq.Device):
-    """The board. `downloads` counts bitstreams.
-
-    `seconds` is the processor time that stands for hardware: register accesses, in which the simulated clock runs, and cache
-    maintenance, which is a copy here.
-    """
+    """The board. `downloads` counts bitstreams."""
 
     def __init__(self, geometry: Geometry):
         super().__init__(f"simulated-{geometry.name}")
@@ -79,7 +72,6 @@ class SimulatedBoard(pynq.Device):
         self.geometry = geometry
         self.memory = Memory()
         self.downloads = 0
-        self.seconds = 0.0
         self._slcr = dict(SLCR_VALUES)
         self._folder = tempfile.TemporaryDirectory(prefix="spikeline-")
         self.simulator = SimDevice(geometry)
@@ -94,26 +86,16 @@ class SimulatedBoard(pynq.Device):
             path.with_suffix(".hwh").write_text(hwh.write(self.geometry, sim.parameters(self.geometry)))
         return path
 
-    @contextmanager
-    def _hardware(self) -> Iterator[None]:
-        begin = time.process_time()
-        try:
-            yield
-        finally:
-            self.seconds += time.process_time() - begin
-
     # ---- registers: pynq.MMIO ----
 
     def read_registers(self, address: int, length: int) -> bytes:
         """What `pynq.MMIO` reads."""
-        with self._hardware():
-            return b"".join(struct.pack("<I", self._read(address + n)) for n in range(0, length, 4))
+        return b"".join(struct.pack("<I", self._read(address + n)) for n in range(0, length, 4))
 
     def write_registers(self, address: int, data: bytes) -> None:
         """What `pynq.MMIO` writes."""
-        with self._hardware():
-            for n, (value,) in enumerate(struct.iter_unpack("<I", bytes(data))):
-                self._write(address + 4 * n, value)
+        for n, (value,) in enumerate(struct.iter_unpack("<I", bytes(data))):
+            self._write(address + 4 * n, value)
 
     def _read(self, address: int) -> int:
         if 0 <= address - Base.ACCELERATOR < hwh.RANGE:
@@ -156,9 +138,8 @@ class SimulatedBoard(pynq.Device):
         self._copy(self.memory.host, self.memory.dma, pointer, size)
 
     def _copy(self, to: np.ndarray, source: np.ndarray, pointer: int, size: int) -> None:
-        with self._hardware():
-            at = pointer - self.memory.host.ctypes.data
-            to[at : at + size] = source[at : at + size]
+        at = pointer - self.memory.host.ctypes.data
+        to[at : at + size] = source[at : at + size]
 
     # ---- bitstream: pynq.Overlay ----
 
