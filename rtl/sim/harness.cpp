@@ -10,6 +10,9 @@
 #include "Vspikeline.h"
 #include "Vspikeline___024root.h"
 #include "verilated.h"
+#if VM_TRACE_SAIF
+#include "verilated_saif_c.h"
+#endif
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -52,6 +55,20 @@ struct Sim {
     bool record = false;
     std::vector<uint32_t> spikes[layers], membranes[layers], states[layers];
 
+#if VM_TRACE_SAIF
+    std::unique_ptr<VerilatedSaifC> saif;
+    uint64_t saif_time = 0, saif_half = 0;  // in ps; half a clock cycle
+
+    Sim() { context.traceEverOn(true); }
+
+    void trace() {
+        if (saif) saif->dump(saif_time);
+        saif_time += saif_half;
+    }
+#else
+    void trace() {}
+#endif
+
     uint32_t draw() {
         random ^= random << 13;
         random ^= random >> 7;
@@ -69,6 +86,7 @@ struct Sim {
         top.m_axis_tready = !receive_done && (!stall_receive || draw() >= stall_receive);
         top.aclk = 0;
         top.eval();
+        trace();
 
         const bool sent = top.s_axis_tvalid && top.s_axis_tready;
         const bool got = top.m_axis_tvalid && top.m_axis_tready;
@@ -80,6 +98,7 @@ struct Sim {
         if (record) probe();
         top.aclk = 1;
         top.eval();
+        trace();
         ++cycles;
         if (sent) {
             ++send;
@@ -138,7 +157,10 @@ EXPORT Sim* sim_new() {
     return sim.release();
 }
 
-EXPORT void sim_free(Sim* sim) { delete sim; }
+EXPORT void sim_free(Sim* sim) {
+    Verilated::threadContextp(&sim->context);  // that its scopes leave; otherwise it is that of the newest simulator
+    delete sim;
+}
 
 EXPORT uint64_t sim_cycles(const Sim* sim) { return sim->cycles; }
 
@@ -228,6 +250,29 @@ EXPORT void sim_stall(Sim* sim, uint64_t seed, uint32_t send, uint32_t receive) 
     sim->random = seed ? seed : 1;
     sim->stall_send = send;
     sim->stall_receive = receive;
+}
+
+// Record in a SAIF file how often every signal toggles, with a clock of twice `half` ps; null ends the record and writes it.
+// Returns 0, or -1 if the simulator was built without.
+EXPORT int sim_saif(Sim* sim, const char* path, uint64_t half) {
+#if VM_TRACE_SAIF
+    if (sim->saif) {
+        sim->top.aclk = 0;  // the edge that ends the last cycle
+        sim->top.eval();
+        sim->trace();
+        sim->saif.reset();
+    }
+    if (path) {
+        sim->saif = std::make_unique<VerilatedSaifC>();
+        sim->saif_time = 0;
+        sim->saif_half = half;
+        sim->top.trace(sim->saif.get(), 99);  // levels: all
+        sim->saif->open(path);
+    }
+    return 0;
+#else
+    return -1;
+#endif
 }
 
 // Record what passes from layer to layer, from empty.

@@ -1,0 +1,115 @@
+"""Build the bitstream of a board with Vivado, and write what it uses, how fast it is and what power it is estimated to take.
+
+bit.py BOARD [--geometry NAME] [--out FOLDER] [--saif FILE]
+
+FOLDER takes spikeline.bit, spikeline.hwh, utilization.json, timing.json and power.json, all of them or none; FOLDER/vivado the
+project, the reports and the log. $VIVADO is the command to run, if it is not the `vivado` of the PATH.
+"""
+
+import argparse
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import reports
+
+from spikeline import sim
+from spikeline.errors import DeviceError
+from spikeline.files import atomic
+from spikeline.geometry import Geometry
+from spikeline.report import commit
+
+HERE = Path(__file__).resolve().parent
+BOARDS = sorted(path.parent.name for path in HERE.glob("*/board.tcl"))
+RESULTS = ("utilization.json", "timing.json", "power.json", "spikeline.hwh", "spikeline.bit")
+
+
+def geometry_tcl(geometry: Geometry) -> str:
+    """What the Tcl needs to know of a geometry: clock and the parameters of the top module, vectors as 0x…"""
+    values = [f"    {name} {re.sub(r'^[0-9]+.h', '0x', value)}\n" for name, value in sim.parameters(geometry).items()]
+    return (
+        f"# Written by bit.py for {geometry.name}.\n\n"
+        f"set spk_clock_mhz {geometry.clock_mhz:g}\nset spk_parameters {{\n{''.join(values)}}}\n"
+    )
+
+
+def vivado() -> list[str]:
+    """The command, as words. Exits if there is none."""
+    name, *words = shlex.split(os.environ.get("VIVADO") or "vivado")
+    found = shutil.which(name)
+    if found is None:
+        sys.exit(f"{name} is missing; install Vivado 2022.1 or newer and run `source …/settings64.sh` of its folder")
+    return [os.path.abspath(found), *words]
+
+
+def run(board: str, work: Path, saif: Path | None) -> None:
+    """Run the Tcl in the empty folder `work`. Exits, with what the log says went wrong, if it fails."""
+    log = work / "vivado.log"
+    command = [*vivado(), "-mode", "batch", "-nojournal", "-log", str(log), "-source", str(HERE / "build.tcl")]
+    command += ["-tclargs", str(HERE / board), str(work), *([str(saif)] if saif else [])]
+    if subprocess.run(command, cwd=work).returncode:
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        sys.exit("\n".join([*(line for line in lines if line.startswith("ERROR")), f"Vivado failed; see {log}"]))
+
+
+def figures(work: Path, saif: Path | None) -> dict[str, dict[str, Any]]:
+    """What the reports in `work` say, by the name of the JSON file. Exits with the report's name if one cannot be read."""
+    found, head = {}, {}
+    for name, read in {"power": reports.power, "timing": reports.timing, "utilization": reports.utilization}.items():
+        path = work / f"{name}.rpt"
+        try:
+            text = path.read_text()
+            found[f"{name}.json"], head = read(text), reports.header(text)
+        except (OSError, reports.ReportError) as error:
+            sys.exit(f"{path} cannot be read: {error}")
+    tool = " ".join(head["Tool Version"].split()[:2])
+    found["power.json"] |= {"activity": str(saif or "vectorless"), "source": f"Vivado report_power, {tool}"}
+    return {name: entry | {"part": head["Device"], "tool": tool} for name, entry in found.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("board", help=f"one of {', '.join(BOARDS)}")
+    parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="sizes to build, or a .json (%(default)s)")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: build/bit/BOARD")
+    parser.add_argument("--saif", type=Path, metavar="FILE", help="activity for the power estimate, from activity.py")
+    args = parser.parse_args()
+
+    if args.board not in BOARDS:
+        sys.exit(f"no board {args.board}; there are {', '.join(BOARDS)}")
+    try:
+        geometry = Geometry.load(args.geometry)
+    except DeviceError as error:
+        sys.exit(str(error))
+    saif = args.saif and args.saif.resolve()
+    if saif and not saif.is_file():
+        sys.exit(f"{saif} is missing; rtl/boards/activity.py makes it")
+    vivado()
+
+    out = (args.out or Path("build/bit") / args.board).resolve()
+    for name in RESULTS:  # of an earlier build
+        (out / name).unlink(missing_ok=True)
+    work = out / "vivado"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    (work / "geometry.tcl").write_text(geometry_tcl(geometry))
+    source = commit()  # of the Verilog that Vivado reads now
+
+    run(args.board, work, saif)
+    build = {"board": args.board, "geometry": geometry.name, "commit": source}
+    for name, entry in figures(work, saif).items():
+        with atomic(out / name) as path:
+            path.write_text(json.dumps(entry | build, indent=2) + "\n")
+    for name in ("spikeline.hwh", "spikeline.bit"):
+        os.replace(work / name, out / name)
+    print(f"{out / 'spikeline.bit'} with spikeline.hwh and its figures beside it")
+
+
+if __name__ == "__main__":
+    main()

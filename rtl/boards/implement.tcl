@@ -1,0 +1,41 @@
+# Synthesis, place and route, reports; then the bitstream and its .hwh, unless timing fails.
+
+set design [get_files system.bd]
+set_property synth_checkpoint_mode None $design
+generate_target all $design
+add_files -norecurse [make_wrapper -files $design -top]
+set_property top system_wrapper [current_fileset]
+update_compile_order -fileset sources_1
+
+# The larger geometries fill the device: worth the longer run.
+set_property strategy Performance_ExplorePostRoutePhysOpt [get_runs impl_1]
+foreach run {synth_1 impl_1} {
+    launch_runs $run -jobs 4
+    wait_on_run $run
+    set made [get_runs $run]
+    if {[get_property PROGRESS $made] ne "100%"} {
+        error "$run: [get_property STATUS $made]; see [get_property DIRECTORY $made]/runme.log"
+    }
+}
+
+open_run impl_1
+report_utilization -file $out/utilization.rpt
+report_timing_summary -file $out/timing.rpt
+report_route_status -file $out/route.rpt
+if {$saif ne ""} {read_saif -strip_path system_wrapper -out_file $out/saif_unmatched.txt $saif}
+report_power -file $out/power.rpt
+
+set figures {}
+set met 1
+foreach name {WNS WHS TPWS} {
+    set value [get_property STATS.$name [get_runs impl_1]]
+    lappend figures "$name $value ns"
+    if {![string is double -strict $value] || $value < 0} {set met 0}
+}
+set nets [get_property STATS.FAILED_NETS [get_runs impl_1]]
+if {!$met || $nets != 0} {
+    error "no bitstream, timing or routing fails: [join $figures {, }], $nets nets not routed; the reports are in $out"
+}
+
+write_bitstream $out/spikeline.bit
+file copy $out/project/spikeline.gen/sources_1/bd/system/hw_handoff/system.hwh $out/spikeline.hwh
