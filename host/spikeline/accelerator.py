@@ -280,6 +280,11 @@ class Accelerator:
         return throughput.measure(self._backend, Pixels(pixels, seed), simulated=self._board is not None)
 
     @property
+    def overlay(self) -> Any:
+        """The `pynq.Overlay`, whose IP has the registers by name in `register_map`; None with the golden model."""
+        return getattr(self._backend.device, "overlay", None) if isinstance(self._backend, Driver) else None
+
+    @property
     def waiting_seconds(self) -> float:
         """Processor time so far, in s, that went into waiting for hardware; on the simulated board its clock runs then."""
         return self._backend.waiting if isinstance(self._backend, Driver) else 0.0

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spikeline import hwh, overlay
+from spikeline import hwh
+from spikeline import overlay as overlay_package
 from spikeline.errors import DeviceError
 from spikeline.spec import DMA_CR, DMA_LENGTH, DMA_SR, DmaRegister, Register
 
@@ -49,7 +50,7 @@ class Board:
     def __init__(self, bitstream: Path | str, device: Any = None):
         bitstream = Path(bitstream)
         if not bitstream.is_file() and bitstream.parent == Path("."):
-            bitstream = Path(overlay.__file__).parent / bitstream
+            bitstream = Path(overlay_package.__file__).parent / bitstream
         for path in (bitstream, bitstream.with_suffix(".hwh")):
             if not path.is_file():
                 raise DeviceError(f"{path} is missing; copy .bit and .hwh of one build side by side (`make bit` makes them)")
@@ -60,7 +61,7 @@ class Board:
             self._device = _active_device() if device is None else device
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ResourceWarning)  # pynq's, about every file that it leaves open
-                self._overlay = pynq.Overlay(str(bitstream), device=self._device)
+                self.overlay = pynq.Overlay(str(bitstream), device=self._device)
         except PermissionError as error:
             raise DeviceError(f"{error}; {PRIVILEGE}") from None
         except OSError as error:
@@ -75,13 +76,13 @@ class Board:
 
     def _find(self, driver: type) -> tuple[Any, dict[str, Any]]:
         """The one IP of the overlay that is bound to `driver`, and its parameters."""
-        found = {name: ip["type"] for name, ip in self._overlay.ip_dict.items()}
-        bound = [name for name, ip in self._overlay.ip_dict.items() if ip.get("driver") is driver]
+        found = {name: ip["type"] for name, ip in self.overlay.ip_dict.items()}
+        bound = [name for name, ip in self.overlay.ip_dict.items() if ip.get("driver") is driver]
         if len(bound) != 1:
             listed = ", ".join(f"{name} ({kind})" for name, kind in found.items())
             wanted = " or ".join(driver.bindto)  # type: ignore[attr-defined]
             raise DeviceError(f"the overlay has {len(bound)} of {wanted}, needs one; it has {listed}; load a Spikeline bitstream")
-        return getattr(self._overlay, bound[0]), self._overlay.ip_dict[bound[0]]["parameters"]
+        return getattr(self.overlay, bound[0]), self.overlay.ip_dict[bound[0]]["parameters"]
 
     def _check_dma(self, parameters: dict[str, Any]) -> None:
         bits, needed = int(parameters.get("c_sg_length_width", 0)), DMA_LENGTH.fields["bytes"][1]

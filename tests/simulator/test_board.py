@@ -81,7 +81,7 @@ def test_pynq_is_unmodified():
 
 def test_the_classes_are_pynqs(accelerator):
     device = accelerator._backend.device
-    assert type(device._overlay) is pynq.Overlay
+    assert type(accelerator.overlay) is pynq.Overlay
     assert type(device._dma) is pynq.lib.dma.DMA
     assert type(device._ip) is Registers
     assert isinstance(device.buffer("send0", 8), PynqBuffer)
