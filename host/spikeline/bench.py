@@ -50,10 +50,7 @@ def run(
     """
     model = accelerator.image
     assert model is not None
-    figures: dict[str, Any] = {"dataset": given.name}
-    if given.pixels is not None and input == "pixels":  # first, so that what is measured then finds its buffers touched
-        figures["throughput_test"] = accelerator.throughput_test(given.pixels[:batch], given.seed)
-    figures |= report.measure(accelerator, given, input, progress, batch)
+    figures = {"dataset": given.name, **report.measure(accelerator, given, input, progress, batch)}
     figures |= report.compare(accelerator, figures, given, 0)[0]
     figures["cycle_model_error"] = figures["cycles"] - predicted_cycles(accelerator.geometry, model, given, input, batch)
     del figures["labels"]
