@@ -1,0 +1,33 @@
+"""Write a network and MNIST test digits as the files that data.S links in: network.bin, digits.bin, truth.bin."""
+
+import argparse
+from pathlib import Path
+
+from spikeline import image, mnist
+from spikeline.files import atomic
+from spikeline.spec import Encoder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="memory image of `spikeline compile`")
+    parser.add_argument("--images", type=int, default=300, help="the first so many test digits (%(default)s)")
+    parser.add_argument("--out", type=Path, required=True, help="folder")
+    options = parser.parse_args()
+    network = image.load(options.model).network
+    if network.sizes[0] != mnist.PIXELS or network.encoder == Encoder.EVENTS:
+        parser.error(f"{options.model} does not take MNIST pixels")
+    pixels, labels = mnist.load("test")
+    if not 1 <= options.images <= len(labels):
+        parser.error(f"--images must be 1 to {len(labels)}")
+    for name, content in (
+        ("network", options.model.read_bytes()),
+        ("digits", pixels[: options.images].tobytes()),
+        ("truth", labels[: options.images].tobytes()),
+    ):
+        with atomic(options.out / f"{name}.bin") as path:
+            path.write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()

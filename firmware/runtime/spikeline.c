@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Spikeline's embedded runtime: see spikeline.h. Words in memory are little-endian, as the processor is.
+ */
+#include "spikeline.h"
+
+#include <string.h>
+
+#define FIELD(word, name) ((uint32_t)(((word) & name##_MASK) >> name##_LSB))
+#define PUT(value, name) (((uint64_t)(value) << name##_LSB) & name##_MASK)
+
+enum {
+    WORD_BYTES = 8,
+    LINE_BYTES = 64, /* no cache line is longer */
+    HEADER_BYTES = SPK_IMAGE_LAYER + SPK_IMAGE_LAYER_COUNT * SPK_IMAGE_LAYER_STRIDE,
+    MAX_LAYERS = SPK_IMAGE_LAYER_COUNT
+};
+#define MAX_TRANSFER ((size_t)(SPK_DMA_MM2S_LENGTH_BYTES_MASK + 1U - WORD_BYTES))
+
+/* A network, as the packets of an image describe it. */
+struct network {
+    struct spk_geometry needs;
+    uint8_t state_bits[MAX_LAYERS]; /* 0 of a layer that is not continuous */
+    uint8_t max_leak;
+    uint8_t encoder;
+    uint16_t time_steps;
+};
+
+/* ---- words ---- */
+
+static uint32_t get32(const uint8_t *at)
+{
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+static uint64_t get64(const uint8_t *at)
+{
+    return (uint64_t)get32(at) | (uint64_t)get32(at + 4) << 32;
+}
+
+static uint32_t divide_up(uint32_t value, uint32_t by)
+{
+    return (value + by - 1U) / by;
+}
+
+static size_t round_up(size_t bytes)
+{
+    return (bytes + LINE_BYTES - 1U) / LINE_BYTES * LINE_BYTES;
+}
+
+static int aligned(const void *memory)
+{
+    return (uintptr_t)memory % WORD_BYTES == 0U;
+}
+
+/* ---- registers ---- */
+
+static uint32_t get(const struct spk_device *device, uint32_t offset)
+{
+    return device->platform->read32(device->platform->context, device->accelerator + offset);
+}
+
+static void put(const struct spk_device *device, uint32_t offset, uint32_t value)
+{
+    device->platform->write32(device->platform->context, device->accelerator + offset, value);
+}
+
+static uint32_t get_dma(const struct spk_device *device, uint32_t offset)
+{
+    return device->platform->read32(device->platform->context, device->dma + offset);
+}
+
+static void put_dma(const struct spk_device *device, uint32_t offset, uint32_t value)
+{
+    device->platform->write32(device->platform->context, device->dma + offset, value);
+}
+
+static uint32_t now(const struct spk_device *device)
+{
+    return device->platform->microseconds(device->platform->context);
+}
+
+static uint64_t get_wide(const struct spk_device *device, uint32_t low)
+{
+    const uint64_t value = get(device, low); /* captures the high word */
+    return (uint64_t)get(device, low + 4U) << 32 | value;
+}
+
+/* ---- DMA ---- */
+
+/* Wait until a bit of a DMA register is clear. */
+static enum spk_status await_clear(const struct spk_device *device, uint32_t offset, uint32_t mask)
+{
+    const uint32_t since = now(device);
+    while ((get_dma(device, offset) & mask) != 0U)
+        if (now(device) - since > device->timeout_us) return SPK_ERR_DMA_RESET;
+    return SPK_OK;
+}
+
+/* Give up what both channels do, and start them. */
+static enum spk_status reset_dma(const struct spk_device *device)
+{
+    enum spk_status status;
+    put_dma(device, SPK_DMA_MM2S_CR, SPK_DMA_MM2S_CR_RESET_MASK);
+    status = await_clear(device, SPK_DMA_MM2S_CR, SPK_DMA_MM2S_CR_RESET_MASK);
+    if (status == SPK_OK) {
+        put_dma(device, SPK_DMA_MM2S_CR, SPK_DMA_MM2S_CR_RUN_MASK);
+        put_dma(device, SPK_DMA_S2MM_CR, SPK_DMA_S2MM_CR_RUN_MASK);
+        status = await_clear(device, SPK_DMA_MM2S_SR, SPK_DMA_MM2S_SR_HALTED_MASK);
+    }
+    if (status == SPK_OK) status = await_clear(device, SPK_DMA_S2MM_SR, SPK_DMA_S2MM_SR_HALTED_MASK);
+    return status;
+}
+
+/* Look at a channel by its status register; both have the same fields. */
+static enum spk_status look(const struct spk_device *device, uint32_t offset, int *idle)
+{
+    const uint32_t status = get_dma(device, offset);
+    *idle = (status & SPK_DMA_MM2S_SR_IDLE_MASK) != 0U;
+    if ((status & SPK_DMA_MM2S_SR_INTERNAL_ERROR_MASK) != 0U) return SPK_ERR_DMA_INTERNAL;
+    if ((status & SPK_DMA_MM2S_SR_SLAVE_ERROR_MASK) != 0U) return SPK_ERR_DMA_SLAVE;
+    if ((status & SPK_DMA_MM2S_SR_DECODE_ERROR_MASK) != 0U) return SPK_ERR_DMA_DECODE;
+    if ((status & SPK_DMA_MM2S_SR_HALTED_MASK) != 0U) return SPK_ERR_DMA_HALTED;
+    return SPK_OK;
+}
+
+/* Did the accelerator refuse a packet? Its first error is kept in the device. */
+static enum spk_status refused(struct spk_device *device)
+{
+    const uint32_t error = get(device, SPK_REG_ERROR);
+    if (FIELD(error, SPK_REG_ERROR_CODE) == 0U) return SPK_OK;
+    device->error_code = (uint8_t)FIELD(error, SPK_REG_ERROR_CODE);
+    device->error_packet = (uint8_t)FIELD(error, SPK_REG_ERROR_PACKET);
+    device->error_layer = (uint8_t)FIELD(error, SPK_REG_ERROR_LAYER);
+    return SPK_ERR_REFUSED;
+}
+
+/* Wait until what was sent is taken, what was due is received, and the accelerator is idle. */
+static enum spk_status await_done(struct spk_device *device, int receiving)
+{
+    uint32_t since = now(device), images = get(device, SPK_REG_IMAGES_LO);
+    for (;;) {
+        int sent, received = 1;
+        uint32_t count;
+        enum spk_status status = look(device, SPK_DMA_MM2S_SR, &sent);
+        if (status == SPK_OK && receiving) status = look(device, SPK_DMA_S2MM_SR, &received);
+        if (status != SPK_OK) return status;
+        const int done = sent && received && (get(device, SPK_REG_STATUS) & SPK_REG_STATUS_IDLE_MASK) != 0U;
+        status = refused(device); /* after the look at idle: of what is done all errors are known */
+        if (status != SPK_OK || done) return status;
+        count = get(device, SPK_REG_IMAGES_LO);
+        if (count != images) {
+            images = count;
+            since = now(device);
+        } else if (now(device) - since > device->timeout_us) {
+            return SPK_ERR_TIMEOUT;
+        }
+    }
+}
+
+static void start(const struct spk_device *device, uint32_t address, uint32_t length, const void *memory, size_t bytes)
+{
+    put_dma(device, address, device->platform->physical(device->platform->context, memory));
+    put_dma(device, length, (uint32_t)bytes);
+}
+
+/* Send a packet and receive what comes of it, if anything is due; the packet has been flushed, and the DMA takes both lengths. */
+static enum spk_status transfer(struct spk_device *device, const void *send, size_t send_bytes, void *receive,
+                                size_t receive_bytes)
+{
+    const struct spk_platform *platform = device->platform;
+    enum spk_status status;
+    if (receive_bytes != 0U) {
+        platform->invalidate(platform->context, receive, receive_bytes); /* no line is written back over what is received */
+        platform->barrier(platform->context);
+        start(device, SPK_DMA_S2MM_ADDRESS, SPK_DMA_S2MM_LENGTH, receive, receive_bytes);
+    }
+    platform->barrier(platform->context);
+    start(device, SPK_DMA_MM2S_ADDRESS, SPK_DMA_MM2S_LENGTH, send, send_bytes);
+    status = await_done(device, receive_bytes != 0U);
+    if (status == SPK_OK && receive_bytes != 0U) {
+        if (get_dma(device, SPK_DMA_S2MM_LENGTH) != receive_bytes) status = SPK_ERR_RESULTS;
+        platform->barrier(platform->context);
+        platform->invalidate(platform->context, receive, receive_bytes);
+    }
+    if (status != SPK_OK) (void)reset_dma(device); /* whatever of it is left; the first status tells more than this one */
+    return status;
+}
+
+/* ---- image ---- */
+
+/* CRC-32 (IEEE 802.3, reflected), four bits at a time. */
+static uint32_t crc32(uint32_t crc, const uint8_t *data, size_t bytes)
+{
+    static const uint32_t table[16] = {0x00000000U, 0x1DB71064U, 0x3B6E20C8U, 0x26D930ACU, 0x76DC4190U, 0x6B6B51F4U,
+                                       0x4DB26158U, 0x5005713CU, 0xEDB88320U, 0xF00F9344U, 0xD6D6A3E8U, 0xCB61B38CU,
+                                       0x9B64C2B0U, 0x86D3D2D4U, 0xA00AE278U, 0xBDBDF21CU};
+    crc = ~crc;
+    while (bytes-- != 0U) {
+        crc ^= *data++;
+        crc = crc >> 4 ^ table[crc & 15U];
+        crc = crc >> 4 ^ table[crc & 15U];
+    }
+    return ~crc;
+}
+
+static enum spk_status check_header(const uint8_t *image, size_t bytes, struct spk_geometry *needs)
+{
+    static const uint8_t zero[4] = {0U};
+    uint32_t crc, word;
+    size_t n;
+    if (bytes < HEADER_BYTES) return SPK_ERR_TRUNCATED;
+    if (get32(image + SPK_IMAGE_MAGIC) != SPK_IMAGE_MAGIC_VALUE_RESET) return SPK_ERR_MAGIC;
+    if (get32(image + SPK_IMAGE_VERSION) != SPK_IMAGE_VERSION_VALUE_RESET) return SPK_ERR_IMAGE_VERSION;
+    if (get32(image + SPK_IMAGE_BODY_BYTES) != bytes - HEADER_BYTES) return SPK_ERR_TRUNCATED;
+    crc = crc32(0U, image, SPK_IMAGE_CRC);
+    crc = crc32(crc, zero, sizeof zero);
+    crc = crc32(crc, image + SPK_IMAGE_CRC + sizeof zero, bytes - SPK_IMAGE_CRC - sizeof zero);
+    if (crc != get32(image + SPK_IMAGE_CRC)) return SPK_ERR_CRC;
+
+    word = get32(image + SPK_IMAGE_GEOMETRY);
+    needs->layers = (uint8_t)FIELD(word, SPK_IMAGE_GEOMETRY_LAYERS);
+    needs->weight_bits = (uint8_t)FIELD(word, SPK_IMAGE_GEOMETRY_WEIGHT_BITS);
+    needs->membrane_bits = (uint8_t)FIELD(word, SPK_IMAGE_GEOMETRY_MEMBRANE_BITS);
+    needs->classes = (uint8_t)FIELD(word, SPK_IMAGE_GEOMETRY_CLASSES);
+    for (n = 0; n < MAX_LAYERS; ++n) {
+        word = get32(image + SPK_IMAGE_LAYER + n * SPK_IMAGE_LAYER_STRIDE);
+        needs->layer[n].inputs = (uint16_t)FIELD(word, SPK_IMAGE_LAYER_INPUTS);
+        needs->layer[n].neurons = (uint16_t)FIELD(word, SPK_IMAGE_LAYER_NEURONS);
+    }
+    return SPK_OK;
+}
+
+/* Do header and CONFIG describe one network, whose layers follow from each other? */
+static int consistent(const struct network *network, const uint8_t *config)
+{
+    const struct spk_geometry *needs = &network->needs;
+    size_t n;
+    if (needs->layers < 1U || needs->layers > MAX_LAYERS) return 0;
+    if (needs->weight_bits != 2U && needs->weight_bits != 4U && needs->weight_bits != 8U) return 0;
+    if (FIELD(get64(config), SPK_STREAM_CONFIG_LAYERS) != needs->layers) return 0;
+    if (network->time_steps < 1U || network->encoder > SPK_ENCODER_EVENTS) return 0;
+    for (n = 0; n < needs->layers; ++n) {
+        const uint64_t word = get64(config + WORD_BYTES * (n + 1U));
+        const struct spk_layer *layer = &needs->layer[n];
+        if (layer->inputs == 0U || layer->neurons == 0U) return 0;
+        if (FIELD(word, SPK_STREAM_CONFIG_LAYER_INPUTS) != layer->inputs) return 0;
+        if (FIELD(word, SPK_STREAM_CONFIG_LAYER_NEURONS) != layer->neurons) return 0;
+        if (n > 0U && layer->inputs != needs->layer[n - 1U].neurons) return 0;
+    }
+    return needs->layer[needs->layers - 1U].neurons == needs->classes;
+}
+
+/* The packet at `at`, if it is of this kind and length and lies within `bytes`; its size in bytes, or 0. */
+static size_t packet(const uint8_t *at, size_t bytes, uint32_t kind, uint32_t layer, uint32_t words)
+{
+    uint64_t header;
+    if (bytes < WORD_BYTES) return 0U;
+    header = get64(at);
+    if (FIELD(header, SPK_STREAM_HEADER_MAGIC) != SPK_STREAM_HEADER_MAGIC_RESET) return 0U;
+    if (FIELD(header, SPK_STREAM_HEADER_KIND) != kind || FIELD(header, SPK_STREAM_HEADER_LAYER) != layer) return 0U;
+    if (FIELD(header, SPK_STREAM_HEADER_LENGTH) != words || words > bytes / WORD_BYTES - 1U) return 0U;
+    return ((size_t)words + 1U) * WORD_BYTES;
+}
+
+static enum spk_status check(const uint8_t *image, size_t bytes, struct network *network)
+{
+    const uint8_t *at = image + HEADER_BYTES;
+    struct spk_geometry *needs = &network->needs;
+    uint64_t config;
+    size_t left, size, n;
+    enum spk_status status;
+    memset(network, 0, sizeof *network);
+    status = check_header(image, bytes, needs);
+    if (status != SPK_OK) return status;
+
+    left = bytes - HEADER_BYTES;
+    size = packet(at, left, SPK_PACKET_TYPE_CONFIG, 0U, 1U + needs->layers);
+    if (size == 0U || size > MAX_TRANSFER) return SPK_ERR_PACKETS;
+    config = get64(at + WORD_BYTES);
+    network->time_steps = (uint16_t)FIELD(config, SPK_STREAM_CONFIG_TIME_STEPS);
+    network->encoder = (uint8_t)FIELD(config, SPK_STREAM_CONFIG_ENCODER);
+    if (!consistent(network, at + WORD_BYTES)) return SPK_ERR_PACKETS;
+    for (n = 0; n < needs->layers; ++n) {
+        const uint64_t word = get64(at + WORD_BYTES * (n + 2U));
+        if (FIELD(word, SPK_STREAM_CONFIG_LAYER_CONTINUOUS) == 0U) continue;
+        network->state_bits[n] = (uint8_t)FIELD(word, SPK_STREAM_CONFIG_LAYER_STATE_BITS);
+        if (network->state_bits[n] == 0U) return SPK_ERR_PACKETS;
+        if (FIELD(word, SPK_STREAM_CONFIG_LAYER_LEAK) > network->max_leak)
+            network->max_leak = (uint8_t)FIELD(word, SPK_STREAM_CONFIG_LAYER_LEAK);
+    }
+    at += size;
+    left -= size;
+
+    for (n = 0; n < needs->layers; ++n) {
+        const uint32_t inputs = needs->layer[n].inputs, neurons = needs->layer[n].neurons;
+        const uint32_t pairs = divide_up(neurons, 2U), slices = divide_up(neurons, 64U / needs->weight_bits);
+        const uint32_t kinds[3] = {SPK_PACKET_TYPE_THRESHOLDS, SPK_PACKET_TYPE_BIASES, SPK_PACKET_TYPE_WEIGHTS};
+        const uint32_t words[3] = {pairs, pairs, inputs * slices};
+        size_t k;
+        for (k = 0; k < 3U; ++k) {
+            if (kinds[k] == SPK_PACKET_TYPE_BIASES && network->state_bits[n] == 0U) continue;
+            size = packet(at, left, kinds[k], (uint32_t)n, words[k]);
+            if (size == 0U || size > MAX_TRANSFER) return SPK_ERR_PACKETS;
+            at += size;
+            left -= size;
+        }
+    }
+    return left == 0U ? SPK_OK : SPK_ERR_PACKETS;
+}
+
+static int fits(const struct spk_device *device, const struct network *network)
+{
+    const struct spk_geometry *needs = &network->needs, *built = &device->built;
+    size_t n;
+    if (needs->weight_bits != built->weight_bits || needs->layers > built->layers) return 0;
+    if (needs->membrane_bits > built->membrane_bits || needs->classes > built->classes) return 0;
+    for (n = 0; n < needs->layers; ++n) {
+        if (needs->layer[n].inputs > built->layer[n].inputs || needs->layer[n].neurons > built->layer[n].neurons) return 0;
+        if (network->state_bits[n] != 0U && (!device->continuous || network->state_bits[n] != built->membrane_bits - 1))
+            return 0;
+    }
+    return network->max_leak <= device->max_leak;
+}
+
+enum spk_status spk_check(const void *image, size_t bytes, struct spk_geometry *needs)
+{
+    struct network network;
+    enum spk_status status;
+    if (image == NULL) return SPK_ERR_ARGUMENT;
+    status = check(image, bytes, &network);
+    if (status == SPK_OK && needs != NULL) *needs = network.needs;
+    return status;
+}
+
+/* ---- device ---- */
+
+enum spk_status spk_open(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator, uint32_t dma,
+                         uint32_t timeout_us)
+{
+    uint32_t word;
+    size_t n;
+    if (device == NULL || platform == NULL || timeout_us == 0U || timeout_us > INT32_MAX) return SPK_ERR_ARGUMENT;
+    memset(device, 0, sizeof *device);
+    device->platform = platform;
+    device->accelerator = accelerator;
+    device->dma = dma;
+    device->timeout_us = timeout_us;
+    if (get(device, SPK_REG_ID) != SPK_REG_ID_VALUE_RESET) return SPK_ERR_IDENTITY;
+    word = get(device, SPK_REG_VERSION);
+    if (FIELD(word, SPK_REG_VERSION_MAJOR) != SPK_REG_VERSION_MAJOR_RESET) return SPK_ERR_VERSION;
+
+    word = get(device, SPK_REG_GEOMETRY);
+    device->built.layers = (uint8_t)FIELD(word, SPK_REG_GEOMETRY_LAYERS);
+    device->built.weight_bits = (uint8_t)FIELD(word, SPK_REG_GEOMETRY_WEIGHT_BITS);
+    device->built.membrane_bits = (uint8_t)FIELD(word, SPK_REG_GEOMETRY_MEMBRANE_BITS);
+    device->built.classes = (uint8_t)FIELD(word, SPK_REG_GEOMETRY_CLASSES);
+    for (n = 0; n < SPK_REG_LAYER_COUNT; ++n) {
+        word = get(device, (uint32_t)(SPK_REG_LAYER + n * SPK_REG_LAYER_STRIDE));
+        device->built.layer[n].inputs = (uint16_t)FIELD(word, SPK_REG_LAYER_INPUTS);
+        device->built.layer[n].neurons = (uint16_t)FIELD(word, SPK_REG_LAYER_NEURONS);
+    }
+    word = get(device, SPK_REG_FEATURES);
+    device->continuous = (uint8_t)FIELD(word, SPK_REG_FEATURES_CONTINUOUS);
+    device->max_leak = (uint8_t)FIELD(word, SPK_REG_FEATURES_MAX_LEAK);
+    return spk_reset(device);
+}
+
+enum spk_status spk_reset(struct spk_device *device)
+{
+    enum spk_status status;
+    if (device == NULL) return SPK_ERR_ARGUMENT;
+    status = reset_dma(device);
+    put(device, SPK_REG_CONTROL, SPK_REG_CONTROL_RESET_MASK | SPK_REG_CONTROL_CLEAR_ERROR_MASK);
+    device->loaded = 0U;
+    device->error_code = device->error_packet = device->error_layer = 0U;
+    return status;
+}
+
+enum spk_status spk_load(struct spk_device *device, const void *image, size_t bytes)
+{
+    const uint8_t *at = image;
+    struct network network;
+    enum spk_status status;
+    size_t left;
+    if (device == NULL || image == NULL || !aligned(image)) return SPK_ERR_ARGUMENT;
+    status = check(image, bytes, &network);
+    if (status != SPK_OK) return status;
+    if (!fits(device, &network)) return SPK_ERR_GEOMETRY;
+
+    device->loaded = 0U;
+    device->platform->flush(device->platform->context, image, bytes);
+    at += HEADER_BYTES;
+    left = bytes - HEADER_BYTES;
+    while (left != 0U) {
+        const size_t size = ((size_t)FIELD(get64(at), SPK_STREAM_HEADER_LENGTH) + 1U) * WORD_BYTES;
+        status = transfer(device, at, size, NULL, 0U);
+        if (status != SPK_OK) return status;
+        at += size;
+        left -= size;
+    }
+    if ((get(device, SPK_REG_STATUS) & SPK_REG_STATUS_LOADED_MASK) == 0U) return SPK_ERR_NOT_LOADED;
+    device->inputs = network.needs.layer[0].inputs;
+    device->classes = network.needs.classes;
+    device->time_steps = network.time_steps;
+    device->encoder = network.encoder;
+    device->loaded = 1U;
+    return SPK_OK;
+}
+
+/* ---- images ---- */
+
+/* Words of a result record, and of an image in a PIXELS packet. */
+static uint32_t record_words(const struct spk_device *device, int values)
+{
+    return values ? 1U + divide_up(device->classes, 2U) : 1U;
+}
+
+static uint32_t image_words(const struct spk_device *device)
+{
+    return 1U + divide_up(device->inputs, WORD_BYTES);
+}
+
+size_t spk_result_bytes(const struct spk_device *device, uint32_t n, int values)
+{
+    return (size_t)n * record_words(device, values) * WORD_BYTES;
+}
+
+static size_t packet_bytes(const struct spk_device *device, uint32_t n)
+{
+    return ((size_t)n * image_words(device) + 1U) * WORD_BYTES;
+}
+
+size_t spk_buffer_bytes(const struct spk_device *device, uint32_t n, int values)
+{
+    const uint32_t longest = image_words(device) + record_words(device, values);
+    if (n > (MAX_TRANSFER - WORD_BYTES) / WORD_BYTES / longest) return 0U;
+    return round_up(packet_bytes(device, n)) + round_up(spk_result_bytes(device, n, values));
+}
+
+/* Initial state of the random generator of image n: SplitMix64, never 0. */
+static uint64_t image_seed(uint64_t seed, uint32_t n)
+{
+    uint64_t z = seed + ((uint64_t)n + 1U) * 0x9E3779B97F4A7C15ULL;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+    z ^= z >> 31;
+    return z != 0U ? z : 1U;
+}
+
+static void pack(const struct spk_device *device, const uint8_t *pixels, uint32_t first, uint32_t n, uint64_t seed, uint64_t *out)
+{
+    const uint32_t words = image_words(device);
+    uint32_t i;
+    *out++ = PUT(SPK_PACKET_TYPE_PIXELS, SPK_STREAM_HEADER_KIND) | PUT(SPK_STREAM_HEADER_MAGIC_RESET, SPK_STREAM_HEADER_MAGIC) |
+             PUT(n * words, SPK_STREAM_HEADER_LENGTH);
+    for (i = 0; i < n; ++i) {
+        out[words - 1U] = 0U; /* what is beyond the last pixel */
+        out[0] = image_seed(seed, first + i);
+        memcpy(out + 1, pixels, device->inputs);
+        pixels += device->inputs;
+        out += words;
+    }
+}
+
+static enum spk_status unpack(const struct spk_device *device, const uint64_t *received, uint32_t n, struct spk_result *results,
+                              int32_t *values)
+{
+    const uint32_t words = record_words(device, values != NULL);
+    uint32_t i;
+    for (i = 0; i < n; ++i) {
+        const uint64_t record = received[0];
+        results[i].label = (uint16_t)FIELD(record, SPK_STREAM_RESULT_LABEL);
+        results[i].steps = (uint16_t)FIELD(record, SPK_STREAM_RESULT_STEPS);
+        if (FIELD(record, SPK_STREAM_RESULT_IMAGE) != i || results[i].label >= device->classes) return SPK_ERR_RESULTS;
+        if (values != NULL) {
+            memcpy(values, received + 1, device->classes * sizeof *values);
+            values += device->classes;
+        }
+        received += words;
+    }
+    return SPK_OK;
+}
+
+static enum spk_status run(struct spk_device *device, const void *send, size_t send_bytes, uint32_t n,
+                           struct spk_result *results, int32_t *values, void *receive)
+{
+    enum spk_status status;
+    device->platform->flush(device->platform->context, send, send_bytes);
+    put(device, SPK_REG_CONTROL, values != NULL ? SPK_REG_CONTROL_SCORES_MASK : 0U);
+    status = transfer(device, send, send_bytes, receive, spk_result_bytes(device, n, values != NULL));
+    return status == SPK_OK ? unpack(device, receive, n, results, values) : status;
+}
+
+enum spk_status spk_infer(struct spk_device *device, const uint8_t *pixels, uint32_t images, uint64_t seed,
+                          struct spk_result *results, int32_t *values, void *buffer, size_t bytes)
+{
+    uint32_t done, room;
+    if (device == NULL || pixels == NULL || results == NULL || buffer == NULL || !aligned(buffer)) return SPK_ERR_ARGUMENT;
+    if (!device->loaded) return SPK_ERR_NOT_LOADED;
+    if (device->encoder == SPK_ENCODER_EVENTS) return SPK_ERR_ENCODER;
+
+    /* How many images fit: a bound without the rounding, then down. */
+    room = (uint32_t)((bytes < MAX_TRANSFER ? bytes : MAX_TRANSFER) / WORD_BYTES) /
+           (image_words(device) + record_words(device, values != NULL));
+    if (room > images) room = images;
+    while (room > 0U) {
+        const size_t needed = spk_buffer_bytes(device, room, values != NULL);
+        if (needed != 0U && needed <= bytes) break;
+        --room;
+    }
+    if (room == 0U && images != 0U) return SPK_ERR_ARGUMENT;
+
+    for (done = 0U; done < images;) {
+        const uint32_t n = images - done < room ? images - done : room;
+        void *const receive = (uint8_t *)buffer + round_up(packet_bytes(device, n));
+        enum spk_status status;
+        pack(device, pixels + (size_t)done * device->inputs, done, n, seed, buffer);
+        status = run(device, buffer, packet_bytes(device, n), n, results + done,
+                     values != NULL ? values + (size_t)done * device->classes : NULL, receive);
+        if (status != SPK_OK) return status;
+        done += n;
+    }
+    return SPK_OK;
+}
+
+enum spk_status spk_infer_packet(struct spk_device *device, const void *packet, size_t packet_bytes, uint32_t images,
+                                 struct spk_result *results, int32_t *values, void *buffer, size_t bytes)
+{
+    if (device == NULL || packet == NULL || results == NULL || buffer == NULL) return SPK_ERR_ARGUMENT;
+    if (!device->loaded) return SPK_ERR_NOT_LOADED;
+    if (!aligned(packet) || !aligned(buffer) || images == 0U || packet_bytes < WORD_BYTES || packet_bytes % WORD_BYTES != 0U)
+        return SPK_ERR_ARGUMENT;
+    if (packet_bytes > MAX_TRANSFER || images > MAX_TRANSFER / WORD_BYTES / record_words(device, values != NULL))
+        return SPK_ERR_ARGUMENT;
+    if (spk_result_bytes(device, images, values != NULL) > bytes) return SPK_ERR_ARGUMENT;
+    return run(device, packet, packet_bytes, images, results, values, buffer);
+}
+
+/* ---- counters, messages ---- */
+
+void spk_read_counters(const struct spk_device *device, struct spk_counters *counters)
+{
+    size_t n;
+    counters->cycles = get_wide(device, SPK_REG_CYCLES_LO);
+    counters->images = get_wide(device, SPK_REG_IMAGES_LO);
+    counters->steps = get_wide(device, SPK_REG_STEPS_LO);
+    counters->stall_input = get_wide(device, SPK_REG_STALL_INPUT_LO);
+    counters->stall_output = get_wide(device, SPK_REG_STALL_OUTPUT_LO);
+    for (n = 0; n < SPK_REG_LAYER_COUNT; ++n)
+        counters->row_reads[n] = get_wide(device, (uint32_t)(SPK_REG_ROW_READS_LO + n * SPK_REG_ROW_READS_LO_STRIDE));
+}
+
+void spk_clear_counters(const struct spk_device *device)
+{
+    put(device, SPK_REG_CONTROL, SPK_REG_CONTROL_CLEAR_COUNTERS_MASK);
+}
+
+const char *spk_strerror(enum spk_status status)
+{
+    switch (status) {
+    case SPK_OK: return "done";
+    case SPK_ERR_ARGUMENT: return "null, unaligned or too small an argument; see spikeline.h";
+    case SPK_ERR_IDENTITY: return "no Spikeline accelerator here; load its bitstream and check the address";
+    case SPK_ERR_VERSION: return "the accelerator speaks another interface; use bitstream and runtime of one release";
+    case SPK_ERR_TRUNCATED: return "the image is cut short or grown; copy it again";
+    case SPK_ERR_MAGIC: return "not a Spikeline image; make one with `spikeline compile`";
+    case SPK_ERR_IMAGE_VERSION: return "an image of another version; compile the network again";
+    case SPK_ERR_CRC: return "the image is damaged; copy it again";
+    case SPK_ERR_PACKETS: return "the packets of the image contradict each other; compile the network again";
+    case SPK_ERR_GEOMETRY: return "the network does not fit the accelerator; compile it for this geometry";
+    case SPK_ERR_NOT_LOADED: return "no network is loaded; call spk_load";
+    case SPK_ERR_ENCODER: return "the network takes events; pack them and call spk_infer_packet";
+    case SPK_ERR_TIMEOUT: return "no progress until the deadline; call spk_reset and spk_load";
+    case SPK_ERR_REFUSED: return "the accelerator refused a packet, see error_code; call spk_reset and spk_load";
+    case SPK_ERR_DMA_INTERNAL: return "a packet did not fit its buffer; call spk_reset and spk_load";
+    case SPK_ERR_DMA_SLAVE: return "the memory refused the DMA; call spk_reset and spk_load";
+    case SPK_ERR_DMA_DECODE: return "a buffer is not where the DMA reaches it; check physical(), call spk_reset and spk_load";
+    case SPK_ERR_DMA_HALTED: return "the DMA was halted; call spk_reset and spk_load";
+    case SPK_ERR_DMA_RESET: return "the DMA does not come out of reset; check its clock and address";
+    case SPK_ERR_RESULTS: return "results are lost or out of order; call spk_reset and spk_load";
+    }
+    return "unknown status";
+}

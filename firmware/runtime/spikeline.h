@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Spikeline's embedded runtime: loads a network into the accelerator and classifies images with it, on a processor without
+ * Python. C99, freestanding but for string.h; no heap, no floating point, no interrupts. One device, one thread.
+ *
+ * Order of calls: spk_open, spk_load, then spk_infer as often as wanted. After an error spk_reset and spk_load bring the device
+ * back; nothing needs a new bitstream or a power cycle. Every wait ends at the device's deadline.
+ */
+#ifndef SPIKELINE_H
+#define SPIKELINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "spikeline_spec.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What functions return. spk_strerror says what to do. */
+enum spk_status {
+    SPK_OK = 0,
+    SPK_ERR_ARGUMENT,       /* a null pointer, a buffer that is not aligned to 8 bytes or too small for one image */
+    SPK_ERR_IDENTITY,       /* no Spikeline accelerator at this address */
+    SPK_ERR_VERSION,        /* its interface is another one than this runtime's */
+    SPK_ERR_TRUNCATED,      /* the image is shorter or longer than its header says */
+    SPK_ERR_MAGIC,          /* not an image */
+    SPK_ERR_IMAGE_VERSION,  /* an image of another version */
+    SPK_ERR_CRC,            /* the image is damaged */
+    SPK_ERR_PACKETS,        /* the packets of the image contradict each other or its header */
+    SPK_ERR_GEOMETRY,       /* the network does not fit the accelerator */
+    SPK_ERR_NOT_LOADED,     /* no network is loaded */
+    SPK_ERR_ENCODER,        /* the network takes events, not pixels */
+    SPK_ERR_TIMEOUT,        /* no progress until the deadline */
+    SPK_ERR_REFUSED,        /* the accelerator refused a packet: see spk_device.error_code */
+    SPK_ERR_DMA_INTERNAL,   /* the DMA met a packet longer than its buffer */
+    SPK_ERR_DMA_SLAVE,      /* the memory refused the DMA */
+    SPK_ERR_DMA_DECODE,     /* a buffer is not in memory that the DMA reaches */
+    SPK_ERR_DMA_HALTED,     /* the DMA was halted by somebody else */
+    SPK_ERR_DMA_RESET,      /* the DMA does not come out of reset */
+    SPK_ERR_RESULTS         /* results are lost, out of order or of a class that the network does not have */
+};
+
+/* What the runtime needs of its surroundings; `context` is passed through. All functions must be there. */
+struct spk_platform {
+    void *context;
+    uint32_t (*read32)(void *context, uint32_t address);                     /* a register, by its physical address */
+    void (*write32)(void *context, uint32_t address, uint32_t value);
+    void (*flush)(void *context, const void *memory, size_t bytes);          /* write the cache back to memory */
+    void (*invalidate)(void *context, const void *memory, size_t bytes);     /* drop what the cache holds of it */
+    uint32_t (*physical)(void *context, const void *memory);                 /* the address by which the DMA reaches it */
+    uint32_t (*microseconds)(void *context);                                 /* a clock that runs on; it may wrap */
+    void (*barrier)(void *context);                                          /* memory is written before what follows */
+};
+
+/* The sizes of a layer. */
+struct spk_layer {
+    uint16_t inputs;
+    uint16_t neurons;
+};
+
+/* What an accelerator is built with, or a network needs. */
+struct spk_geometry {
+    uint8_t layers;
+    uint8_t weight_bits;
+    uint8_t membrane_bits;
+    uint8_t classes;
+    struct spk_layer layer[SPK_REG_LAYER_COUNT];
+};
+
+/* A device. The fields below the line may be read; all are written by the functions. */
+struct spk_device {
+    const struct spk_platform *platform;
+    uint32_t accelerator;  /* physical address of its registers */
+    uint32_t dma;
+    uint32_t timeout_us;
+    /* ---- */
+    struct spk_geometry built;
+    uint8_t continuous;    /* layers may be continuous, with a leak up to max_leak */
+    uint8_t max_leak;
+    uint8_t loaded;        /* a network is loaded: its sizes and time steps follow */
+    uint8_t encoder;       /* enum spk_encoder */
+    uint16_t inputs;       /* bytes of an image */
+    uint16_t classes;
+    uint16_t time_steps;
+    uint8_t error_code;    /* after SPK_ERR_REFUSED: enum spk_error_code, packet type and layer of the refused packet */
+    uint8_t error_packet;
+    uint8_t error_layer;
+};
+
+/* What an image was classified as. */
+struct spk_result {
+    uint16_t label;  /* class with the largest value, the lowest of equals */
+    uint16_t steps;  /* time steps used */
+};
+
+/* What the accelerator counted since spk_clear_counters; row reads and all else in docs/registers.md. */
+struct spk_counters {
+    uint64_t cycles;
+    uint64_t images;
+    uint64_t steps;
+    uint64_t stall_input;
+    uint64_t stall_output;
+    uint64_t row_reads[SPK_REG_LAYER_COUNT];
+};
+
+/* Find the accelerator, check that it is one, of this interface, and read its geometry; reset it and the DMA.
+ * accelerator, dma: physical addresses, SPK_BASE_ACCELERATOR and SPK_BASE_DMA of the board design.
+ * timeout_us: longest time without any progress, 1 to 2^31 - 1. */
+enum spk_status spk_open(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator, uint32_t dma,
+                         uint32_t timeout_us);
+
+/* Check an image in memory and send its network. image: 8-byte aligned, where the DMA reaches it, unchanged until this returns.
+ * Nothing is sent of an image that is damaged or does not fit; a network that is loaded stays then. */
+enum spk_status spk_load(struct spk_device *device, const void *image, size_t bytes);
+
+/* Check an image without a device: magic, version, length, CRC-32, bounds of all packets. needs: what it needs, or NULL. */
+enum spk_status spk_check(const void *image, size_t bytes, struct spk_geometry *needs);
+
+/* Classify `images` images of device->inputs bytes each, one after another.
+ * seed: of the Bernoulli encoder; image n of the call gets the same spikes as image n of a data set in Python.
+ * results: one an image. values: NULL, or room for images · device->classes values by which the class was chosen.
+ * buffer: memory that the DMA reaches, 8-byte aligned, `bytes` long, on cache lines of its own; as many images as it holds go in
+ * one transfer: spk_buffer_bytes(device, n, values != NULL) for n of them. */
+enum spk_status spk_infer(struct spk_device *device, const uint8_t *pixels, uint32_t images, uint64_t seed,
+                          struct spk_result *results, int32_t *values, void *buffer, size_t bytes);
+
+/* Classify images that somebody else has packed: a whole SPIKES, EVENTS or PIXELS packet, header first, 8-byte aligned where the
+ * DMA reaches it. buffer: room for its results alone, spk_result_bytes(device, images, values != NULL). Else as spk_infer. */
+enum spk_status spk_infer_packet(struct spk_device *device, const void *packet, size_t packet_bytes, uint32_t images,
+                                 struct spk_result *results, int32_t *values, void *buffer, size_t bytes);
+
+/* Bytes of the results of n images of the loaded network, with or without values. */
+size_t spk_result_bytes(const struct spk_device *device, uint32_t n, int values);
+
+/* Bytes of buffer for transfers of n images of the loaded network, with or without values; 0 if that is more than the DMA takes. */
+size_t spk_buffer_bytes(const struct spk_device *device, uint32_t n, int values);
+
+/* Read or clear the accelerator's counters. */
+void spk_read_counters(const struct spk_device *device, struct spk_counters *counters);
+void spk_clear_counters(const struct spk_device *device);
+
+/* Stop all work; forget network and error. The bitstream stays. */
+enum spk_status spk_reset(struct spk_device *device);
+
+/* What a status means and how to mend it, in one line. */
+const char *spk_strerror(enum spk_status status);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

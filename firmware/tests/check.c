@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * check LIBRARY MEMORY_BYTES, or check remote PATH: runs the runtime on the simulated accelerator, of its own or that of a server,
+ * as told by lines on its input, and answers each by
+ *     STATUS READS MICROSECONDS ERROR_CODE ERROR_PACKET ERROR_LAYER LOADED [more]
+ * with the registers read (0 if remote) and the time passed meanwhile. tests/simulator/test_c_runtime.py drives it.
+ *
+ * Built with AddressSanitizer, every buffer ends where it should: the processor, the cache and the DMA may touch nothing else.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "remote.h"
+#include "simulated.h"
+
+#define MAX_WORDS 8
+#define GAP 64U
+#define SECONDS 100U /* that a line may take */
+
+extern void __asan_poison_memory_region(const volatile void *memory, size_t bytes) __attribute__((weak));
+extern void __asan_unpoison_memory_region(const volatile void *memory, size_t bytes) __attribute__((weak));
+
+static struct simulated simulated;
+static struct spk_platform platform;
+static struct spk_device device;
+static uint8_t *memory; /* that the DMA reaches */
+static size_t memory_bytes, taken;
+static char *words[MAX_WORDS];
+static char more[1024];
+
+__attribute__((noreturn)) static void die(const char *message)
+{
+    (void)fprintf(stderr, "check: %s\n", message);
+    exit(2);
+}
+
+__attribute__((format(printf, 1, 2))) static void tell(const char *format, ...)
+{
+    const size_t length = strlen(more);
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(more + length, sizeof more - length, format, arguments);
+    va_end(arguments);
+}
+
+static uint64_t number(int n)
+{
+    char *end = NULL;
+    uint64_t value;
+    if (words[n] == NULL) die("a word is missing");
+    value = strtoull(words[n], &end, 0);
+    if (*end != '\0') die("not a number");
+    return value;
+}
+
+/* ---- memory ---- */
+
+static void give_all_back(void)
+{
+    taken = 0;
+    if (__asan_poison_memory_region != NULL) __asan_poison_memory_region(memory, memory_bytes);
+}
+
+/* `bytes` at cache lines of their own. */
+static uint8_t *take(size_t bytes)
+{
+    uint8_t *const start = memory + taken + GAP;
+    taken = (taken + GAP + bytes + GAP - 1U) / GAP * GAP;
+    if (taken > memory_bytes) die("the memory is too small");
+    if (__asan_unpoison_memory_region != NULL) __asan_unpoison_memory_region(start, bytes);
+    return start;
+}
+
+static void *get(size_t bytes)
+{
+    void *const got = malloc(bytes != 0U ? bytes : 1U);
+    if (got == NULL) die("no memory");
+    return got;
+}
+
+static FILE *open_file(const char *path, const char *mode)
+{
+    FILE *const file = path != NULL ? fopen(path, mode) : NULL;
+    if (file == NULL) die("cannot open a file");
+    return file;
+}
+
+static size_t file_bytes(const char *path)
+{
+    struct stat file;
+    if (path == NULL || stat(path, &file) < 0) die("no such file");
+    return (size_t)file.st_size;
+}
+
+static void read_file(const char *path, void *to, size_t bytes)
+{
+    FILE *const file = open_file(path, "rb");
+    if (fread(to, 1, bytes, file) != bytes) die("a file is too short");
+    (void)fclose(file);
+}
+
+/* ---- lines ---- */
+
+static enum spk_status do_open(void)
+{
+    return spk_open(&device, &platform, (uint32_t)number(2), SPK_BASE_DMA, (uint32_t)number(1));
+}
+
+static enum spk_status do_load(void)
+{
+    const size_t bytes = file_bytes(words[1]);
+    uint8_t *const image = take(bytes);
+    read_file(words[1], image, bytes);
+    return spk_load(&device, image, bytes);
+}
+
+static enum spk_status do_check(void)
+{
+    const size_t bytes = file_bytes(words[1]);
+    uint8_t *const image = get(bytes);
+    struct spk_geometry needs;
+    enum spk_status status;
+    memset(&needs, 0, sizeof needs);
+    read_file(words[1], image, bytes);
+    status = spk_check(image, bytes, &needs);
+    if (spk_check(image, bytes, NULL) != status) die("two answers");
+    free(image);
+    tell("%u %u %u %u %u %u", needs.layers, needs.weight_bits, needs.membrane_bits, needs.classes, needs.layer[0].inputs,
+         needs.layer[0].neurons);
+    return status;
+}
+
+/* results, values: written to the file if all went well. */
+static void write_out(const char *path, const struct spk_result *results, const int32_t *values, size_t images)
+{
+    FILE *const file = open_file(path, "wb");
+    size_t written = fwrite(results, sizeof *results, images, file);
+    if (values != NULL) written += fwrite(values, sizeof *values, images * device.classes, file);
+    if (written != images * (values != NULL ? 1U + device.classes : 1U) || fclose(file) != 0) die("cannot write");
+}
+
+/* infer PIXELS IMAGES SEED BUFFER_BYTES VALUES OUT */
+static enum spk_status do_infer(void)
+{
+    const uint32_t images = (uint32_t)number(2);
+    const size_t buffer_bytes = (size_t)number(4);
+    const int with_values = number(5) != 0U;
+    const size_t bytes = file_bytes(words[1]);
+    uint8_t *const pixels = get(bytes);
+    struct spk_result *const results = get(images * sizeof *results);
+    int32_t *const values = with_values ? get((size_t)images * device.classes * sizeof *values) : NULL;
+    uint8_t *const buffer = take(buffer_bytes);
+    enum spk_status status;
+    read_file(words[1], pixels, bytes);
+    memset(buffer, 0xA5, buffer_bytes); /* every line is dirty */
+    status = spk_infer(&device, pixels, images, number(3), results, values, buffer, buffer_bytes);
+    if (status == SPK_OK) write_out(words[6], results, values, images);
+    free(pixels);
+    free(results);
+    free(values);
+    return status;
+}
+
+/* packet FILE IMAGES VALUES OUT */
+static enum spk_status do_packet(void)
+{
+    const size_t packet_bytes = file_bytes(words[1]);
+    const uint32_t images = (uint32_t)number(2);
+    const int with_values = number(3) != 0U;
+    const size_t buffer_bytes = spk_result_bytes(&device, images, with_values);
+    uint8_t *const packet = take(packet_bytes), *const buffer = take(buffer_bytes);
+    struct spk_result *const results = get(images * sizeof *results);
+    int32_t *const values = with_values ? get((size_t)images * device.classes * sizeof *values) : NULL;
+    enum spk_status status;
+    read_file(words[1], packet, packet_bytes);
+    memset(buffer, 0xA5, buffer_bytes);
+    status = spk_infer_packet(&device, packet, packet_bytes, images, results, values, buffer, buffer_bytes);
+    if (status == SPK_OK) write_out(words[4], results, values, images);
+    free(results);
+    free(values);
+    return status;
+}
+
+/* Every argument that cannot be, one after another, on a device with a network; all but the last answers should be ARGUMENT. */
+static enum spk_status do_arguments(void)
+{
+    const size_t one = spk_buffer_bytes(&device, 1, 0), bytes = one + 8U;
+    uint8_t *const buffer = take(bytes), *const packet = take(bytes);
+    uint8_t *const pixels = get(device.inputs);
+    struct spk_result result[2];
+    struct spk_device other;
+    memset(buffer, 0, bytes);
+    memset(packet, 0, bytes);
+    memset(pixels, 0, device.inputs);
+#define TRY(call) tell("%d ", (int)(call))
+    TRY(spk_open(NULL, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 1000));
+    TRY(spk_open(&other, NULL, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 1000));
+    TRY(spk_open(&other, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 0));
+    TRY(spk_open(&other, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 0x80000000U));
+    TRY(spk_load(NULL, buffer, bytes));
+    TRY(spk_load(&device, NULL, bytes));
+    TRY(spk_load(&device, buffer + 4, bytes - 4U));
+    TRY(spk_check(NULL, 64, NULL));
+    TRY(spk_infer(NULL, pixels, 1, 0, result, NULL, buffer, bytes));
+    TRY(spk_infer(&device, NULL, 1, 0, result, NULL, buffer, bytes));
+    TRY(spk_infer(&device, pixels, 1, 0, NULL, NULL, buffer, bytes));
+    TRY(spk_infer(&device, pixels, 1, 0, result, NULL, NULL, bytes));
+    TRY(spk_infer(&device, pixels, 1, 0, result, NULL, buffer + 4, bytes - 4U));
+    TRY(spk_infer(&device, pixels, 1, 0, result, NULL, buffer, one - 1U));
+    TRY(spk_infer(&device, pixels, 1, 0, result, NULL, buffer, 0));
+    TRY(spk_infer_packet(NULL, packet, 16, 1, result, NULL, buffer, bytes));
+    TRY(spk_infer_packet(&device, NULL, 16, 1, result, NULL, buffer, bytes));
+    TRY(spk_infer_packet(&device, packet, 16, 1, NULL, NULL, buffer, bytes));
+    TRY(spk_infer_packet(&device, packet, 16, 1, result, NULL, NULL, bytes));
+    TRY(spk_infer_packet(&device, packet + 4, 16, 1, result, NULL, buffer, bytes));
+    TRY(spk_infer_packet(&device, packet, 16, 1, result, NULL, buffer + 4, bytes - 4U));
+    TRY(spk_infer_packet(&device, packet, 16, 0, result, NULL, buffer, bytes));
+    TRY(spk_infer_packet(&device, packet, 0, 1, result, NULL, buffer, bytes));
+    TRY(spk_infer_packet(&device, packet, 12, 1, result, NULL, buffer, bytes));
+    TRY(spk_infer_packet(&device, packet, (size_t)SPK_DMA_MM2S_LENGTH_BYTES_MASK + 1U, 1, result, NULL, buffer, bytes));
+    TRY(spk_infer_packet(&device, packet, 16, 2, result, NULL, buffer, spk_result_bytes(&device, 2, 0) - 1U));
+    TRY(spk_infer_packet(&device, packet, 16, 0xFFFFFFFFU, result, NULL, buffer, bytes));
+    TRY(spk_reset(NULL));
+    TRY(spk_infer(&device, pixels, 1, 0, result, NULL, buffer, one));
+#undef TRY
+    free(pixels);
+    return SPK_OK;
+}
+
+static enum spk_status do_counters(void)
+{
+    struct spk_counters counters;
+    size_t n;
+    spk_read_counters(&device, &counters);
+    tell("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, counters.cycles, counters.images, counters.steps,
+         counters.stall_input, counters.stall_output);
+    for (n = 0; n < SPK_REG_LAYER_COUNT; ++n) tell(" %" PRIu64, counters.row_reads[n]);
+    return SPK_OK;
+}
+
+static enum spk_status do_sizes(void)
+{
+    const uint32_t images = (uint32_t)number(1);
+    const int with_values = number(2) != 0U;
+    tell("%zu %zu", spk_buffer_bytes(&device, images, with_values), spk_result_bytes(&device, images, with_values));
+    return SPK_OK;
+}
+
+static enum spk_status do_device(void)
+{
+    const struct spk_geometry *const built = &device.built;
+    tell("%u %u %u %u %u %u %u %u", built->layers, built->weight_bits, built->membrane_bits, built->classes, device.continuous,
+         device.max_leak, built->layer[0].inputs, built->layer[0].neurons);
+    return SPK_OK;
+}
+
+static enum spk_status do_fault(void)
+{
+    struct simulated_faults *const faults = &simulated.faults;
+    const uint32_t value = (uint32_t)number(2);
+#define FAULT(name)                       \
+    if (strcmp(words[1], #name) == 0) {   \
+        faults->name = value;             \
+        return SPK_OK;                    \
+    }
+    FAULT(poll_cycles)
+    FAULT(clock_start)
+    FAULT(lag)
+    FAULT(stuck)
+    FAULT(physical_offset)
+    FAULT(no_flush)
+    FAULT(no_invalidate_before)
+    FAULT(no_invalidate_after)
+    FAULT(fail_after)
+    FAULT(fail_channel)
+    FAULT(fail_error)
+    FAULT(lose_bytes)
+    FAULT(change_word)
+    FAULT(change_bits)
+    FAULT(answer_address)
+    FAULT(answer_mask)
+    FAULT(answer_set)
+#undef FAULT
+    die("no such fault");
+}
+
+static enum spk_status do_stall(void)
+{
+    simulated_stall(&simulated, number(1), (uint32_t)number(2), (uint32_t)number(3));
+    return SPK_OK;
+}
+
+static enum spk_status do_write(void)
+{
+    platform.write32(platform.context, (uint32_t)number(1), (uint32_t)number(2));
+    return SPK_OK;
+}
+
+static enum spk_status do_clear(void)
+{
+    spk_clear_counters(&device);
+    return SPK_OK;
+}
+
+static enum spk_status do_reset(void)
+{
+    return spk_reset(&device);
+}
+
+static enum spk_status do_message(void)
+{
+    tell("%s", spk_strerror((enum spk_status)number(1)));
+    return SPK_OK;
+}
+
+static const struct {
+    const char *name;
+    enum spk_status (*run)(void);
+} commands[] = {
+    {"open", do_open},           {"load", do_load},   {"check", do_check}, {"infer", do_infer}, {"packet", do_packet},
+    {"arguments", do_arguments}, {"clear", do_clear}, {"reset", do_reset}, {"sizes", do_sizes}, {"counters", do_counters},
+    {"device", do_device},       {"fault", do_fault}, {"stall", do_stall}, {"write", do_write}, {"message", do_message},
+};
+
+static enum spk_status run(char *line)
+{
+    size_t n;
+    memset(words, 0, sizeof words);
+    for (n = 0; n < MAX_WORDS; ++n) {
+        words[n] = strtok(n == 0U ? line : NULL, " \n");
+        if (words[n] == NULL) break;
+    }
+    for (n = 0; n < sizeof commands / sizeof *commands; ++n)
+        if (words[0] != NULL && strcmp(words[0], commands[n].name) == 0) return commands[n].run();
+    die("no such command");
+}
+
+static void begin(const char *library, const char *argument)
+{
+    void *area = NULL;
+    if (strcmp(library, "remote") == 0) {
+        if (remote_open(&platform, argument, &area, &memory_bytes) < 0) die("cannot reach the server");
+        memory = area;
+    } else {
+        simulated_open(&simulated, library, (size_t)strtoul(argument, NULL, 0), NULL);
+        platform = simulated.platform;
+        memory = simulated.processor;
+        memory_bytes = simulated.bytes;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    char line[4096];
+    if (argc != 3) die("usage: check LIBRARY MEMORY_BYTES, or check remote PATH");
+    begin(argv[1], argv[2]);
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        const uint64_t reads = simulated.reads;
+        const uint32_t since = platform.microseconds(platform.context), clock_start = simulated.faults.clock_start;
+        enum spk_status status;
+        uint32_t passed;
+        more[0] = '\0';
+        give_all_back();
+        (void)alarm(SECONDS);
+        status = run(line);
+        passed = platform.microseconds(platform.context) - since - (simulated.faults.clock_start - clock_start);
+        (void)printf("%d %" PRIu64 " %" PRIu32 " %u %u %u %u %s\n", (int)status, simulated.reads - reads, passed,
+                     device.error_code, device.error_packet, device.error_layer, device.loaded, more);
+        (void)fflush(stdout);
+    }
+    if (simulated.bytes != 0U) simulated_close(&simulated);
+    return 0;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * libFuzzer: images as they come, then with length and CRC-32 put right, so that the packets are read. What passes is loaded into
+ * an accelerator that takes everything: all that is sent must lie within the image, packet after packet.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "spikeline.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define MEMORY_BASE 0x10000000U
+#define HEADER_BYTES (SPK_IMAGE_LAYER + SPK_IMAGE_LAYER_COUNT * SPK_IMAGE_LAYER_STRIDE)
+
+/* The image that is loaded, and how far it has been sent. */
+static struct {
+    const uint8_t *image;
+    size_t bytes, sent, address;
+} taken;
+
+static void require(int condition)
+{
+    if (!condition) abort();
+}
+
+/* ---- an accelerator with the largest geometry, and a DMA that is always done ---- */
+
+static uint32_t read32(void *context, uint32_t address)
+{
+    (void)context;
+    switch (address) {
+    case SPK_BASE_ACCELERATOR + SPK_REG_ID: return SPK_REG_ID_VALUE_RESET;
+    case SPK_BASE_ACCELERATOR + SPK_REG_VERSION: return SPK_REG_VERSION_MAJOR_RESET << SPK_REG_VERSION_MAJOR_LSB;
+    case SPK_BASE_ACCELERATOR + SPK_REG_STATUS: return SPK_REG_STATUS_IDLE_MASK | SPK_REG_STATUS_LOADED_MASK;
+    case SPK_BASE_ACCELERATOR + SPK_REG_ERROR: return 0;
+    case SPK_BASE_DMA + SPK_DMA_MM2S_CR: return SPK_DMA_MM2S_CR_RUN_MASK;
+    case SPK_BASE_DMA + SPK_DMA_MM2S_SR:
+    case SPK_BASE_DMA + SPK_DMA_S2MM_SR: return SPK_DMA_MM2S_SR_IDLE_MASK;
+    default: return 0;
+    }
+}
+
+static void write32(void *context, uint32_t address, uint32_t value)
+{
+    (void)context;
+    if (address == SPK_BASE_DMA + SPK_DMA_MM2S_ADDRESS) taken.address = value - MEMORY_BASE;
+    if (address == SPK_BASE_DMA + SPK_DMA_MM2S_LENGTH) {
+        require(taken.address == taken.sent && value != 0U && value % 8U == 0U && value <= SPK_DMA_MM2S_LENGTH_BYTES_MASK);
+        require(value <= taken.bytes - taken.sent);
+        taken.sent += value;
+    }
+}
+
+static void maintain(void *context, const void *memory, size_t bytes)
+{
+    const size_t at = (size_t)((uintptr_t)memory - (uintptr_t)taken.image);
+    (void)context;
+    require(at <= taken.bytes && bytes <= taken.bytes - at);
+}
+
+static uint32_t physical(void *context, const void *memory)
+{
+    (void)context;
+    return MEMORY_BASE + (uint32_t)((uintptr_t)memory - (uintptr_t)taken.image);
+}
+
+static uint32_t microseconds(void *context)
+{
+    static uint32_t now;
+    (void)context;
+    return now++;
+}
+
+static void barrier(void *context)
+{
+    (void)context;
+}
+
+static const struct spk_platform platform = {NULL, read32, write32, maintain, maintain, physical, microseconds, barrier};
+
+static void load(const uint8_t *image, size_t bytes, const struct spk_geometry *needs)
+{
+    struct spk_device device;
+    require(spk_open(&device, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 1000) == SPK_OK);
+    device.continuous = 1;
+    device.max_leak = 15;
+    device.built = *needs;
+    taken.image = image;
+    taken.bytes = bytes;
+    taken.sent = HEADER_BYTES;
+    switch (spk_load(&device, image, bytes)) {
+    case SPK_OK:
+        require(taken.sent == bytes && device.loaded && device.time_steps != 0U);
+        require(device.inputs == needs->layer[0].inputs && device.classes == needs->classes);
+        break;
+    case SPK_ERR_GEOMETRY: /* a state of other bits than the membrane */
+        require(!device.loaded && taken.sent == HEADER_BYTES);
+        break;
+    default: abort();
+    }
+}
+
+/* ---- the input ---- */
+
+static uint32_t crc32(const uint8_t *data, size_t bytes)
+{
+    static uint32_t table[256];
+    uint32_t crc = 0xFFFFFFFFU;
+    uint32_t n, k;
+    for (n = 0; table[255] == 0U && n < 256U; ++n)
+        for (table[n] = n, k = 0; k < 8U; ++k) table[n] = table[n] >> 1 ^ ((table[n] & 1U) != 0U ? 0xEDB88320U : 0U);
+    while (bytes-- != 0U) crc = crc >> 8 ^ table[(crc ^ *data++) & 255U];
+    return ~crc;
+}
+
+static void put32(uint8_t *at, uint32_t value)
+{
+    size_t n;
+    for (n = 0; n < 4U; ++n) at[n] = (uint8_t)(value >> 8U * n);
+}
+
+static enum spk_status try_image(const uint8_t *image, size_t size)
+{
+    struct spk_geometry needs;
+    const enum spk_status status = spk_check(image, size, &needs);
+    if (status == SPK_OK) {
+        require(needs.layers >= 1U && needs.layers <= SPK_REG_LAYER_COUNT);
+        require(needs.weight_bits == 2U || needs.weight_bits == 4U || needs.weight_bits == 8U);
+        require(needs.layer[needs.layers - 1U].neurons == needs.classes);
+        load(image, size, &needs);
+    }
+    return status;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint8_t *image;
+    enum spk_status status;
+    (void)try_image(data, size);
+    if (size < HEADER_BYTES) return 0;
+    image = malloc(size);
+    if (image == NULL) abort();
+    memcpy(image, data, size);
+    put32(image + SPK_IMAGE_MAGIC, SPK_IMAGE_MAGIC_VALUE_RESET);
+    put32(image + SPK_IMAGE_VERSION, SPK_IMAGE_VERSION_VALUE_RESET);
+    put32(image + SPK_IMAGE_BODY_BYTES, (uint32_t)(size - HEADER_BYTES));
+    put32(image + SPK_IMAGE_CRC, 0);
+    put32(image + SPK_IMAGE_CRC, crc32(image, size));
+    status = try_image(image, size);
+    require(status == SPK_OK || status == SPK_ERR_PACKETS);
+    free(image);
+    return 0;
+}
