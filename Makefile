@@ -14,6 +14,7 @@ OUT_events := build/demo-events
 GEOMETRY ?= z020-256
 BOARD ?= pynq-z2
 SAIF ?=
+SECONDS ?= 600
 GPU ?=
 BIN := .venv/bin
 SPIKELINE := $(BIN)/spikeline
@@ -26,12 +27,12 @@ TRAINING := $(wildcard training/spikeline_training/*.py) $(addprefix host/spikel
 COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikeline/,network.py image.py geometry.py spec.py)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench bit clean $(MODES:%=compile-%)
+.PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench bit firmware fuzz clean $(MODES:%=compile-%)
 
 help: ## list the targets, in the order of the flow
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  variables: MODE=$(MODE) (or $(filter-out $(MODE),$(MODES)))"
-	@echo "             PRESET=$(PRESET) GEOMETRY=$(GEOMETRY) OUT=$(OUT) BOARD=$(BOARD) SAIF=$(SAIF) PYTHON=$(PYTHON) GPU=$(GPU)"
+	@echo "             PRESET=$(PRESET) GEOMETRY=$(GEOMETRY) OUT=$(OUT) BOARD=$(BOARD) SAIF=$(SAIF) SECONDS=$(SECONDS) PYTHON=$(PYTHON) GPU=$(GPU)"
 
 setup: .venv/.ready ## make .venv with the pinned dependencies (GPU=1: with the CUDA build of torch)
 
@@ -85,6 +86,12 @@ bench: $(BENCH) ## measure named networks over all test images, sweep time steps
 
 bit: setup $(SAIF) ## build the bitstream of BOARD with Vivado, and its reports (SAIF=build/bit/activity.saif: power by real activity)
 	$(BIN)/python rtl/boards/bit.py $(BOARD) --geometry $(GEOMETRY) --out build/bit/$(BOARD) $(SAIF:%=--saif %)
+
+firmware: $(OUT)/model.img ## build the C runtime's MNIST example for the board: bare metal and Linux (needs ARM compilers)
+	$(MAKE) -C firmware/examples/mnist MODEL=$(abspath $<) zynq linux
+
+fuzz: setup ## fuzz the C runtime's image reader for SECONDS (needs clang)
+	$(BIN)/python firmware/tests/fuzz.py --seconds $(SECONDS)
 
 clean: ## remove what was built; MNIST, simulators and .venv stay
 	rm -rf build

@@ -122,6 +122,27 @@ def ours() -> list[str]:
     return rows + OTHERS
 
 
+def c_size() -> list[str]:
+    """Size and stack of the C runtime, from the last test on ARM."""
+    r = result("c-size")
+    calls = sorted(r["stack"].items(), key=lambda item: -item[1])[:4]
+    return [
+        "| | text | data | bss |",
+        "|---|---|---|---|",
+        *(f"| {name} | {r[key]['text']:,} | {r[key]['data']} | {r[key]['bss']:,} |" for name, key in SIZED.items()),
+        "",
+        f"Deepest stack: {', '.join(f'`{name}` {depth} bytes' for name, depth in calls)}; the others less.",
+        f"From [c-size.json](../../docs/results/c-size.json), commit {r['commit'][:9]}: {r['compiler']}, `{r['options']}`.",
+    ]
+
+
+SIZED = {
+    "library, bare metal": "library",
+    "library, Linux": "library_linux",
+    "Zynq port, its bss the translation table and buffers": "port_zynq",
+}
+
+
 def size(r: dict[str, Any]) -> str:
     return f"{'-'.join(map(str, r['layers']))}, {r['weight_bits']}-bit weights"
 
@@ -129,6 +150,7 @@ def size(r: dict[str, Any]) -> str:
 TABLES = {
     "README.md": {"demo": demo, "bench": bench, "area": area},
     "docs/comparison.md": {"bench": ours},
+    "firmware/runtime/README.md": {"c-size": c_size},
 }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from spikeline import image
 from spikeline.network import Layer, Network
+from spikeline.report import commit
 from spikeline.spec import Decode, Encoder, Reset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,12 +57,6 @@ def build(program: Path) -> None:
     sources = [ROOT / "firmware/tests/fuzz_image.c", ROOT / "firmware/runtime/spikeline.c"]
     program.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["clang", *FLAGS, f"-I{ROOT / 'firmware/runtime'}", *map(str, sources), "-o", str(program)], check=True)
-
-
-def commit() -> str:
-    """The commit that is fuzzed, with `+` if files have changed since."""
-    run = subprocess.run(["git", "describe", "--always", "--dirty=+", "--abbrev=12"], cwd=ROOT, capture_output=True, text=True)
-    return run.stdout.strip() or "unknown"
 
 
 def main() -> int:

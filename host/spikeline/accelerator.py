@@ -253,7 +253,7 @@ class Accelerator:
             return trace.spikes, trace.membranes, trace.states
         device = self.simulator
         if device is None:
-            raise DeviceError("only the golden model and the simulator show single spikes; use --backend sim")
+            raise DeviceError("only the golden model and the simulator show single spikes; use the backend sim")
         device.record(True)
         self.infer_spikes(spikes)
         fired = [

@@ -51,7 +51,7 @@ def run(
     model = accelerator.image
     assert model is not None
     figures = {"dataset": given.name, **report.measure(accelerator, given, input, progress, batch)}
-    figures |= report.compare(accelerator, figures, given, 0)[0]
+    figures["golden_mismatches"] = report.golden_mismatches(model.network, given, figures["labels"])
     figures["cycle_model_error"] = figures["cycles"] - predicted_cycles(accelerator.geometry, model, given, input, batch)
     del figures["labels"]
     if accelerator.simulator is not None:
@@ -79,6 +79,7 @@ class Target:
     power: Source = UNKNOWN
     seconds: float = 5.0  # that a power phase lasts
     batch: int = BATCH
+    images: int | None = None  # the first of all test images
 
     def open(self, model: Image) -> Accelerator:
         """An accelerator with the image loaded."""
@@ -100,6 +101,7 @@ def networks(paths: list[Path], data: Path | None, progress: Watch, target: Targ
         model = image.load(path)
         name = path.parent.name if path.stem == "model" else f"{path.parent.name}-{path.stem}"
         given = samples.load(model.network, root=data)
+        given = given.first(target.images or len(given))
         inputs = ("pixels", "spikes") if given.pixels is not None else ("spikes", "events")
         for how in inputs:
             with target.open(model) as accelerator:

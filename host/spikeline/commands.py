@@ -43,9 +43,10 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     report.set_defaults(run=run_report)
 
     bench = subparsers.add_parser("bench", help="measure networks over all test images: accuracy, speed, power, energy")
-    bench.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="memory images")
+    bench.add_argument("models", type=Path, nargs="+", metavar="IMAGE", help="memory images")
     bench.add_argument("--backend", choices=("sim", "board"), help="board, or simulated of the smallest geometry that fits")
     bench.add_argument("--bitstream", type=Path, metavar="FILE", help="the board's .bit, its .hwh beside it")
+    bench.add_argument("--images", type=_positive, metavar="N", help="the first N test images (all)")
     bench.add_argument("--batch", type=_positive, default=10_000, metavar="N", help="images of one transfer (%(default)s)")
     bench.add_argument("--power", default="none", metavar="SOURCE", help=f"of the board: {SOURCES} (%(default)s)")
     bench.add_argument("--seconds", type=float, default=5.0, help="that the board is idle, then busy, for --power (%(default)s)")
@@ -289,11 +290,11 @@ def run_bench(args: argparse.Namespace) -> None:
         raise DeviceError("the backend board needs a bitstream; name its .bit file with --bitstream")
     if args.backend == "sim" and args.bitstream is not None:
         raise DeviceError("the backend sim takes no bitstream; leave --bitstream out, or use --backend board")
-    total = mnist.FILES["test", "labels"].images
-    target = bench.Target(args.bitstream, open_source(args.power), args.seconds, args.batch)
+    total = args.images or mnist.FILES["test", "labels"].images
+    target = bench.Target(args.bitstream, open_source(args.power), args.seconds, args.batch, args.images)
     figures: dict[str, Any] = {"commit": report.commit(), "backend": "board" if args.bitstream else "sim"}
     figures["power_source"] = target.power.power_source
-    figures["results"] = bench.networks(args.images, args.root, lambda what: _Progress(total, what), target)
+    figures["results"] = bench.networks(args.models, args.root, lambda what: _Progress(total, what), target)
     figures["sweeps"] = bench.sweeps(args.sweep, args.root, lambda what: _Progress(total, what)) if args.sweep else {}
     figures["area"] = _area(args.area, args.timing)
     with atomic(args.out) as path:

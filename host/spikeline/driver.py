@@ -169,7 +169,7 @@ class Driver:
             if running:
                 self.wait(count)
             else:
-                self.device.write(Register.CONTROL, CONTROL.pack(scores=scores, every_step=every_step))
+                self.ask(scores, every_step)
             self.device.start(send, receive)
             if running:
                 answers.append(self.answer(*running, scores, every_step))
@@ -178,6 +178,10 @@ class Driver:
             self.wait(count)
             answers.append(self.answer(*running, scores, every_step))
         return answers
+
+    def ask(self, scores: bool = False, every_step: bool = False) -> None:
+        """Say what the results of the batches to come shall hold."""
+        self.device.write(Register.CONTROL, CONTROL.pack(scores=scores, every_step=every_step))
 
     def prepare(
         self, batch: Batch, scores: bool = False, every_step: bool = False, slot: str = "0"

@@ -21,8 +21,8 @@ from spikeline.errors import DataError, DeviceError, SpikelineError
 
 SOURCES = "none, rails[:NAME,NAME], hwmon[:NAME], csv:FILE[@OFFSET] or estimate:FILE"
 ATTACH = (
-    "wire an INA219 or INA226 to I2C, then `sudo modprobe ina2xx` and "
-    "`echo ina219 0x40 | sudo tee /sys/bus/i2c/devices/i2c-1/new_device`, or name it in the device tree"
+    "wire an INA219 or INA226 to an I2C bus that Linux knows, then `modprobe ina2xx` and "
+    "`echo ina219 0x40 > /sys/bus/i2c/devices/i2c-N/new_device`; PYNQ-Z1 and PYNQ-Z2 have no such bus on a pin: docs/board.md"
 )
 NUMBERS = """
     sample_rate_hz idle_w idle_spread_w idle_samples active_w active_spread_w active_samples

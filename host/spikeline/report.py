@@ -16,6 +16,7 @@ from spikeline.network import Network
 from spikeline.samples import Samples
 
 LATENCY_IMAGES = 100  # each sent alone
+GOLDEN_IMAGES = 500  # that the golden model runs at once
 
 
 def commit() -> str:
@@ -142,6 +143,16 @@ def _latency(accelerator: Accelerator, samples: Samples, input: str) -> tuple[np
         seconds.append(time.perf_counter() - begin)
         cycles.append(accelerator.counters().cycles)
     return np.array(cycles), np.array(seconds)
+
+
+def golden_mismatches(network: Network, samples: Samples, labels: np.ndarray) -> int:
+    """How many labels, uint16 (B,), differ from the golden model's; a few images at a time, since a board has little memory."""
+    wrong = 0
+    for at in range(0, len(samples), GOLDEN_IMAGES):
+        wrong += int(
+            (golden.run(network, samples.spikes(at, at + GOLDEN_IMAGES)).labels != labels[at : at + GOLDEN_IMAGES]).sum()
+        )
+    return wrong
 
 
 def compare(

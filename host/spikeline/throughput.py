@@ -33,6 +33,7 @@ def measure(driver: Driver, batch: Batch, simulated: bool) -> dict[str, Any]:
         driver.device.start(send, receive)
         driver.wait()
 
+    driver.ask()
     driver.prepare(batch)  # memory that is touched for the first time is slow
     send, receive = timed("pack_input", lambda: driver.prepare(batch))
     timed("copy_input_data_to_device", lambda: driver.device.flush(send))

@@ -242,6 +242,13 @@ def test_throughput_has_finns_names(accelerator, pixels):
         assert 0 < figures[f"{name}[ms]"] < 1000
 
 
+def test_throughput_does_not_depend_on_what_was_asked_before(accelerator, network, pixels):
+    accelerator.infer(pixels, scores=True)
+    accelerator.throughput_test(pixels)
+    accelerator.running(encode(pixels, "bernoulli", network.time_steps))
+    accelerator.throughput_test(pixels)
+
+
 def test_throughput_of_a_simulated_board_is_of_its_cycles(network, pixels):
     with Accelerator(model=image.build(network), geometry="tiny") as accelerator:
         accelerator.infer(pixels)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from spikeline import commands, image, samples
+from spikeline import commands, image
 from spikeline.cli import main
 from spikeline.geometry import Geometry
 from spikeline.network import Layer, Network
@@ -73,18 +73,11 @@ FINN = """runtime[ms] throughput[images/s] DRAM_in_bandwidth[MB/s] DRAM_out_band
     pack_input[ms] copy_input_data_to_device[ms] copy_output_data_from_device[ms] unpack_output[ms]"""
 
 
-@pytest.fixture
-def few(monkeypatch):
-    """Benchmarks of 60 images."""
-    load = samples.load
-    monkeypatch.setattr(samples, "load", lambda *a, **k: load(*a, **k).first(60))
-
-
-def test_bench_of_the_simulated_board(model, few, tmp_path, capsys):
+def test_bench_of_the_simulated_board(model, tmp_path, capsys):
     vendor = tmp_path / "power.json"
     vendor.write_text(json.dumps({"total_w": 1.5, "dynamic_w": 1.3, "static_w": 0.2, "source": "vendor's report"}))
     out = tmp_path / "bench.json"
-    assert main(["bench", str(model), "--out", str(out), "--batch", "25", "--power", f"estimate:{vendor}"]) == 0
+    assert main(["bench", str(model), "--out", str(out), "--images", "60", "--batch", "25", "--power", f"estimate:{vendor}"]) == 0
     assert "(estimated: vendor's report (estimate))" in capsys.readouterr().out
     figures = json.loads(out.read_text())
     assert (figures["backend"], figures["power_source"]) == ("sim", "estimated")
@@ -95,15 +88,16 @@ def test_bench_of_the_simulated_board(model, few, tmp_path, capsys):
         assert r["power"]["energy_per_image_uj"] == pytest.approx(1.5e6 / r["images_per_second"])
         assert "measured_images_per_second" not in r
     assert set(FINN.split()) <= set(figures["results"][0]["throughput_test"])
-    assert main(["bench", str(model), "--out", str(out), "--power", "csv:meter.csv"]) == 1
+    assert main(["bench", str(model), "--out", str(out), "--images", "60", "--power", "csv:meter.csv"]) == 1
     assert "a simulated board draws no power to measure" in capsys.readouterr().err
 
 
-def test_bench_of_a_board_and_a_meters_log(model, few, tmp_path, capsys, monkeypatch):
+def test_bench_of_a_board_and_a_meters_log(model, tmp_path, capsys, monkeypatch):
     board = SimulatedBoard(Geometry.load("z020-256"))
     monkeypatch.setattr("spikeline.board._active_device", lambda: board)
     out = tmp_path / "bench.json"
-    assert main(["bench", str(model), "--bitstream", str(board.bitstream), "--out", str(out), "--seconds", "0.1"]) == 0
+    options = ["--out", str(out), "--images", "60", "--seconds", "0.1"]
+    assert main(["bench", str(model), "--bitstream", str(board.bitstream), *options]) == 0
     figures = json.loads(out.read_text())
     assert (figures["backend"], figures["power_source"]) == ("board", "none")
     (pixels, spikes) = figures["results"]
