@@ -268,10 +268,10 @@ def test_zynq_faults_are_told(built, tmp_path, name):
 class Debugger:
     """QEMU's end of the GDB protocol, as far as it takes to stop at functions and answer for them."""
 
-    def __init__(self, path: Path):
+    def __init__(self, machine: subprocess.Popen, path: Path):
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(PROMPT)
-        self._socket.connect(str(path))
+        wait_for(machine, lambda: self._socket.connect_ex(str(path)) == 0)
         self._file = self._socket.makefile("rb")
 
     def ask(self, text: str) -> str:
@@ -311,8 +311,7 @@ def test_zynq_program_classifies_as_the_golden_model(built, expected, tmp_path):
     dma = DmaModel(device, dma_sees, 0)
     accesses = 0
     with process(*zynq(elf, tmp_path, "-S", "-gdb", f"unix:{tmp_path / 'gdb'},server=on,wait=off")) as machine:
-        wait_for(machine, (tmp_path / "gdb").exists)
-        debugger = Debugger(tmp_path / "gdb")
+        debugger = Debugger(machine, tmp_path / "gdb")
         for address in functions:
             debugger.stop_at(address)
         while True:
