@@ -122,8 +122,8 @@ enum spk_status spk_check(const void *image, size_t bytes, struct spk_geometry *
  * seed: of the Bernoulli encoder; image n of the call gets the same spikes as image n of a data set in Python. Of a call that
  * begins with image m of it, seed + m * 0x9E3779B97F4A7C15.
  * results: one an image. values: NULL, or room for images · device->classes values by which the class was chosen.
- * buffer: memory that the DMA reaches, aligned to 8 bytes, better to 64, `bytes` long, on cache lines of its own; as many images as it holds go in
- * one transfer: spk_buffer_bytes(device, n, values != NULL) for n of them. */
+ * buffer: memory that the DMA reaches, aligned to 8 bytes, better to 64, `bytes` long, on cache lines of its own; as many images
+ * as it holds go in one transfer: spk_buffer_bytes(device, n, values != NULL) for n of them. */
 enum spk_status spk_infer(struct spk_device *device, const uint8_t *pixels, uint32_t images, uint64_t seed,
                           struct spk_result *results, int32_t *values, void *buffer, size_t bytes);
 
