@@ -123,8 +123,8 @@ def ours() -> list[str]:
 
 
 def c_size() -> list[str]:
-    """Size and stack of the C runtime, from the last test on ARM."""
-    r = result("c-size")
+    """Size and stack of the C runtime, from the last test on ARM, and the last long run of the fuzzer."""
+    r, fuzz = result("c-size"), result("c-fuzz")
     calls = sorted(r["stack"].items(), key=lambda item: -item[1])[:4]
     return [
         "| | text | data | bss |",
@@ -133,6 +133,9 @@ def c_size() -> list[str]:
         "",
         f"Deepest stack: {', '.join(f'`{name}` {depth} bytes' for name, depth in calls)}; the others less.",
         f"From [c-size.json](../../docs/results/c-size.json), commit {r['commit'][:9]}: {r['compiler']}, `{r['options']}`.",
+        "",
+        f"The check of images was fuzzed for {fuzz['seconds']:.0f} s: {fuzz['executions']:,} executions, {len(fuzz['findings'])} findings "
+        f"([c-fuzz.json](../../docs/results/c-fuzz.json), commit {fuzz['commit'][:9]}).",
     ]
 
 
