@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * check LIBRARY MEMORY_BYTES, or check remote PATH: runs the runtime on the simulated accelerator, of its own or that of a server,
- * as told by lines on its input, and answers each by
+ * check LIBRARY MEMORY_BYTES, or check remote PATH: runs the runtime on the simulated accelerator, its own or a server's, as told
+ * by lines on its input, and answers each by
  *     STATUS READS MICROSECONDS ERROR_CODE ERROR_PACKET ERROR_LAYER LOADED [more]
  * with the registers read (0 if remote) and the time passed meanwhile. tests/simulator/test_c_runtime.py drives it.
  *
@@ -369,6 +369,8 @@ int main(int argc, char **argv)
         give_all_back();
         (void)alarm(SECONDS);
         status = run(line);
+        if (simulated.channel[SIMULATED_SEND].busy || simulated.channel[SIMULATED_RECEIVE].busy)
+            die("the DMA goes on in memory that is the caller's again");
         passed = platform.microseconds(platform.context) - since - (simulated.faults.clock_start - clock_start);
         (void)printf("%d %" PRIu64 " %" PRIu32 " %u %u %u %u %s\n", (int)status, simulated.reads - reads, passed,
                      device.error_code, device.error_packet, device.error_layer, device.loaded, more);
