@@ -17,11 +17,12 @@ import pytest
 
 from spikeline import golden, image, samples, sim
 from spikeline.batch import Batch, Events, Pixels, Spikes, packed
+from spikeline.driver import MAX_TRANSFER
 from spikeline.encode import encode
 from spikeline.errors import ImageError
 from spikeline.files import atomic
 from spikeline.geometry import Geometry
-from spikeline.image import HEADER_BYTES, WORD
+from spikeline.image import HEADER_BYTES, WORD, packet
 from spikeline.network import Layer, Network
 from spikeline.spec import (
     CONFIG,
@@ -31,6 +32,8 @@ from spikeline.spec import (
     GEOMETRY,
     HEADER,
     ID,
+    IMAGE_MAGIC,
+    IMAGE_VERSION,
     LAYER,
     STATUS,
     VERSION,
@@ -285,6 +288,12 @@ def test_buffer_of_any_bytes(runtime, pixels, expected):
     assert runtime.infer(pixels, buffer=sizes[0] - 1)[0].status == Status.ERR_ARGUMENT
 
 
+@pytest.mark.parametrize("seed", [0, (1 << 64) - 1, (1 << 64) - 0x9E3779B97F4A7C15])
+def test_seeds_at_the_ends(runtime, network, pixels, seed):
+    """The last makes a generator of zero, which becomes one."""
+    check(runtime.infer(pixels, seed), golden.run(network, encode(pixels, "bernoulli", network.time_steps, seed)))
+
+
 def test_no_images(runtime, pixels):
     assert runtime.infer(pixels[:0])[0].status == Status.OK
 
@@ -303,10 +312,15 @@ def test_geometry_and_needs(runtime, tiny, network):
     assert answer.more.split() == [str(x) for x in needs]
 
 
+def test_counters_are_of_64_bits(runtime):
+    answers(runtime, Base.ACCELERATOR + Register.CYCLES_HI, 0xFFFFFFFF, 7)
+    assert int(runtime("counters").more.split()[0]) >> 32 == 7
+
+
 def test_deadline_is_of_progress_not_of_the_whole(runtime, pixels, expected):
     """A transfer may take many times the timeout as long as images come."""
     timeout = 50
-    runtime.fault(poll_cycles=500)
+    runtime.fault(poll_cycles=100)  # less than an image
     assert runtime.open(timeout).status == Status.OK
     assert runtime.load(runtime.folder / "image").status == Status.OK
     runtime.stall(1, 0.98, 0)
@@ -689,6 +703,13 @@ def test_nothing_wrong_comes_after_an_error_that_is_not_mended(sound, pixels, ex
     mended()
 
 
+@pytest.mark.parametrize("name", ["stalled_load", "image_that_the_dma_does_not_reach", "accelerator_smaller_than_it_says"])
+def test_no_network_is_left_by_a_load_that_failed(sound, pixels, name):
+    assert not SCENARIOS[name].provoke(sound, pixels).loaded
+    sound.no_faults()
+    assert sound.infer(pixels, buffer=4096)[0].status == Status.ERR_NOT_LOADED
+
+
 def test_every_status_is_provoked():
     assert {s.status for s in SCENARIOS.values()} | {Status.OK} == set(Status)
     assert {s.error[0] for s in SCENARIOS.values()} == set(ErrorCode)
@@ -734,11 +755,53 @@ def change(words: np.ndarray, at: int, word, **fields: int) -> None:
 
 
 G, L = ImageField.GEOMETRY // 4, ImageField.LAYER // 4
+
+
+def no_layers(h: np.ndarray, p: list[np.ndarray]) -> None:
+    change(h, G, GEOMETRY, layers=0)
+    change(p[0], 1, CONFIG, layers=0)
+    p[:] = [packet(PacketType.CONFIG, p[0][1:2])]
+
+
+def nine_layers(h: np.ndarray, p: list[np.ndarray]) -> None:
+    classes = LAYER.unpack(h[L + 2])["neurons"]
+    change(h, G, GEOMETRY, layers=9)
+    h[L + 3 :] = LAYER.pack(inputs=classes, neurons=classes)
+    change(p[0], 1, CONFIG, layers=9)
+    more = np.full(6, CONFIG_LAYER.pack(inputs=classes, neurons=classes), WORD)
+    p[0] = packet(PacketType.CONFIG, np.concatenate([p[0][1:], more]))
+
+
+def no_inputs(h: np.ndarray, p: list[np.ndarray]) -> None:
+    change(h, L, LAYER, inputs=0)
+    change(p[0], 2, CONFIG_LAYER, inputs=0)
+    p[3] = packet(PacketType.WEIGHTS, p[3][:0])
+
+
+def no_classes(h: np.ndarray, p: list[np.ndarray]) -> None:
+    change(h, G, GEOMETRY, classes=0)
+    change(h, L + 2, LAYER, neurons=0)
+    change(p[0], 4, CONFIG_LAYER, neurons=0)
+    p[-2:] = [packet(kind, p[-1][:0], 2) for kind in (PacketType.THRESHOLDS, PacketType.WEIGHTS)]
+
+
+def broken_chain(h: np.ndarray, p: list[np.ndarray]) -> None:
+    inputs = LAYER.unpack(h[L + 1])["inputs"]
+    change(h, L + 1, LAYER, inputs=2 * inputs)
+    change(p[0], 3, CONFIG_LAYER, inputs=2 * inputs)
+    p[6] = packet(PacketType.WEIGHTS, np.tile(p[6][1:], 2), 1)
+
+
+def no_state(h: np.ndarray, p: list[np.ndarray]) -> None:
+    change(p[0], 2, CONFIG_LAYER, state_bits=0)
+    p.pop(2)
+
+
 # Of a network of three layers, the first two continuous: header (words of 32 bits), packets CONFIG, then thresholds, biases,
 # weights of layer 0, and so on.
 CONTRADICTIONS: dict[str, Callable[[np.ndarray, list[np.ndarray]], object]] = {
-    "no layers": lambda h, p: change(h, G, GEOMETRY, layers=0),
-    "nine layers": lambda h, p: change(h, G, GEOMETRY, layers=9),
+    "no layers": no_layers,
+    "nine layers": nine_layers,
     "a layer less in the header": lambda h, p: change(h, G, GEOMETRY, layers=2),
     "a layer more in the header": lambda h, p: change(h, G, GEOMETRY, layers=4),
     "a layer less in CONFIG": lambda h, p: change(p[0], 1, CONFIG, layers=2),
@@ -752,15 +815,11 @@ CONTRADICTIONS: dict[str, Callable[[np.ndarray, list[np.ndarray]], object]] = {
     "other neurons in the header": lambda h, p: change(h, L + 2, LAYER, neurons=1),
     "other inputs in CONFIG": lambda h, p: change(p[0], 2, CONFIG_LAYER, inputs=99),
     "other neurons in CONFIG": lambda h, p: change(p[0], 3, CONFIG_LAYER, neurons=31),
-    "layers that do not follow": lambda h, p: (change(h, L + 1, LAYER, inputs=7), change(p[0], 3, CONFIG_LAYER, inputs=7)),
-    "no inputs": lambda h, p: (change(h, L, LAYER, inputs=0), change(p[0], 2, CONFIG_LAYER, inputs=0)),
-    "no classes": lambda h, p: (
-        change(h, G, GEOMETRY, classes=0),
-        change(h, L + 2, LAYER, neurons=0),
-        change(p[0], 4, CONFIG_LAYER, neurons=0),
-    ),
+    "layers that do not follow": broken_chain,
+    "no inputs": no_inputs,
+    "no classes": no_classes,
     "most inputs": lambda h, p: (change(h, L, LAYER, inputs=0xFFFF), change(p[0], 2, CONFIG_LAYER, inputs=0xFFFF)),
-    "a state of no bits": lambda h, p: change(p[0], 2, CONFIG_LAYER, state_bits=0),
+    "a state of no bits": no_state,
     "biases of a discontinuous layer": lambda h, p: change(p[0], 2, CONFIG_LAYER, continuous=0),
     "a continuous layer without biases": lambda h, p: change(p[0], 4, CONFIG_LAYER, continuous=1, state_bits=11),
     "no CONFIG": lambda h, p: p.pop(0),
@@ -809,6 +868,24 @@ def test_packets_that_contradict(sound, continuous, pixels, expected, name):
     check(sound.infer(pixels), expected)
 
 
+def test_packet_longer_than_the_dma_takes(sound):
+    """Its length is what the layer needs; it would have to be sent in one transfer."""
+    inputs, neurons = 0xFFFF, 2049
+    sizes = [(inputs, neurons), (neurons, 1)]
+    header = np.zeros(HEADER_BYTES // 4, "<u4")
+    header[ImageField.MAGIC // 4], header[ImageField.VERSION // 4] = IMAGE_MAGIC, IMAGE_VERSION
+    header[G] = GEOMETRY.pack(layers=2, weight_bits=4, membrane_bits=12, classes=1)
+    header[L : L + 2] = [LAYER.pack(inputs=i, neurons=n) for i, n in sizes]
+    config = [CONFIG.pack(layers=2, time_steps=1), *(CONFIG_LAYER.pack(inputs=i, neurons=n) for i, n in sizes)]
+    packets = [packet(PacketType.CONFIG, np.array(config, WORD))]
+    for layer, (i, n) in enumerate(sizes):
+        packets.append(packet(PacketType.THRESHOLDS, np.zeros(-(-n // 2), WORD), layer))
+        packets.append(packet(PacketType.WEIGHTS, np.zeros(i * -(-n // 16), WORD), layer))
+    assert packets[2].nbytes > MAX_TRANSFER
+    data = sealed(header.tobytes() + b"".join(p.tobytes() for p in packets))
+    assert sound("check", sound.write("image", data)).status == Status.ERR_PACKETS
+
+
 def flat(*sizes: int, bits: int = 4, **first: object) -> Network:
     """A network of these sizes; `first`: fields of its first layer."""
     made = [Layer(np.ones(shape, np.int8), np.ones(shape[1], np.int32)) for shape in pairwise(sizes)]
@@ -839,11 +916,21 @@ def test_network_too_large_in_each_way(sound, tiny, pixels, expected, name):
     check(sound.infer(pixels), expected)
 
 
-def test_continuous_network_on_an_accelerator_without(sound, mended):
-    answers(sound, Base.ACCELERATOR + Register.FEATURES, 0xFFFFFFFF, 0)
+# A register of a smaller accelerator, and a network that is too large for this alone.
+SMALLER = {
+    "continuous": (Register.FEATURES, 0, flat(10, 3, 3, state_bits=11)),
+    "layers": (Register.GEOMETRY, GEOMETRY.pack(layers=1, weight_bits=4, membrane_bits=12, classes=10), flat(10, 3, 3)),
+    "neurons": (Register.LAYER, LAYER.pack(inputs=100, neurons=5), flat(10, 6, 3)),
+}
+
+
+@pytest.mark.parametrize("name", SMALLER)
+def test_network_too_large_for_a_smaller_accelerator(sound, mended, name):
+    register, value, network = SMALLER[name]
+    assert sound.load(image.build(network)).status == Status.OK
+    answers(sound, Base.ACCELERATOR + register, 0xFFFFFFFF, value)
     assert sound.open().status == Status.OK
-    assert sound.load(image.build(flat(10, 3, 3, state_bits=11))).status == Status.ERR_GEOMETRY
-    assert sound.load(sound.folder / "sound").status == Status.OK  # a discontinuous one
+    assert sound.load(image.build(network)).status == Status.ERR_GEOMETRY
     sound.no_faults()
     mended(opened=False)
 
