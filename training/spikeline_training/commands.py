@@ -2,6 +2,9 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
+
+from spikeline_training import preset
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -16,6 +19,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     train.add_argument("--time-steps", type=int, metavar="T", help="instead of the preset's; training does not depend on it")
     train.add_argument("--epochs", type=int, help="instead of the preset's")
     train.add_argument("--seed", type=int, help="instead of the preset's")
+    train.add_argument(
+        "--set", type=_setting, action="append", default=[], metavar="KEY=VALUE", help="any key of the preset, as in its TOML"
+    )
     train.add_argument("--threads", type=_positive, default=1, help="processor threads (1: more gain little here)")
     train.set_defaults(run=_train)
 
@@ -38,14 +44,21 @@ def _sizes(text: str) -> list[int]:
     return [int(size) for size in text.split(",")]
 
 
+def _setting(text: str) -> tuple[str, Any]:
+    try:
+        ((key, value),) = preset.parsed(text).items()
+    except (ValueError, AttributeError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE with a value as TOML writes it, such as activity=0.1") from None
+    return key, value
+
+
 def _train(args: argparse.Namespace) -> None:
     import torch
 
-    from spikeline_training import preset
     from spikeline_training.train import CHECKPOINT, train
 
     given = ("data", "sizes", "time_steps", "epochs", "seed")
-    chosen = preset.load(args.preset, **{key: getattr(args, key) for key in given})
+    chosen = preset.load(args.preset, **dict(args.set) | {key: v for key in given if (v := getattr(args, key)) is not None})
     torch.set_num_threads(args.threads)
     last = train(chosen, args.out, args.root, args.resume, after_epoch=_report)
     print(

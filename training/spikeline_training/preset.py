@@ -69,22 +69,27 @@ def load(name_or_file: str, **overrides: Any) -> Preset:
 
     Raises PresetError, naming the file, the key and its legal values, for whatever cannot be used.
     """
-    try:
-        import tomllib
-    except ModuleNotFoundError:  # Python 3.10
-        import tomli as tomllib  # type: ignore[no-redef]
-
     path = Path(name_or_file)
     if path.suffix != ".toml":
         path = FOLDER / f"{name_or_file}.toml"
         if not path.is_file():
             raise PresetError(f"no preset {name_or_file!r}; shipped are {', '.join(names())}, or give a .toml file")
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        values = parsed(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise PresetError(f"cannot read preset {path}: {error}") from error
     given = {key: value for key, value in overrides.items() if value is not None}
     return from_dict({"name": path.stem} | values | given, str(path))
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """TOML as plain values. Raises ValueError."""
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib  # type: ignore[no-redef]
+
+    return tomllib.loads(text)
 
 
 def names() -> list[str]:
