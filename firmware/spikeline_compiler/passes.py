@@ -10,9 +10,10 @@ from onnx import NodeProto, helper, numpy_helper
 from qonnx.custom_op.general.intquant import max_int, min_int, resolve_rounding_mode
 
 from spikeline_compiler.graph import Graph, Pass, attribute, constant_input, operator, refuse, walk_back
+from spikeline_compiler.spikes import spikes_of_comparisons, spikes_of_qcdq
 
 WEIGHT_BITS = (1, 2, 3, 4, 8)
-WEIGHT_OPS = ("Quant", "BipolarQuant", "DequantizeLinear", "Clip", "Transpose", "Identity")
+WEIGHT_OPS = ("Quant", "BipolarQuant", "QuantizeLinear", "DequantizeLinear", "Clip", "Transpose", "Identity")
 
 
 def inline_constants(graph: Graph) -> None:
@@ -56,7 +57,8 @@ def split_gemm(graph: Graph) -> None:
 def extract_weights(graph: Graph) -> None:
     """MatMul by quantised weights → MatMul by their integers, then Mul by their scale.
 
-    The weights are an initializer behind Quant, BipolarQuant or (Clip and) DequantizeLinear, Transposes among them.
+    The weights are an initializer behind Quant, BipolarQuant or (QuantizeLinear, Clip and) DequantizeLinear, Transposes
+    among them.
     """
     for node in [n for n in graph.nodes if operator(n) == "MatMul"]:
         path = list(walk_back(graph, node.input[1], WEIGHT_OPS))
@@ -103,7 +105,15 @@ def drop_dead(graph: Graph) -> None:
     graph.constants = {name: value for name, value in graph.constants.items() if name in alive}
 
 
-PASSES: tuple[Pass, ...] = (inline_constants, split_gemm, extract_weights, drop_identities, drop_dead)
+PASSES: tuple[Pass, ...] = (
+    inline_constants,
+    split_gemm,
+    extract_weights,
+    spikes_of_comparisons,
+    spikes_of_qcdq,
+    drop_identities,
+    drop_dead,
+)
 
 
 def _chain(graph: Graph, node: NodeProto, steps: list[tuple[str, list[str]]]) -> list[NodeProto]:
@@ -137,6 +147,8 @@ def _weight_step(graph: Graph, node: NodeProto, weights: np.ndarray, scale: np.n
         return np.clip(weights, low.reshape(-1)[0], high.reshape(-1)[0]), scale
     if not (scale == 1).all():
         raise refuse(node, "the weights are quantised twice", "leave one quantiser on them")
+    if op == "QuantizeLinear":
+        return _stored(graph, node, weights), scale
     scale = constant_input(graph, node, 1, "scale")
     if op == "BipolarQuant":
         _check_scale(node, scale)
@@ -144,14 +156,33 @@ def _weight_step(graph: Graph, node: NodeProto, weights: np.ndarray, scale: np.n
     if op == "DequantizeLinear":
         if weights.dtype.kind == "f":
             raise refuse(node, f"it takes {weights.dtype}", "store the weights as int8")
-        zero_point = constant_input(graph, node, 2, "zero point") if len(node.input) > 2 else np.zeros_like(scale)
-        along = [1, -1] if attribute(node, "axis", 1) in (1, -1) else [-1, 1]
-        scale, zero_point = (x.reshape(along) if x.ndim == 1 else x for x in (scale, zero_point))
-        integers = weights.astype(np.int64) - _per_channel(node, zero_point, weights.shape).astype(np.int64)
-        return integers, _per_channel(node, scale, weights.shape)
+        scale, zero_point = _along_axis(graph, node, weights.shape)
+        return weights.astype(np.int64) - zero_point.astype(np.int64), scale
     _check_scale(node, scale)
     scale = _per_channel(node, scale, weights.shape)
     return _quantise(graph, node, weights, scale), scale
+
+
+def _along_axis(graph: Graph, node: NodeProto, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and zero point of QuantizeLinear or DequantizeLinear, in two dimensions that broadcast to `shape`."""
+    scale = constant_input(graph, node, 1, "scale")
+    given = len(node.input) > 2 and node.input[2]
+    zero_point = constant_input(graph, node, 2, "zero point") if given else np.zeros(scale.shape, np.uint8)
+    along = [1, -1] if attribute(node, "axis", 1) in (1, -1) else [-1, 1]
+    scale, zero_point = (_per_channel(node, x.reshape(along) if x.ndim == 1 else x, shape) for x in (scale, zero_point))
+    return scale, zero_point
+
+
+def _stored(graph: Graph, node: NodeProto, weights: np.ndarray) -> np.ndarray:
+    """What QuantizeLinear makes of constant weights: integers of the zero point's type, unsigned bytes without one."""
+    if weights.dtype.kind != "f":
+        raise refuse(node, f"it quantises {weights.dtype}", "leave one quantiser on the weights")
+    scale, zero_point = _along_axis(graph, node, weights.shape)
+    _check_scale(node, scale)
+    if zero_point.dtype.kind not in "iu":
+        raise refuse(node, f"a zero point of {zero_point.dtype}", "store the weights as int8")
+    ends = np.iinfo(zero_point.dtype)
+    return (np.rint(weights / scale) + zero_point).clip(ends.min, ends.max).astype(zero_point.dtype)
 
 
 def _quantise(graph: Graph, node: NodeProto, weights: np.ndarray, scale: np.ndarray) -> np.ndarray:

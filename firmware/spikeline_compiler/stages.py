@@ -19,7 +19,10 @@ from spikeline_compiler.graph import Graph, attribute, constant_input, operator,
 from spikeline_compiler.passes import quant_bits
 
 SPIKE_FIX = "export the spike as a QONNX Quant of 1 bit, signed 0, zero point 0, one positive scale, rounding FLOOR"
-MAPPED = "MatMul, Gemm, Add, Sub, Mul, Div, BatchNormalization, Quant, Identity, Flatten, Reshape and Dropout"
+MAPPED = (
+    "MatMul, Gemm, Add, Sub, Mul, Div, BatchNormalization, Quant, Identity, Flatten, Reshape, Dropout, the Cast of a comparison "
+    "with a constant, and QuantizeLinear, Clip and DequantizeLinear"
+)
 FIXES = {
     "Conv": "use fully connected layers",
     "Relu": "use the binary activation, a 1-bit Quant",

@@ -30,7 +30,7 @@ from spikeline_compiler.verify import execute, verify
 
 QONNX = "qonnx.custom_op.general"
 METADATA = {"integration": "discontinuous", "encoder": "bernoulli", "time_steps": "2"}
-WEIGHT_FORMS = ("quant", "transposed", "gemm", "gemm_transposed", "qcdq", "plain")
+WEIGHT_FORMS = ("quant", "transposed", "gemm", "gemm_transposed", "qcdq", "qcdq_float", "plain")
 
 
 def geometry(weight_bits=8, membrane_bits=24, layers=8, size=64, classes=64):
@@ -47,6 +47,7 @@ class Builder:
         self.x, self.inputs, self.batch = "spikes", inputs, batch
         self.metadata = METADATA | metadata
         self.nodes, self.constants, self.opset = [], [], 13
+        self.spikes = []  # tensors
 
     def const(self, value, dtype=np.float32):
         name = f"c{len(self.constants)}"
@@ -70,7 +71,22 @@ class Builder:
 
     def spike(self, scale=1.0, bits=1.0, signed=0, narrow=0, rounding_mode="FLOOR", **more):
         self.x = self.quant(self.x, scale, bits, signed=signed, narrow=narrow, rounding_mode=rounding_mode, **more)
+        return self.fired()
+
+    def fired(self):
+        self.spikes.append(self.x)
         return self
+
+    def comparison(self, op="GreaterOrEqual", threshold=1.0, swap=False):
+        """A spike as PyTorch writes (x >= 1).float()."""
+        operands = (self.x, self.const(threshold))
+        self.x = self.node(op, *(operands[::-1] if swap else operands))
+        return self.then("Cast", to=TensorProto.FLOAT).fired()
+
+    def qcdq_spike(self, scale=1.0, high=1):
+        zero = self.const(0, np.uint8)
+        self.then("QuantizeLinear", self.const(scale), zero).then("Clip", zero, self.const(high, np.uint8))
+        return self.then("DequantizeLinear", self.const(scale), zero).fired()
 
     def dense(self, weights, scale=1.0, bits=8, form="quant", bias=None):
         """Multiply by int (inputs, neurons) weights times scale, a number or (neurons,); stored as `form` says."""
@@ -79,10 +95,15 @@ class Builder:
         bias = () if bias is None else (self.const(bias),)
         if form == "plain":
             self.then("MatMul", self.const(weights)).then("Mul", self.const(scale))
-        elif form == "qcdq":
-            stored = self.node("Clip", self.const(weights, np.int8), self.const(-8, np.int8), self.const(7, np.int8))
-            zero = self.const(np.zeros(len(scale)), np.int8)
-            self.then("MatMul", self.node("DequantizeLinear", stored, self.const(scale), zero, axis=1))
+        elif form.startswith("qcdq"):
+            channels = (self.const(scale), self.const(np.zeros(len(scale)), np.int8))
+            if form == "qcdq":
+                stored = self.const(weights, np.int8)
+            else:
+                stored = self.node("QuantizeLinear", self.const(weights * scale), *channels, axis=1)
+            ends = (self.const(-(1 << bits - 1), np.int8), self.const((1 << bits - 1) - 1, np.int8))
+            clipped = self.node("Clip", stored, *ends)
+            self.then("MatMul", self.node("DequantizeLinear", clipped, *channels, axis=1))
         elif form in ("quant", "gemm"):
             w = self.weights(weights * scale, scale[None], bits)
             self.then("MatMul", w) if form == "quant" else self.then("Gemm", w, *bias)
@@ -150,7 +171,7 @@ def assert_equal_to_onnx(builder, folder, room=None, spikes=None):
 
 def mixed(rng):
     """A network with every operator that is mapped."""
-    w = [rng.integers(-7, 8, shape) for shape in ((12, 9), (9, 7), (7, 6), (6, 5), (5, 3))]
+    w = [rng.integers(-7, 8, shape) for shape in pairwise((12, 9, 7, 6, 5, 6, 7, 3))]
     b = Builder(12)
     b.then("Identity").then("Dropout")
     b.dense(w[0], 2.0 ** rng.integers(-3, 1, 9), 4, "transposed").batchnorm(*dyadic_batchnorm(rng, 9)).spike()
@@ -163,7 +184,9 @@ def mixed(rng):
     b.x = b.node("Mul", constant, b.x)
     b.x = b.node("Sub", b.const(np.arange(5)), b.x)
     b.spike(rounding_mode="CEIL")
-    return b.dense(w[4], 0.5, 4, "plain").then("Identity")
+    b.dense(w[4], 0.5, 4, "qcdq_float").comparison(*(("Greater", 0.5), ("GreaterOrEqual", -2.0))[rng.integers(2)])
+    b.dense(w[5], 0.5, 4).qcdq_spike(2.0)
+    return b.dense(w[6], 0.5, 4, "plain").then("Identity")
 
 
 def dyadic_batchnorm(rng, n):
@@ -192,10 +215,9 @@ def test_pass_keeps_the_function_and_is_idempotent(at, seed):
     PASSES[at](graph)
     assert graph.to_model() == after
     onnx.checker.check_model(after)
-    spikes = [n.output[0] for n in after.graph.node if n.op_type == "Quant" and n.input[0] not in graph.constants]
-    assert len(spikes) == 4
     rows = spikes_for(12, batch=30).reshape(-1, 12)
-    tensors = [*spikes, builder.x]
+    assert len(builder.spikes) == 6
+    tensors = [*builder.spikes, builder.x]
     for x, y in zip(execute(before, rows, tensors), execute(after, rows, tensors), strict=True):
         np.testing.assert_array_equal(x, y)
 
@@ -206,14 +228,14 @@ def test_after_all_passes_only_layers_are_left():
         rewrite(graph)
     ops = {n.op_type for n in graph.nodes}
     assert ops == {"MatMul", "Mul", "Add", "Sub", "Div", "BatchNormalization", "Quant"}
-    assert len(stages(graph)) == 5
+    assert len(stages(graph)) == 7
 
 
 def test_mixed_network_equals_the_executor(tmp_path):
     for seed in range(5):
         builder = mixed(np.random.default_rng(seed))
         network = assert_equal_to_onnx(builder, tmp_path, spikes=spikes_for(12, batch=40, seed=seed))
-        assert network.sizes == [12, 9, 7, 6, 5, 3]
+        assert network.sizes == [12, 9, 7, 6, 5, 6, 7, 3]
 
 
 # -- thresholds --------------------------------------------------------------------------------------------------------
@@ -320,6 +342,32 @@ def test_symbolic_batch(tmp_path):
     assert_equal_to_onnx(b, tmp_path)
 
 
+SPIKE_FORMS = {
+    "at or above": lambda b: b.comparison(),
+    "above": lambda b: b.comparison("Greater", 2.5),
+    "swapped": lambda b: b.comparison("LessOrEqual", -1.0, swap=True),
+    "strict, swapped": lambda b: b.comparison("Less", 0.0, swap=True),
+    "qcdq": lambda b: b.qcdq_spike(),
+}
+
+
+@pytest.mark.parametrize("form", SPIKE_FORMS)
+def test_every_form_of_a_spike(tmp_path, form):
+    """Sums at, below and above each threshold, which are whole and half."""
+    rng = np.random.default_rng(0)
+    b = Builder(7)
+    SPIKE_FORMS[form](b.dense(rng.integers(-3, 4, (7, 9)), 0.5, 4))
+    b.dense(rng.integers(-3, 4, (9, 3)), 1, 4)
+    every = (np.arange(128)[:, None] >> np.arange(7) & 1).astype(np.uint8)[:, None]
+    fires = golden.run(assert_equal_to_onnx(b, tmp_path, spikes=every), every).spikes[0]
+    assert 0 < fires.mean() < 1
+
+
+def test_thresholds_of_comparisons_may_be_one_for_each_neuron(tmp_path):
+    b = Builder(3).dense(np.full((3, 4), 1)).comparison(threshold=[1.0, 2.0, 3.0, 4.0]).dense(np.full((4, 2), 1), 1)
+    assert assert_equal_to_onnx(b, tmp_path).layers[0].thresholds.tolist() == [1, 2, 3, 4]
+
+
 # -- random networks ---------------------------------------------------------------------------------------------------
 
 
@@ -346,7 +394,8 @@ def networks(draw):
         if not last:
             if draw(st.booleans()):
                 b.batchnorm(*dyadic_batchnorm(rng, neurons))
-            b.spike(rounding_mode=draw(st.sampled_from(["FLOOR", "FLOOR", "ROUND", "HALF_UP", "CEIL"])))
+            form = draw(st.sampled_from(["FLOOR", "FLOOR", "ROUND", "HALF_UP", "CEIL", *SPIKE_FORMS]))
+            b.spike(rounding_mode=form) if form.isupper() else SPIKE_FORMS[form](b)
     return b, memory
 
 
@@ -457,6 +506,8 @@ REFUSALS = {
     "weights of three dimensions": (lambda: plain(np.ones((1, 4, 3))), "'fc'", "(1, 4, 3)", "must be"),
     "weights first": (second_operand, "'fc'", "second operand", "spikes × weights"),
     "no spike between layers": (lambda: dense(4, 4).dense(np.ones((4, 2))), "MatMul", "no spikes between", "1 bit"),
+    "spikes below": (lambda: dense().comparison("Less", 1.0), "Less", "below its threshold", "(u >= threshold).float()"),
+    "qcdq of two bits": (lambda: dense().qcdq_spike(high=3), "Clip", "other than 0 and 1", "clip to 0 and 1"),
     "spikes of two bits": (lambda: dense().spike(bits=2.0, name="act"), "'act'", "2-bit activations", "1 bit"),
     "signed spikes": (lambda: dense().spike(signed=1, name="act"), "'act'", "signed", "signed 0"),
     "narrow spikes": (lambda: dense().spike(narrow=1, name="act"), "'act'", "0 and 1", "1 bit"),
