@@ -121,6 +121,7 @@ class Scan:
     two_groups: np.ndarray  # bool: does a lane have spikes in two groups?
     before_last_two: np.ndarray  # most spikes that a lane has before its last two groups that hold any
     before_last: np.ndarray  # the same before its last group
+    fetches: np.ndarray  # groups that all lanes fetch: those that hold a spike, of a lane without spikes one
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ class Prediction:
 
     cycles: int
     work: dict[str, int]  # by stage: `input`, `encode` of pixels, `layer 0` …, `decode`
+    handed: np.ndarray  # bool (B, T): steps that were handed to layer 0; with early exit not all
+    taken: np.ndarray  # bool (layers, B, T): steps that each layer worked on, not those that it dropped
 
     @property
     def busy(self) -> dict[str, float]:
@@ -154,6 +157,7 @@ def scan(spikes: np.ndarray, lanes: int) -> Scan:
         two_groups=still[:, 0].max(1) > 1,
         before_last_two=(count * (still > 2)).sum(1).max(1),
         before_last=(count * (still > 1)).sum(1).max(1),
+        fetches=np.maximum(still[:, 0], 1).sum(1),
     )
 
 
@@ -281,6 +285,8 @@ def predict(
     left: list[list[int]] = [[] for _ in scans]  # when each step that a layer did left its queue
     passed[0] = LOADER - 1
     decided = free = decode_work = 0
+    handed = np.zeros(batch * time_steps, bool)
+    taken = np.zeros((len(scans), batch * time_steps), bool)
     for image in range(batch):
         source.begin()
         leave = math.inf  # when the image is given up
@@ -289,6 +295,7 @@ def predict(
             offered = source.offer(passed[0], step == time_steps - 1, step == time_steps - 2, leave)
             if offered is None:
                 break
+            handed[n] = True
             for k in layers:
                 accept = max(offered, fetched[k] + 1)
                 drop = leave <= accept
@@ -297,6 +304,7 @@ def predict(
                     left[k - 1].append(passed[k])
                 if drop:
                     break
+                taken[k, n] = True
                 room = left[k][-QUEUE] + 1 if len(left[k]) >= QUEUE else 0
                 start = max(finish[k], accept + SCAN, room)
                 rows = start + busiest[k][n]
@@ -325,6 +333,8 @@ def predict(
     return Prediction(
         max(free, decided, *passed, source.settled) + 1,
         source.work | {f"layer {k}": cycles for k, cycles in enumerate(work)} | {"decode": decode_work},
+        handed.reshape(batch, time_steps),
+        taken.reshape(-1, batch, time_steps),
     )
 
 
