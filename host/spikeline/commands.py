@@ -1,4 +1,4 @@
-"""Subcommands of the runtime: data, info, sim, run, report, bench, power."""
+"""Subcommands of the runtime: data, info, sim, run, report, bench, power, energy."""
 
 import argparse
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spikeline.accelerator import BACKENDS, INPUTS
+from spikeline.energy import commands as energy
 from spikeline.errors import DataError, DeviceError
 from spikeline.power import SOURCES
 from spikeline.samples import DATA
@@ -62,6 +63,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     power.add_argument("--csv", type=Path, required=True, metavar="FILE", help="the log: times, and watts or volts and amperes")
     power.add_argument("--offset", type=float, default=0.0, metavar="S", help="seconds to add to its times (%(default)s)")
     power.set_defaults(run=run_power)
+
+    energy.register(subparsers, _Progress)
 
 
 def _image_and_backend(parser: argparse.ArgumentParser) -> None:

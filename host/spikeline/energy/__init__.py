@@ -1,0 +1,1 @@
+"""Energy of an image, estimated before there is silicon: `activity` counts what the RTL does, `model` prices it."""

@@ -1,0 +1,311 @@
+"""What the accelerator does with a packet of images, counted: the operations that cost energy.
+
+Counted from the golden model's spikes and the cycle model, for all images in seconds; `tests/simulator/test_energy_activity.py`
+holds the counts to the hardware counters and to a switching-activity file of the RTL. The Verilog says what is counted:
+
+**A layer** (spk_layer.v, spk_scan.v, spk_slice.v) of I inputs, N neurons, P scan lanes, w weight bits, V membrane bits.
+`steps` S are the time steps that it works on and `cycles` A those in which it does (`running_reg`; three cycles later
+`sum_active`): of each step the spikes of its busiest lane, at least 1, and what a continuous layer does after them.
+
+    row_reads             R: spikes that enter, each of which reads one row (`read_reg`)
+    weight_bits_read      R · N · w
+    lane_adds             R · N: a weight goes into the sum over the lanes, w + log2 P bits wide (`lane_add_bits`)
+    membrane_adds         A · N: sum, −θ, bias or leak goes into a membrane, V bits (`membrane_add_bits`)
+    compares              S · N: is it to fire? The sign of a sum, so there is no comparator
+    state_read_bits       V a membrane that goes on, (A − loads) · N · V; loads: steps, of a continuous layer images
+    state_write_bits      V a membrane that is written: A · N · V; of a continuous layer in `fire` only if it fires
+    start_read_bits       V a membrane that starts from −θ or its bias, and a bias that is added
+    threshold_read_bits   S · N · V of a continuous layer, whose −θ is added at the end of a step
+    queue_write_bits      S steps to the next layer: N spikes, the membranes of the classes, a tag; read once each
+    scan_bits             bits that the scanners look through: I a step, 16 a lane and cycle, 16 a group that is fetched
+    fetches               groups of 16 inputs that hold a spike (`take`)
+    clocked_bits          register bits whose clock is let through: a register with an enable when that is high, any
+                          other in every cycle of the packet. The words that a memory shows are the memory's own.
+
+**The core** (spk_encode.v, spk_input.v, spk_decode.v, spk_loader.v, spk_regs.v):
+
+    pixel_write_bits      8 a pixel, once an image; pixel_read_bits: rows of 32 pixels, at every step
+    draws                 random bytes, 32 a row, of the Bernoulli encoder
+    draw_gates            two-input XORs of four advances of its generator, a row
+    encode_compare_bits   two comparisons of 8 bits a pixel and step
+    input_words           64-bit words of spikes, or events, that are gathered to vectors
+    decode_adds           classes of each step that counts, 32 bits; `decode_compares`: the classes, where they are compared
+    clocked_bits          as above
+
+An encoder that is not used (spikes or events are sent) counts as not built.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from spikeline import cycles, golden
+from spikeline.geometry import Geometry, LayerGeometry
+from spikeline.network import VALUE_BITS, Network
+from spikeline.spec import Encoder
+
+Counts = dict[str, int]
+
+TAG = 12  # bits that travel with a step
+GROUP = cycles.GROUP
+PIPELINE_BITS = 17 + 6 * TAG + 5 + 4  # of a layer's control: active … end, users, unfinished, row_reads
+CONTINUOUS_BITS = 5 * 4 + 5 + 3  # do, do_last, what to add
+LOADER_BITS = 180  # words left and what follows from the sizes of a layer
+COUNTER_BITS = 48
+ENCODE_BITS = 2 * 256 + 64 + 32 + 2 * 8 + 12  # a row, its levels, the word that it becomes
+ROW_PIXELS = cycles.ROW
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Counts of a packet, summed over its images: per layer, and of the rest of the core."""
+
+    images: int
+    cycles: int
+    layers: tuple[Counts, ...]
+    core: Counts
+
+    def __add__(self, other: "Activity") -> "Activity":
+        """Of both packets, one after the other."""
+        return Activity(
+            self.images + other.images,
+            self.cycles + other.cycles,
+            tuple(_sum(a, b) for a, b in zip(self.layers, other.layers, strict=True)),
+            _sum(self.core, other.core),
+        )
+
+    def total(self, name: str) -> int:
+        """Of all layers and the core."""
+        return sum(x.get(name, 0) for x in (*self.layers, self.core))
+
+    def per_image(self) -> dict[str, object]:
+        """The counts of the mean image."""
+        return {
+            "layers": [{name: n / self.images for name, n in x.items()} for x in self.layers],
+            "core": {name: n / self.images for name, n in self.core.items()},
+        }
+
+
+def _sum(a: Counts, b: Counts) -> Counts:
+    return {name: a[name] + b[name] for name in a}
+
+
+def needed_weight_bits(network: Network) -> int:
+    """Bits of two's complement that hold every weight: 2, 3, 4 …, at least 2."""
+    low = min(int(x.weights.min()) for x in network.layers)
+    high = max(int(x.weights.max()) for x in network.layers)
+    return max(2, 1 + max((~low if low < 0 else low).bit_length(), high.bit_length()))
+
+
+def built_for(network: Network, spikes_per_cycle: tuple[int, ...] = (4, 2), clock_mhz: float = 100) -> Geometry:
+    """Hardware of the network's own sizes: no room that it does not use, weights of the bits that it needs.
+
+    spikes_per_cycle: of the layers; the last number holds for the layers that follow. Not a geometry to be simulated.
+    """
+    lanes = [spikes_per_cycle[min(n, len(spikes_per_cycle) - 1)] for n in range(len(network.layers))]
+    return Geometry(
+        name="built for the network",
+        layers=tuple(LayerGeometry(x.inputs, x.neurons, p) for x, p in zip(network.layers, lanes, strict=True)),
+        weight_bits=needed_weight_bits(network),
+        membrane_bits=max(network.membrane_bits, *(x.state_bits + 1 for x in network.layers)),
+        classes=network.layers[-1].neurons + network.layers[-1].neurons % 2,
+        clock_mhz=clock_mhz,
+        continuous=network.continuous,
+        max_leak=max(x.leak for x in network.layers),
+    )
+
+
+def count(
+    geometry: Geometry, network: Network, spikes: np.ndarray, trace: golden.Trace, input: str = "pixels"
+) -> tuple[Activity, cycles.Prediction]:
+    """Count what one packet makes `geometry` do: of spikes, uint8 or bool (B, T, inputs), and their `trace`.
+
+    input: `pixels` that are encoded to these spikes, or `spikes` or `events`, as they are sent. Steps that early exit saves
+    are not counted; those that are under way when an image is decided are.
+    """
+    predicted = cycles.predict(geometry, network, spikes, trace, input=input)
+    layers = []
+    for k in range(len(network.layers)):
+        entering = spikes if k == 0 else trace.spikes[k - 1]
+        layers.append(_layer(geometry, network, k, entering, trace, predicted))
+    return Activity(
+        len(spikes), predicted.cycles, tuple(layers), _core(geometry, network, spikes, trace, predicted, input)
+    ), predicted
+
+
+def _layer(
+    geometry: Geometry, network: Network, k: int, entering: np.ndarray, trace: golden.Trace, predicted: cycles.Prediction
+) -> Counts:
+    room, layer, taken = geometry.layers[k], network.layers[k], predicted.taken[k]
+    P, N, w, V = room.spikes_per_cycle, room.neurons, geometry.weight_bits, geometry.membrane_bits
+    S, A = int(taken.sum()), predicted.work[f"layer {k}"]
+    R = int(trace.row_reads[..., k][taken].sum())
+    fetches = int(cycles.scan(entering, P).fetches.reshape(taken.shape)[taken].sum())
+    loads, fire_writes, biases, thresholds = S, 0, 0, 0
+    if layer.continuous:
+        loads = int(taken[:, 0].sum())
+        fire_writes = S * N - int(trace.spikes[k][taken].sum())  # membranes that `fire` leaves as they are
+        biases = S if layer.biased or layer.leak else 0
+        thresholds = S
+    counts = {
+        "steps": S,
+        "cycles": A,
+        "fetches": fetches,
+        "row_reads": R,
+        "weight_bits_read": R * N * w,
+        "lane_adds": R * N,
+        "lane_add_bits": R * N * sum_bits(geometry, k),
+        "membrane_adds": A * N,
+        "membrane_add_bits": A * N * V,
+        "compares": S * N,
+        "state_read_bits": (A - loads) * N * V,
+        "state_write_bits": (A * N - fire_writes) * V,
+        "start_read_bits": (loads + biases) * N * V,
+        "threshold_read_bits": thresholds * N * V,
+        "queue_write_bits": S * queue_bits(geometry, k),
+        "queue_read_bits": S * queue_bits(geometry, k),
+        "scan_bits": S * room.inputs + P * A * GROUP + fetches * GROUP,
+    }
+    counts["clocked_bits"] = _clocked(geometry, k, counts, predicted.cycles)
+    return counts
+
+
+def sum_bits(geometry: Geometry, k: int) -> int:
+    """Bits of the sum over the scan lanes."""
+    return geometry.weight_bits + int(math.log2(geometry.layers[k].spikes_per_cycle))
+
+
+def queue_bits(geometry: Geometry, k: int) -> int:
+    """Bits of a step in the queue behind a layer."""
+    return TAG + geometry.layers[k].neurons + geometry.classes * geometry.membrane_bits
+
+
+def _bits(count: int) -> int:
+    """Bits of an index, $clog2, at least 1."""
+    return max(1, (count - 1).bit_length())
+
+
+def _lane(room: LayerGeometry) -> tuple[int, int]:
+    """Groups of a scan lane, and the bits of their index."""
+    groups = -(-room.inputs // (room.spikes_per_cycle * GROUP))
+    return groups, _bits(groups)
+
+
+def _always(geometry: Geometry, k: int) -> int:
+    """Register bits of a layer without an enable."""
+    room = geometry.layers[k]
+    P, slices = room.spikes_per_cycle, -(-room.neurons // geometry.lanes)
+    rows = P * room.neurons * geometry.weight_bits  # what the memories gave, or 0
+    address = P * (_bits(-(-room.inputs // P)) + (P > 1))
+    writing = 64 + _bits(geometry.lanes // 2) + slices * (max(P // 2, 1) + 2) + 2 * slices + geometry.lanes
+    return rows + address + writing + P * (GROUP + 4) + PIPELINE_BITS + (CONTINUOUS_BITS if geometry.continuous else 0)
+
+
+def _clocked(geometry: Geometry, k: int, counts: Counts, packet_cycles: int) -> int:
+    room = geometry.layers[k]
+    P, N, S = room.spikes_per_cycle, room.neurons, counts["steps"]
+    groups, index = _lane(room)
+    addend = geometry.membrane_bits if geometry.continuous else sum_bits(geometry, k)
+    accepted = room.inputs + P * (groups + TAG)
+    fetched = GROUP + index + TAG + 1 + groups
+    finished = N + geometry.classes * geometry.membrane_bits + 2 * 5 + TAG  # fired, final, queue pointers, user
+    return (
+        packet_cycles * _always(geometry, k)
+        + S * (accepted + finished)
+        + counts["fetches"] * (fetched + index + 1)
+        + counts["cycles"] * N * addend
+        + counts["state_write_bits"]
+    )
+
+
+@cache
+def draw_gates() -> int:
+    """Two-input XORs that make the 32 random bytes of a row: the parities of 1, 2, 3 and 4 advances of spk_encode.v."""
+    gates = 0
+    for advances in range(1, 5):
+        ones = 0
+        for bit in range(64):
+            x = 1 << bit
+            for _ in range(advances):
+                x ^= x << 13 & (1 << 64) - 1
+                x ^= x >> 7
+                x ^= x << 17 & (1 << 64) - 1
+            ones += x.bit_count() if hasattr(x, "bit_count") else bin(x).count("1")
+        gates += ones - 64
+    return gates
+
+
+def _core(
+    geometry: Geometry, network: Network, spikes: np.ndarray, trace: golden.Trace, predicted: cycles.Prediction, input: str
+) -> Counts:
+    images, steps = len(spikes), int(predicted.handed.sum())
+    inputs, classes = geometry.layers[0].inputs, geometry.classes
+    added = int(trace.steps.astype(int).sum())  # steps that count for a class
+    compared = images if network.exit_margin is None else added
+    vector = -(-inputs // cycles.WORD)
+    gathered = int(spikes.sum()) if input == "events" else steps * vector
+    pixels = input == "pixels"
+    rows = steps * -(-inputs // ROW_PIXELS) if pixels else 0
+    bernoulli = pixels and network.encoder == Encoder.BERNOULLI
+    value_bits = classes * VALUE_BITS
+    clocked = predicted.cycles * (
+        LOADER_BITS
+        + COUNTER_BITS * (5 + len(geometry.layers))
+        + classes * geometry.membrane_bits
+        + TAG
+        + (ENCODE_BITS if pixels else 0)
+    )
+    clocked += (
+        rows * (64 + 30) + steps * ((2 * vector - 1) * cycles.WORD + TAG) + gathered * (cycles.WORD if input == "events" else 60)
+    )
+    clocked += added * value_bits + compared * classes * (value_bits + 2 * VALUE_BITS)
+    return {
+        "steps": steps,
+        "pixel_write_bits": images * inputs * 8 if pixels else 0,
+        "pixel_read_bits": rows * ROW_PIXELS * 8,
+        "draws": rows * ROW_PIXELS if bernoulli else 0,
+        "draw_gates": rows * draw_gates() if bernoulli else 0,
+        "encode_compare_bits": rows * ROW_PIXELS * 16,
+        "input_words": gathered,
+        "decode_adds": added * classes,
+        "decode_compares": compared * classes,
+        "clocked_bits": clocked,
+    }
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What leaks: bits of memory, of queues and pixel buffer, of registers and of adders."""
+
+    weight_bits: int
+    buffer_bits: int
+    register_bits: int
+    adder_bits: int
+
+
+def hardware(geometry: Geometry, encoder: bool = True) -> Hardware:
+    """Count what a geometry is built of, with or without the encoder and its buffer of two images."""
+    weights = buffers = registers = adders = 0
+    for k, room in enumerate(geometry.layers):
+        P, N, V = room.spikes_per_cycle, room.neurons, geometry.membrane_bits
+        groups, index = _lane(room)
+        addend = V if geometry.continuous else sum_bits(geometry, k)
+        weights += room.inputs * N * geometry.weight_bits
+        buffers += 16 * queue_bits(geometry, k)
+        kept = 2 + geometry.continuous  # membrane, start and, if continuous, threshold
+        registers += _always(geometry, k) + room.inputs + P * (2 * groups + 2 * TAG + 2 * index + GROUP + 2) + TAG + 10
+        registers += N * (kept * V + addend + 1) + geometry.classes * V
+        adders += N * ((P - 1) * sum_bits(geometry, k) + V)
+    classes, inputs = geometry.classes, geometry.layers[0].inputs
+    registers += (
+        LOADER_BITS + 500 + COUNTER_BITS * (5 + len(geometry.layers)) + classes * (geometry.membrane_bits + 2 * VALUE_BITS)
+    )
+    registers += -(-inputs // cycles.WORD) * cycles.WORD + 2 * VALUE_BITS
+    adders += classes * VALUE_BITS + 3 * VALUE_BITS + COUNTER_BITS * (5 + len(geometry.layers))
+    if encoder:
+        buffers += 2 * 8 * inputs
+        registers += ENCODE_BITS + 3 * 64 + 60
+        adders += ROW_PIXELS * 16
+    return Hardware(weights, buffers, registers, adders)

@@ -1,0 +1,107 @@
+"""Subcommand `energy`: what an image would cost on a chip, before there is one."""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from spikeline.accelerator import INPUTS
+
+UNKNOWN = (
+    "supply voltage, clock and process corner of the 40 nm chip",
+    "which accuracy goes with which energy between 48.4 and 773 nJ, and which network and time steps",
+    "which parts are in it: input and its encoding, memory, clock tree, leakage, input and output",
+    "whether it was simulated after layout or measured",
+)  # of Yin et al. 2017
+
+
+def register(subparsers: argparse._SubParsersAction, watch: Callable[[int, str], Callable[[int], None]]) -> None:
+    """Add the subcommand. watch: from a number of images and what is run to what is told how many are done."""
+    energy = subparsers.add_parser("energy", help="estimate energy per image on a chip from what the RTL does; draw it")
+    energy.add_argument("models", type=Path, nargs="+", metavar="IMAGE", help="memory images")
+    energy.add_argument("--images", type=_positive, metavar="N", help="the first N test images (all)")
+    energy.add_argument("--profile", default="asic-40nm", metavar="NAME", help="technology, or a .json (%(default)s)")
+    energy.add_argument("--parallel", type=_parallel, default=(4, 2), metavar="P,…", help="spikes per cycle of the layers (4,2)")
+    energy.add_argument("--input", choices=INPUTS, help="what is sent: %(choices)s (pixels, or events if there is no encoder)")
+    energy.add_argument("--sweep", type=Path, nargs="+", default=[], metavar="IMAGE", help="time steps and early exit of these")
+    energy.add_argument("--root", type=Path, metavar="DIR", help="folder of the MNIST files instead of the cache")
+    energy.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for report.json and frontier.png")
+    energy.set_defaults(run=lambda args: run(args, watch))
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _parallel(text: str) -> tuple[int, ...]:
+    lanes = tuple(int(x) for x in text.split(","))
+    if not all(x in (1, 2, 4, 8) for x in lanes):
+        raise argparse.ArgumentTypeError("a layer takes 1, 2, 4 or 8 spikes per cycle")
+    return lanes
+
+
+def run(args: argparse.Namespace, watch: Callable[[int, str], Callable[[int], None]]) -> None:
+    """Estimate, print, write report.json and draw frontier.png."""
+    from spikeline import mnist, report
+    from spikeline.energy import frontier, measure, model
+    from spikeline.files import atomic
+
+    profile = model.load(args.profile)
+    total = args.images or mnist.FILES["test", "labels"].images
+
+    def progress(what: str) -> Callable[[int], None]:
+        return watch(total, what)
+
+    figures: dict[str, Any] = {
+        "estimate": "pre-silicon estimate, not a measurement",
+        "profile": profile.name,
+        "profile_title": profile.title,
+        "profile_sha256": profile.sha256,
+        "clock_mhz": profile.clock_mhz,
+        "commit": report.commit(),
+        "hardware": "of each network's own sizes: memories of its layers, weights of the bits that they need",
+        "unknown_of_paper": list(UNKNOWN),
+    }
+    results = measure.networks(args.models, profile, args.images, args.root, progress, args.parallel, args.input)
+    figures["dataset"] = ", ".join(sorted({r["dataset"] for r in results}))
+    figures["results"] = results
+    figures["sweeps"] = [
+        r
+        for path in args.sweep
+        for r in measure.sweep(path, profile, args.images, args.root, progress, args.parallel, args.input)
+    ]
+    figures["frontier"] = [r["name"] for r in measure.pareto(results + figures["sweeps"])]
+    with atomic(args.out / "report.json") as path:
+        path.write_text(json.dumps(figures, indent=1) + "\n")
+    frontier.draw(args.out / "frontier.png", figures)
+    _print(figures)
+    print(f"{args.out}/report.json, {args.out}/frontier.png")
+
+
+def _print(figures: dict[str, Any]) -> None:
+    rows = figures["results"] + figures["sweeps"]
+    width = max(len(r["name"]) for r in rows)
+    print(
+        f"{'network':<{width}} {'size':<18} {'bits':>4} {'steps':>11} {'accuracy':>8} {'nJ/image':>8} {'interval':>15} "
+        f"{'memory':>6} {'logic':>6} {'leak':>5} {'cycles':>7}"
+    )
+    for r in rows:
+        steps = f"{r['mean_steps']:.2f} of {r['time_steps']}"
+        shares = f"{r['memory_share']:>6.0%} {r['logic_share']:>6.0%} {r['leakage_share']:>5.0%}"
+        size = "-".join(map(str, r["layers"]))
+        interval = f"{r['nj_low']:.1f} … {r['nj_high']:.1f}"
+        print(
+            f"{r['name']:<{width}} {size:<18} {r['weight_bits']:>4} {steps:>11} {r['accuracy']:>8.2%} {r['nj_typical']:>8.1f} "
+            f"{interval:>15} {shares} {r['cycles_per_image']:>7.1f}"
+        )
+    images = rows[0]["images"]
+    print(
+        f"pre-silicon estimates, not measurements: {images:,} images, profile {figures['profile']}, {figures['clock_mhz']:g} MHz,"
+    )
+    print("hardware of each network's own sizes; interval: all constants low, all high. Of the paper's figures is not known:")
+    for unknown in figures["unknown_of_paper"]:
+        print(f"  {unknown}")

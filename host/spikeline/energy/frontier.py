@@ -1,0 +1,123 @@
+"""The picture of `spikeline energy`: error against energy per image, among the figures that others gave."""
+
+from pathlib import Path
+from typing import Any
+
+from spikeline.energy import measure
+from spikeline.files import atomic
+
+PAPER_NJ = (48.4, 773.0)  # Yin et al. 2017, 40 nm, accuracy above 98 %
+PARK = (236.0, 0.9783)  # Park et al. 2019, 65 nm
+FPGA = (("Cerebron", 40e3), ("Skydiver", 42.4e3))  # at least 98 %
+FPGA_ACCURACY = 0.98
+COLOURS = {"discontinuous": "#1f3b57", "continuous": "#b5651d"}
+NAMES = {"discontinuous": "SNN-DC, discontinuous", "continuous": "SNN-CC, continuous"}
+GREY = "#6b7280"
+BAND = "#2f7f6f"
+
+
+def draw(path: Path, figures: dict[str, Any]) -> None:
+    """Draw the results and sweeps of a report, with their intervals, the paper's band, Park 2019 and FPGA accelerators."""
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    named, swept = figures["results"], figures["sweeps"]
+    everything = named + swept
+    fig, ax = plt.subplots(figsize=(11.5, 6.8), layout="constrained")
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+
+    errors = [_error(r) for r in everything]
+    top, bottom = max(*errors, 2.6) * 1.25, min(*errors, 1.0) / 1.3
+    ax.set_ylim(top, bottom)  # better is higher
+    ax.set_xlim(min(r["nj_low"] for r in everything) / 1.6, 9e4)
+
+    share = _height(ax, 2.0)
+    ax.axvspan(*PAPER_NJ, ymin=share, color=BAND, alpha=0.12, lw=0)
+    ax.text(
+        (PAPER_NJ[0] * PAPER_NJ[1]) ** 0.5, bottom * 1.04, "Yin et al. 2017, 40 nm\n48.4–773 nJ, above 98 %",
+        ha="center", va="top", color=BAND, fontsize=9.5,
+    )  # fmt: skip
+
+    for integration, colour in COLOURS.items():
+        for rows, size, alpha in ((swept, 4, 0.75), (named, 7.5, 1.0)):
+            some = [r for r in rows if r["integration"] == integration]
+            if not some:
+                continue
+            x = [r["nj_typical"] for r in some]
+            bars = [[r["nj_typical"] - r["nj_low"] for r in some], [r["nj_high"] - r["nj_typical"] for r in some]]
+            ax.errorbar(
+                x, [_error(r) for r in some], xerr=bars, fmt="o" if integration == "discontinuous" else "D", ms=size,
+                color=colour, ecolor=(colour, 0.22 * alpha), elinewidth=2.4 if rows is named else 1.2, mec="white", mew=0.8,
+                alpha=alpha, label=NAMES[integration] if rows is named else None, zorder=4,
+            )  # fmt: skip
+
+    best = measure.pareto(everything)
+    ax.step(
+        [r["nj_typical"] for r in best], [_error(r) for r in best], where="post", color=GREY, lw=1.3, ls=(0, (5, 3)), zorder=2
+    )
+    _label(ax, named)
+
+    ax.plot(PARK[0], 100 * (1 - PARK[1]), "*", ms=14, color="#8a3ffc", mec="white")
+    ax.annotate("Park 2019, 65 nm\n236 nJ, 97.83 %", (PARK[0], 100 * (1 - PARK[1])), (10, -4), textcoords="offset points",
+                fontsize=9, color="#8a3ffc", va="center")  # fmt: skip
+    for n, (_, nj) in enumerate(FPGA):
+        ax.plot(nj, 100 * (1 - FPGA_ACCURACY), "s" if n else "^", ms=9, color=GREY, mec="white")
+    ax.annotate("FPGA, at least 98 %\nCerebron 40 µJ, Skydiver 42.4 µJ", (FPGA[0][1], 100 * (1 - FPGA_ACCURACY)), (-4, 12),
+                textcoords="offset points", fontsize=9, color=GREY, ha="right", va="bottom")  # fmt: skip
+
+    ticks = [t for t in (0.5, 0.6, 0.8, 1, 1.2, 1.5, 2, 3, 4, 5, 7, 10, 20, 40) if bottom < t < top]
+    ax.set_yticks(ticks, [f"{100 - t:g} %" for t in ticks])
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.yaxis.minorticks_off()
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1e3:g} µJ" if x >= 1e3 else f"{x:g} nJ"))
+    ax.set(xlabel="energy per image", ylabel="accuracy")
+    ax.grid(alpha=0.25, lw=0.7)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(loc="lower left", frameon=False, fontsize=9.5)
+    ax.set_title("Accuracy and energy per image: pre-silicon estimates", loc="left", fontsize=13, fontweight="bold", pad=28)
+    said = (
+        f"profile {figures['profile']}, {named[0]['images']:,} test images; marks: typical; bars: all constants low to all high"
+    )
+    ax.text(0, 1.025, f"{said}; dashed: what no other beats", transform=ax.transAxes, fontsize=9.5, color=GREY)
+    with atomic(path) as temporary:
+        fig.savefig(temporary, dpi=120)
+    plt.close(fig)
+
+
+def _error(result: dict[str, Any]) -> float:
+    """Per cent; an error of none has no logarithm, so at least half an image."""
+    return 100 * max(1 - result["accuracy"], 0.5 / result["images"])
+
+
+def _height(ax: Any, error: float) -> float:
+    """Where an error lies on the axis, 0 at its foot to 1."""
+    return float(ax.transAxes.inverted().transform(ax.transData.transform((1, error)))[1])
+
+
+def _label(ax: Any, rows: list[dict[str, Any]]) -> None:
+    """Name the marks, each beside or below its own so that no two names meet."""
+    taken: list[Any] = []
+    renderer = ax.figure.canvas.get_renderer()
+    marks = [ax.transData.transform((r["nj_typical"], _error(r))) for r in rows]
+    for r in sorted(rows, key=lambda r: r["nj_typical"]):
+        at = (r["nj_typical"], _error(r))
+        for dx, dy, ha in ((0, 9, "center"), (0, -16, "center"), (10, 8, "left"), (-10, 8, "right"), (10, -16, "left"),
+                           (-10, -16, "right"), (0, 22, "center"), (0, -29, "center"), (0, 35, "center")):  # fmt: skip
+            text = ax.annotate(
+                r["name"],
+                at,
+                (dx, dy),
+                textcoords="offset points",
+                ha=ha,
+                fontsize=8.5,
+                color=COLOURS[r["integration"]],
+                zorder=5,
+            )
+            box = text.get_window_extent(renderer)
+            if not any(box.overlaps(other) for other in taken) and not any(box.contains(*mark) for mark in marks):
+                break
+            text.remove()
+        else:
+            continue  # no room: the report has its name
+        taken.append(box)
