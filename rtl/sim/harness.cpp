@@ -13,6 +13,9 @@
 #if VM_TRACE_SAIF
 #include "verilated_saif_c.h"
 #endif
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -271,6 +274,17 @@ EXPORT int sim_saif(Sim* sim, const char* path, uint64_t half) {
     }
     return 0;
 #else
+    return -1;
+#endif
+}
+
+// Write which lines ran and which signals toggled since power-on. Returns 0, or -1 if the simulator was built without.
+EXPORT int sim_coverage(Sim* sim, const char* path) {
+#if VM_COVERAGE
+    sim->context.coveragep()->write(path);
+    return 0;
+#else
+    (void)sim, (void)path;
     return -1;
 #endif
 }
