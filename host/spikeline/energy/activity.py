@@ -96,7 +96,7 @@ def needed_weight_bits(network: Network) -> int:
     """Bits of two's complement that hold every weight: 2, 3, 4 …, at least 2."""
     low = min(int(x.weights.min()) for x in network.layers)
     high = max(int(x.weights.max()) for x in network.layers)
-    return max(2, 1 + max((~low if low < 0 else low).bit_length(), high.bit_length()))
+    return 1 + max((~min(low, -1)).bit_length(), max(high, 1).bit_length())
 
 
 def built_for(network: Network, spikes_per_cycle: tuple[int, ...] = (4, 2), clock_mhz: float = 100) -> Geometry:

@@ -125,18 +125,18 @@ def sweep(
     given = _samples(network, images, root)
     name, results = name_of(path), []
 
-    def go(label: str, changed: Network, samples_of: Samples) -> None:
-        results.append(run(label, changed, samples_of, profile, spikes_per_cycle, input, progress(label)))
+    def go(what: str, label: str, changed: Network, samples_of: Samples) -> None:
+        results.append({**run(label, changed, samples_of, profile, spikes_per_cycle, input, progress(label)), "sweep": what})
 
     if network.encoder == Encoder.BERNOULLI and not network.continuous:
         for t in SWEEP_STEPS:
-            go(f"{name} T={t}", replace(network, time_steps=t, exit_margin=None), replace(given, time_steps=t))
+            go("time steps", f"{name} T={t}", replace(network, time_steps=t, exit_margin=None), replace(given, time_steps=t))
     if network.time_steps > 1:
         some = given.first(min(CHUNK, len(given)))
         counted = golden.run(replace(network, exit_margin=None), some.spikes()).counted
         for share in SWEEP_LEADS:
             margin = margin_for(counted, share)
-            go(f"{name} margin={margin}", replace(network, exit_margin=margin), given)
+            go("early exit", f"{name} margin={margin}", replace(network, exit_margin=margin), given)
     return results
 
 
