@@ -15,6 +15,9 @@ GEOMETRY ?= z020-256
 BOARD ?= pynq-z2
 SAIF ?=
 SECONDS ?= 600
+COUNT ?= 10000
+IMAGES ?= 1000000
+SEED ?= 1
 GPU ?=
 BIN := .venv/bin
 SPIKELINE := $(BIN)/spikeline
@@ -23,16 +26,17 @@ MODELS := build/models
 BENCH := $(foreach name,mnist-dc-threshold mnist-dc-256 mnist-dc-256-best width-64 width-128 mnist-dc-512 mnist-dc-1024 \
 	mnist-cc-latency mnist-cc-events,\
 	$(MODELS)/$(name)/model.img) $(MODELS)/mnist-dc-256-best/early-exit.img
+SOAK := $(foreach name,mnist-dc-threshold mnist-dc-256 mnist-cc-latency,$(MODELS)/$(name)/model.img)
 TRAINING := $(wildcard training/spikeline_training/*.py) $(addprefix host/spikeline/,mnist.py encode.py events.py golden.py)
 COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikeline/,network.py image.py geometry.py spec.py)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench bit firmware fuzz clean $(MODES:%=compile-%)
+.PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench bit firmware fuzz verify coverage mutate random soak models clean $(MODES:%=compile-%)
 
 help: ## list the targets, in the order of the flow
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  variables: MODE=$(MODE) (or $(filter-out $(MODE),$(MODES)))"
-	@echo "             PRESET=$(PRESET) GEOMETRY=$(GEOMETRY) OUT=$(OUT) BOARD=$(BOARD) SAIF=$(SAIF) SECONDS=$(SECONDS) PYTHON=$(PYTHON) GPU=$(GPU)"
+	@echo "             PRESET=$(PRESET) GEOMETRY=$(GEOMETRY) OUT=$(OUT) BOARD=$(BOARD) SAIF=$(SAIF) SECONDS=$(SECONDS) COUNT=$(COUNT) IMAGES=$(IMAGES) SEED=$(SEED) PYTHON=$(PYTHON) GPU=$(GPU)"
 
 setup: .venv/.ready ## make .venv with the pinned dependencies (GPU=1: with the CUDA build of torch)
 
@@ -51,9 +55,31 @@ sim: setup ## build the simulated accelerator (cached)
 demo: $(OUT)/model.img ## the main job: classify all test images on the simulated accelerator (MODE: which network)
 	$(SPIKELINE) report $(OUT)/model.img --geometry $(GEOMETRY) --out $(OUT)
 
-test: data .venv/board/.ready ## train the networks of all modes, run all tests
-	$(MAKE) -j2 $(MODES:%=compile-%)
+test: models ## train the networks of all modes, run all tests
 	$(BIN)/pytest -n 2 $(PYTEST)
+
+verify: coverage mutate ## all tests and how much they see: coverage, faults planted on purpose (half an hour)
+
+coverage: models ## run all tests, count lines and branches of Python, lines and toggles of Verilog
+	@mkdir -p build/coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 $(PYTEST)
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage json -q -o build/coverage/python.json
+	$(BIN)/coverage report --skip-covered | tail -n 40
+	$(BIN)/python tests/verify/rtl_coverage.py --out build/coverage
+
+mutate: setup ## plant small faults in Verilog, compiler and golden model: the tests must see each
+	$(BIN)/python tests/verify/mutate.py --out build/mutation.json
+
+random: setup ## check COUNT random networks from ONNX to Verilog, from SEED on
+	$(BIN)/python tests/verify/random_networks.py --count $(COUNT) --seed $(SEED) --out build/random-networks.json
+
+soak: $(SOAK) ## classify IMAGES digits on the simulated accelerator under stalls, resets and reloads, from SEED on
+	$(BIN)/python tests/verify/soak.py $(SOAK) --images $(IMAGES) --seed $(SEED) --out build/soak.json
+
+models: data .venv/board/.ready
+	$(MAKE) -j2 $(MODES:%=compile-%)
 
 $(MODES:%=compile-%): compile-%:
 	$(MAKE) compile MODE=$*
