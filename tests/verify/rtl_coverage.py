@@ -1,0 +1,124 @@
+"""Which lines of the Verilog ran, and which bits toggled, while tests drove the simulated accelerator.
+
+rtl_coverage.py [--out build/coverage] [TEST ...]
+
+As a pytest plugin it puts a simulator that counts in the place of the usual one, and adds up what all of them saw.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTS = (
+    "tests/simulator/test_bit_exact.py",
+    "tests/simulator/test_packets.py",
+    "tests/simulator/test_registers.py",
+    "tests/verify/test_random_networks.py",
+)
+POINT = re.compile(r"C '(.*)' (\d+)$")
+FOLDER = "SPIKELINE_RTL_COVERAGE"  # environment: where the processes that run the tests leave their counts
+
+
+def points(data: Path) -> dict[tuple[str, str, str], int]:
+    """Counts of a Verilator coverage file by (kind, file:line, what), those of all instances of a module together."""
+    counts: dict[tuple[str, str, str], int] = defaultdict(int)
+    for text in data.read_text().splitlines():
+        if match := POINT.match(text):
+            fields = dict(x.split("\2", 1) for x in match[1].split("\1") if "\2" in x)
+            kind = fields["page"].partition("/")[0].removeprefix("v_")
+            place = f"{Path(fields['f']).name}:{fields['l']}"
+            counts[kind, place, fields.get("o", "") + fields.get("S", "")] += int(match[2])
+    return counts
+
+
+# ---- pytest plugin ----
+
+
+def pytest_configure(config):
+    """Count in every simulator; its counts are read before it is freed."""
+    if FOLDER not in os.environ:
+        return
+    from spikeline import sim
+
+    build, bind = sim.build, sim._bind
+    total: dict[tuple[str, str, str], int] = defaultdict(int)
+
+    def counted(library):
+        lib = bind(library)
+        free = lib.sim_free
+
+        def read_and_free(simulator):
+            with tempfile.NamedTemporaryFile() as file:
+                lib.sim_coverage(simulator, file.name.encode())
+                for point, count in points(Path(file.name)).items():
+                    total[point] += count
+            free(simulator)
+
+        lib.sim_free = read_and_free
+        return lib
+
+    sim.build = lambda geometry, saif=False: build(geometry, saif, coverage=True)
+    sim._bind = counted
+    config.stash_rtl_coverage = total
+
+
+def pytest_unconfigure(config):
+    """Leave the counts of this process."""
+    if total := getattr(config, "stash_rtl_coverage", None):
+        rows = [[*point, count] for point, count in total.items()]
+        Path(os.environ[FOLDER], f"{os.getpid()}.json").write_text(json.dumps(rows))
+
+
+# ---- report ----
+
+
+def summary(counts: dict[tuple[str, str, str], int]) -> dict[str, object]:
+    """Share of points that were met by kind and by file, and those that were not."""
+    met: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    by_file: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+    holes: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for (kind, place, what), count in sorted(counts.items()):
+        kind = "toggle" if kind == "toggle" else "line"
+        file = place.partition(":")[0]
+        for pair in (met[kind], by_file[file][kind]):
+            pair[0] += count > 0
+            pair[1] += 1
+        if not count:
+            holes[kind][place].append(what)
+    share = {kind: round(100 * a / b, 2) for kind, (a, b) in met.items()}
+    files = {file: {kind: f"{a} of {b}" for kind, (a, b) in kinds.items()} for file, kinds in sorted(by_file.items())}
+    return {"percent": share, "files": files, "holes": holes}
+
+
+def main() -> None:
+    from spikeline import report
+    from spikeline.files import atomic
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=ROOT / "build/coverage")
+    parser.add_argument("tests", nargs="*", default=TESTS)
+    args = parser.parse_args()
+    counts: dict[tuple[str, str, str], int] = defaultdict(int)
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, FOLDER: folder, "PYTHONPATH": f"{ROOT / 'tests/verify'}:{os.environ.get('PYTHONPATH', '')}"}
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "rtl_coverage", *args.tests]
+        if subprocess.run(command, cwd=ROOT, env=environment).returncode:
+            sys.exit("the tests fail")
+        for file in Path(folder).glob("*.json"):
+            for *point, count in json.loads(file.read_text()):
+                counts[tuple(point)] += count
+    found = summary(counts) | {"tests": list(args.tests), "commit": report.commit()}
+    with atomic(args.out / "rtl.json") as part:
+        part.write_text(json.dumps(found, indent=2) + "\n")
+    print(f"{args.out / 'rtl.json'}: {found['percent']}")
+
+
+if __name__ == "__main__":
+    main()
