@@ -27,11 +27,14 @@ BENCH := $(foreach name,mnist-dc-threshold mnist-dc-256 mnist-dc-256-best width-
 	mnist-cc-latency mnist-cc-events,\
 	$(MODELS)/$(name)/model.img) $(MODELS)/mnist-dc-256-best/early-exit.img
 SOAK := $(foreach name,mnist-dc-threshold mnist-dc-256 mnist-cc-latency,$(MODELS)/$(name)/model.img)
+ENERGY := $(BENCH) $(foreach name,mnist-dc-sparse mnist-cc-sparse mnist-dc-threshold+activity~0.1 \
+	mnist-dc-threshold+weight_bits~2+activity~0.05 mnist-dc-threshold+weight_bits~3+activity~0.05+epochs~120,\
+	$(MODELS)/$(name)/model.img)
 TRAINING := $(wildcard training/spikeline_training/*.py) $(addprefix host/spikeline/,mnist.py encode.py events.py golden.py)
 COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikeline/,network.py image.py geometry.py spec.py)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench bit firmware fuzz verify coverage mutate random soak models clean $(MODES:%=compile-%)
+.PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench bit firmware fuzz verify coverage mutate random soak energy models clean $(MODES:%=compile-%)
 
 help: ## list the targets, in the order of the flow
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -110,6 +113,9 @@ bench: $(BENCH) ## measure named networks over all test images, sweep time steps
 	$(SPIKELINE) bench $(BENCH) --sweep $(MODELS)/mnist-dc-256/model.img --out build/bench/report.json \
 		$(foreach name,area timing,--$(name) $(firstword $(wildcard build/$(name)/report.json) docs/results/$(name).json))
 
+energy: $(ENERGY) ## estimate the energy per image of named networks over all test images, and sweep time steps and early exit
+	$(SPIKELINE) energy $(ENERGY) --sweep $(MODELS)/mnist-dc-256/model.img --out build/energy
+
 bit: setup $(SAIF) ## build the bitstream of BOARD with Vivado, and its reports (SAIF=build/bit/activity.saif: power by real activity)
 	$(BIN)/python rtl/boards/bit.py $(BOARD) --geometry $(GEOMETRY) --out build/bit/$(BOARD) $(SAIF:%=--saif %)
 
@@ -161,8 +167,10 @@ $(OUT)/.trained: $(PRESETS)/$(PRESET).toml $(TRAINING) | .venv/.ready
 $(MODELS)/width-%/.trained: $(PRESETS)/mnist-dc-256.toml $(TRAINING) | .venv/.ready
 	$(call train,--preset mnist-dc-256 --sizes 784$(comma)$*$(comma)$*$(comma)10)
 
-$(MODELS)/%/.trained: $(PRESETS)/%.toml $(TRAINING) | .venv/.ready
-	$(call train,--preset $*)
+# PRESET+KEY~VALUE+...: a preset with other values
+.SECONDEXPANSION:
+$(MODELS)/%/.trained: $(PRESETS)/$$(firstword $$(subst +, ,$$*)).toml $(TRAINING) | .venv/.ready
+	$(call train,--preset $(subst ~,=,$(subst +, --set ,$*)))
 
 comma := ,
 
