@@ -26,7 +26,7 @@ MODELS := build/models
 BENCH := $(foreach name,mnist-dc-threshold mnist-dc-256 mnist-dc-256-best width-64 width-128 mnist-dc-512 mnist-dc-1024 \
 	mnist-cc-latency mnist-cc-events,\
 	$(MODELS)/$(name)/model.img) $(MODELS)/mnist-dc-256-best/early-exit.img
-SOAK := $(foreach name,mnist-dc-threshold mnist-dc-256 mnist-cc-latency,$(MODELS)/$(name)/model.img)
+SOAK := $(foreach name,mnist-dc-threshold mnist-dc-sparse mnist-dc-256,$(MODELS)/$(name)/model.img)
 ENERGY := $(BENCH) $(foreach name,mnist-dc-sparse mnist-cc-sparse mnist-dc-threshold+activity~0.1 \
 	mnist-dc-threshold+weight_bits~2+activity~0.05 mnist-dc-threshold+weight_bits~3+activity~0.05+epochs~120,\
 	$(MODELS)/$(name)/model.img)

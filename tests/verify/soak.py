@@ -23,6 +23,7 @@ from spikeline.geometry import Geometry
 from spikeline.sim import SimDevice
 from spikeline.spec import CONTROL, Register
 
+SHORT, LONG = (0, 0.1, 0.5, 0.9), (0, 0, 0, 0.02, 0.1)  # shares of the cycles that stall, of short and of long batches
 SHOWN = 50_000  # images between two lines of progress
 
 
@@ -75,10 +76,9 @@ def soak(paths: list[Path], geometry: Geometry, images: int, seed: int) -> dict:
         chosen = subjects[rng.integers(len(subjects))]
         driver.load(chosen.image)
         loads += 1
-        stalls = rng.choice([0, 0, 0.1, 0.5, 0.9], 2)
-        device.stall(int(rng.integers(1, 1 << 32)), *stalls)
         for _ in range(int(rng.integers(1, 4))):
-            size = min(int(rng.choice([1, 7, 500, 2500, 5000])), images - done)
+            size = min(int(rng.choice([1, 7, 300, 5000, 10_000])), images - done)
+            device.stall(int(rng.integers(1, 1 << 32)), *rng.choice(SHORT if size <= 300 else LONG, 2))
             start = int(rng.integers(0, len(pixels) - size + 1))
             part = slice(start, start + size)
             ((labels, steps, *_),) = driver.classify([Pixels(pixels[part], seed, start)], False)
@@ -104,7 +104,7 @@ def soak(paths: list[Path], geometry: Geometry, images: int, seed: int) -> dict:
         "networks": [x.path.parent.name for x in subjects],
         "accuracy": [round(float((x.labels == truth).mean()), 4) for x in subjects],
         "geometry": geometry.name,
-        "stalls": "0, 10, 50 or 90 % of the cycles of either stream",
+        "stalls": {"short batches": SHORT, "long batches": LONG},
         "seconds": round(time.monotonic() - began, 1),
         "commit": report.commit(),
     }
