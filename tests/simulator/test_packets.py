@@ -10,7 +10,19 @@ from spikeline import golden, image
 from spikeline.batch import Pixels, Spikes, pack_events, packed
 from spikeline.errors import DeviceError, ImageError
 from spikeline.network import Layer, Network
-from spikeline.spec import CONFIG, CONFIG_LAYER, ERROR, HEADER, HEADER_MAGIC, STATUS, Encoder, ErrorCode, PacketType, Register
+from spikeline.spec import (
+    CONFIG,
+    CONFIG_LAYER,
+    CONTROL,
+    ERROR,
+    HEADER,
+    HEADER_MAGIC,
+    STATUS,
+    Encoder,
+    ErrorCode,
+    PacketType,
+    Register,
+)
 
 WORD = np.uint64
 
@@ -324,3 +336,29 @@ def test_wait_without_progress_ends(driver, random_network):
     driver.device.stall(1, 0, 1)  # the receiver never takes a word
     with pytest.raises(DeviceError, match="no progress"):
         driver.run(np.ones((1, network.time_steps, network.sizes[0]), np.uint8), scores=False)
+
+
+@pytest.mark.parametrize("value", [0x5555, 0xAAAA, 0xFFFF])
+def test_every_bit_of_a_size_counts(loaded, value):
+    """Sizes far beyond what is built are refused, whichever of their bits says so; then T takes every bit."""
+    driver, _, _, still_works = loaded
+    device = driver.device
+    for layers in ([(value, 5)], [(5, value)], [(5, 5), (5, value)], [(5, 5), (5, 5), (value, 5)]):
+        send(device, config(layers))
+        assert error(device)["code"] == ErrorCode.CONFIG
+        device.write(Register.CONTROL, CONTROL.pack(clear_error=1))
+    send(device, [header(PacketType.EVENTS, 1), value << 16 | value])
+    assert error(device)["code"] == ErrorCode.LENGTH
+    device.write(Register.CONTROL, CONTROL.pack(clear_error=1))
+    for lone in (value << 16, value):
+        send(device, [header(PacketType.WEIGHTS, lone), 1])
+        assert error(device)["code"] in (ErrorCode.LENGTH, ErrorCode.SHORT)
+        device.write(Register.CONTROL, CONTROL.pack(clear_error=1))
+    still_works()
+    small = Network((Layer(np.ones((3, 2), np.int8), np.zeros(2, np.int32)),), 4, value, exit_margin=0)
+    spikes = np.zeros((2, value, 3), np.uint8)
+    spikes[1] = 1
+    driver.load(image.build(small))
+    labels, steps, _ = driver.run(spikes, scores=True)
+    assert labels.tolist() == [0, 0]
+    assert steps.tolist() == [1, 1]

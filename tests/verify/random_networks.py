@@ -16,10 +16,9 @@ from pathlib import Path
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from recipes import GEOMETRIES, HERE, Recipe, build, recipes, spike_trains
+from recipes import GEOMETRIES, HERE, Recipe, batch, build, recipes
 
 from spikeline import golden, image
-from spikeline.batch import Events, Spikes
 from spikeline.driver import Driver
 from spikeline.files import atomic
 from spikeline.geometry import Geometry
@@ -55,7 +54,7 @@ class Bench:
         path = builder.save(self.folder)
         driver = self.driver(recipe.geometry)
         network = compile_onnx(path, Geometry.load(GEOMETRIES[recipe.geometry]))
-        trains = spike_trains(recipe)
+        trains = batch(recipe).trains(network)
         reference = golden.run(network, trains, states=True)
         _same(golden.run(meant, trains, states=True), reference)
         if executor:
@@ -69,8 +68,7 @@ class Bench:
         driver.load(image.build(network))
         driver.clear_counters()
         device.record(True)
-        batch = Events(trains) if recipe.events else Spikes(trains)
-        ((labels, steps, values),) = driver.classify([batch], True)
+        ((labels, steps, values),) = driver.classify([batch(recipe)], True)
         np.testing.assert_array_equal(labels, reference.labels)
         np.testing.assert_array_equal(values, reference.values)
         np.testing.assert_array_equal(steps, reference.steps)
@@ -96,7 +94,7 @@ class Bench:
                 "leak" if recipe.leak else "no leak",
                 f"weights by {recipe.weight_form}",
                 f"spikes by {recipe.spike_form}",
-                "events" if recipe.events else "spike vectors",
+                f"sent as {recipe.sent}",
                 *{f"input {x}" for x in recipe.inputs},
             ]
         )

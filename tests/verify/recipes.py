@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
+from spikeline.batch import Batch, Events, Pixels, Spikes
 from spikeline.geometry import Geometry
 from spikeline.network import Layer, Network
-from spikeline.spec import Decode, Reset
+from spikeline.spec import Decode, Encoder, Reset
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "plain"))  # the builders of ONNX files
@@ -20,6 +21,7 @@ from test_compiler_continuous import Step  # noqa: E402
 GEOMETRIES = ("tiny", str(HERE / "four.json"), str(HERE / "two.json"))
 WEIGHTS = ("random", "extreme", "largest", "smallest", "zero", "sparse")
 THRESHOLDS = ("low", "middle", "always", "never", "edge")
+SENT = ("spikes", "events", "threshold", "bernoulli", "latency")
 INPUTS = ("random", "zeros", "ones", "sparse", "alternating")
 
 
@@ -40,7 +42,7 @@ class Recipe:
     biased: bool
     weight_form: str
     spike_form: str
-    events: bool  # sent as events, not as spike vectors
+    sent: str  # of SENT: spike vectors, events, or pixels by an encoder
     inputs: tuple[str, ...]  # per image
     stalls: tuple[int, int]  # of sender and receiver, in tenths
     seed: int
@@ -83,25 +85,31 @@ def recipes(draw) -> Recipe:
         biased=draw(st.booleans()),
         weight_form="quant" if continuous else draw(st.sampled_from(forms)),
         spike_form=draw(st.sampled_from(["FLOOR", "CEIL", "HALF_UP", *SPIKE_FORMS])),
-        events=draw(st.booleans()),
+        sent=draw(st.sampled_from(SENT)),
         inputs=tuple(draw(st.lists(st.sampled_from(INPUTS), min_size=1, max_size=6))),
         stalls=(draw(st.integers(0, 9)), draw(st.integers(0, 9))),
         seed=draw(st.integers(0, 2**32 - 1)),
     )
 
 
-def spike_trains(recipe: Recipe) -> np.ndarray:
-    """uint8 (B, T, N) of 0/1."""
+def batch(recipe: Recipe) -> Batch:
+    """The images that are sent."""
     rng = np.random.default_rng([recipe.seed, 1])
-    trains = np.zeros((len(recipe.inputs), recipe.time_steps, recipe.sizes[0]), np.uint8)
-    for train, kind in zip(trains, recipe.inputs, strict=True):
+    shape = (recipe.time_steps, recipe.sizes[0]) if recipe.sent in ("spikes", "events") else (recipe.sizes[0],)
+    images = np.zeros((len(recipe.inputs), *shape), np.uint8)
+    for one, kind in zip(images, recipe.inputs, strict=True):
         if kind == "ones":
-            train[:] = 1
+            one[:] = 1
         elif kind == "alternating":
-            train[::2] = 1
+            one[::2] = 1
         elif kind != "zeros":
-            train[:] = rng.random(train.shape) < {"random": 0.4, "sparse": 0.05}[kind]
-    return trains
+            one[:] = rng.random(shape) < {"random": 0.4, "sparse": 0.05}[kind]
+    if recipe.sent == "spikes":
+        return Spikes(images)
+    if recipe.sent == "events":
+        return Events(images)
+    levels = rng.integers(0, 256, images.shape) if recipe.seed % 2 else 255
+    return Pixels((images * levels).astype(np.uint8), recipe.seed, recipe.seed % 1000)
 
 
 def build(recipe: Recipe) -> tuple[Builder, Network]:
@@ -110,7 +118,8 @@ def build(recipe: Recipe) -> tuple[Builder, Network]:
     rng = np.random.default_rng([recipe.seed, 0])
     state_bits = room.membrane_bits - 1
     count = len(recipe.sizes) - 1
-    metadata = {"time_steps": str(recipe.time_steps)}
+    encoder = "bernoulli" if recipe.sent in ("spikes", "events") else recipe.sent
+    metadata = {"time_steps": str(recipe.time_steps), "encoder": encoder}
     if recipe.continuous:
         if count > 1:
             metadata |= {"leak": str(recipe.leak), "reset": recipe.reset}
@@ -127,7 +136,7 @@ def build(recipe: Recipe) -> tuple[Builder, Network]:
             reads_membrane = last and not recipe.spike_count
             layers.append(_discontinuous(builder, recipe, n, weights, room.membrane_bits, reads_membrane, rng))
     decode = Decode.SPIKE_COUNT if recipe.spike_count else Decode.MEMBRANE
-    return builder, Network(tuple(layers), room.weight_bits, recipe.time_steps, decode=decode)
+    return builder, Network(tuple(layers), room.weight_bits, recipe.time_steps, Encoder[encoder.upper()], decode)
 
 
 def _weights(recipe: Recipe, n: int, rng: np.random.Generator) -> np.ndarray:
