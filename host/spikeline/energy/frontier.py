@@ -14,6 +14,7 @@ COLOURS = {"discontinuous": "#1f3b57", "continuous": "#b5651d"}
 NAMES = {"discontinuous": "SNN-DC, discontinuous", "continuous": "SNN-CC, continuous"}
 GREY = "#6b7280"
 BAND = "#2f7f6f"
+LONGEST = 30  # name, in characters
 # Where a name may stand beside its mark, points, best first.
 PLACES = [(0, 9, "center"), (0, -16, "center"), (10, 8, "left"), (-10, 8, "right"), (10, -16, "left"), (-10, -16, "right")]
 PLACES += [(0, 22, "center"), (0, -29, "center"), (0, 35, "center")]
@@ -117,8 +118,9 @@ def _label(ax: Any, rows: list[dict[str, Any]]) -> None:
     halo = [withStroke(linewidth=2.5, foreground="white", alpha=0.8)]
     for r in sorted(rows, key=lambda r: r["nj_typical"]):
         at, colour = (r["nj_typical"], _error(r)), COLOURS[r["integration"]]
+        name = r["name"] if len(r["name"]) <= LONGEST else r["name"][: LONGEST - 1] + "…"
         for dx, dy, ha in PLACES:
-            text = ax.annotate(r["name"], at, (dx, dy), textcoords="offset points", ha=ha, fontsize=8.5, color=colour, zorder=5)
+            text = ax.annotate(name, at, (dx, dy), textcoords="offset points", ha=ha, fontsize=8.5, color=colour, zorder=5)
             text.set_path_effects(halo)
             box = text.get_window_extent(renderer)
             if not any(box.overlaps(other) for other in taken) and not any(box.contains(*mark) for mark in marks):
