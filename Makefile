@@ -96,11 +96,13 @@ lint: setup ## check Python (ruff, mypy) and Verilog (verilator -Wall)
 gen: setup ## write the constants and tables that come from rtl/spec/spikeline.rdl, and the README's result table
 	$(BIN)/python rtl/spec/generate.py
 	$(BIN)/python docs/tables.py
+	$(BIN)/python docs/energy_tables.py
 	$(BIN)/python rtl/implementation/document.py
 
 gen-check: setup ## fail if a generated file differs from its source
 	$(BIN)/python rtl/spec/generate.py --check
 	$(BIN)/python docs/tables.py --check
+	$(BIN)/python docs/energy_tables.py --check
 	$(BIN)/python rtl/implementation/document.py --check
 
 area: setup ## map the geometries to an XC7Z020 with Yosys: LUTs, FFs, block RAM (about ten minutes)

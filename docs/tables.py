@@ -146,6 +146,42 @@ SIZED = {
 }
 
 
+def random_networks() -> list[str]:
+    """The long run of random networks."""
+    r = result("random-networks")
+    return [
+        f"`make random COUNT={r['networks']} SEED={r['seed']}`: {r['networks']:,} networks from ONNX to Verilog, **{r['mismatches']} that "
+        f"differ**, in {r['seconds'] / 60:.0f} minutes of one core; commit {r['commit'][:7]}. Among them "
+        + ", ".join(f"{count:,} {kind}" for kind, count in r["kinds"].items() if kind.endswith(("continuous", "layers", "bits")))
+        + "."
+    ]
+
+
+def soak() -> list[str]:
+    """The long run of digits."""
+    r = result("soak")
+    return [
+        f"`make soak IMAGES={r['images']} SEED={r['seed']}`: {r['images']:,} digits in {r['cycles']:,} cycles of {r['geometry']}, "
+        f"{r['loads']} loads of {', '.join(r['networks'])}, {r['resets_under_way']} resets in the middle of a batch, random stalls: "
+        f"**{r['mismatches']} labels or numbers of steps that differ**; commit {r['commit'][:7]}."
+    ]
+
+
+def energy() -> list[str]:
+    """Energy per image of the named networks."""
+    found = result("energy")
+    rows = ["| Network | | Bits | Time steps | Accuracy | nJ per image: typical | low … high | memory, logic, leakage |", "|---" * 8 + "|"]
+    for r in found["results"]:
+        if "=" in r["name"]:
+            continue
+        shares = ", ".join(f"{r[f'{x}_share']:.0%}" for x in ("memory", "logic", "leakage"))
+        rows.append(
+            f"| {r['name']} | {'-'.join(map(str, r['layers']))} | {r['weight_bits']} | {r['mean_steps']:.2f} of {r['time_steps']} | "
+            f"{r['accuracy']:.2%} | **{r['nj_typical']:.1f}** | {r['nj_low']:.1f} … {r['nj_high']:.1f} | {shares} |"
+        )
+    return [*rows, "", "Pre-silicon estimates, not measurements: all 10,000 test images, profile asic-40nm, from [energy.json](results/energy.json)."]
+
+
 def size(r: dict[str, Any]) -> str:
     return f"{'-'.join(map(str, r['layers']))}, {r['weight_bits']}-bit weights"
 
@@ -153,6 +189,8 @@ def size(r: dict[str, Any]) -> str:
 TABLES = {
     "README.md": {"demo": demo, "bench": bench, "area": area},
     "docs/comparison.md": {"bench": ours},
+    "docs/verification.md": {"random-networks": random_networks, "soak": soak},
+    "docs/energy.md": {"energy": energy},
     "firmware/runtime/README.md": {"c-size": c_size},
 }
 
