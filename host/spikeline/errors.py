@@ -1,8 +1,15 @@
 """The exceptions a user can meet. Every message says what is wrong, where, and how to mend it."""
 
+LONGEST = 2000  # characters of a message
+
 
 class SpikelineError(Exception):
-    """Base of all errors that Spikeline raises on purpose."""
+    """Base of all errors that Spikeline raises on purpose. Its text is one printable line, whatever it quotes of a bad file."""
+
+    def __str__(self) -> str:
+        text = " ".join(super().__str__().split())
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
 
 
 class DataError(SpikelineError):

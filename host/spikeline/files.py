@@ -1,10 +1,15 @@
-"""Write a file whole or not at all."""
+"""Write a file whole or not at all; read one that is a file, and not larger than it may be."""
 
+import errno
+import json
+import math
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -20,6 +25,32 @@ def atomic(path: Path | str) -> Iterator[Path]:
         os.replace(name, path)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def read(path: Path | str, most: int) -> bytes:
+    """The content of a file of at most `most` bytes. Raises OSError for a larger one, and for a pipe, which may never end."""
+    facts = os.stat(path)
+    if stat.S_ISDIR(facts.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(facts.st_mode):
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    if facts.st_size > most:
+        raise OSError(errno.EFBIG, f"{facts.st_size:,} bytes where at most {most:,} make sense", str(path))
+    return Path(path).read_bytes()
+
+
+def read_json(path: Path | str, most: int = 1 << 24) -> Any:
+    """Plain data from a JSON file, numbers finite. Raises OSError as `read` does, ValueError for what is no such JSON."""
+    try:
+        return json.loads(read(path, most), parse_float=_finite, parse_constant=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} is no finite number")
+    return value
 
 
 def cache_dir() -> Path:

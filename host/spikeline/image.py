@@ -11,7 +11,7 @@ import numpy as np
 
 from spikeline.encode import latency_band
 from spikeline.errors import ImageError
-from spikeline.files import atomic
+from spikeline.files import atomic, read
 from spikeline.network import Layer, Network
 from spikeline.spec import (
     CONFIG,
@@ -30,6 +30,7 @@ from spikeline.spec import (
 )
 
 HEADER_BYTES = 64
+LARGEST = 1 << 24  # bytes of a file: no FPGA has as much block RAM
 WORD = np.dtype("<u8")
 
 
@@ -57,18 +58,16 @@ def pack_weights(weights: np.ndarray, bits: int) -> np.ndarray:
     """Pack int8 (inputs, neurons) row by row into uint64 (inputs, slices): neuron n at lane n mod (64 / bits) of its slice."""
     lanes = 64 // bits
     inputs, neurons = weights.shape
-    padded = np.zeros((inputs, -(-neurons // lanes) * lanes), np.uint64)
-    padded[:, :neurons] = weights.astype(np.int64).astype(np.uint64) & np.uint64((1 << bits) - 1)
-    shifts = np.arange(lanes, dtype=np.uint64) * np.uint64(bits)
-    return (padded.reshape(inputs, -1, lanes) << shifts).sum(-1, dtype=np.uint64)
+    padded = np.zeros((inputs, -(-neurons // lanes) * lanes), np.uint8)
+    padded[:, :neurons] = weights.view(np.uint8) & ((1 << bits) - 1)
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    return np.bitwise_or.reduce(padded.reshape(inputs, -1, len(shifts)) << shifts, -1).view(WORD)
 
 
 def unpack_weights(words: np.ndarray, neurons: int, bits: int) -> np.ndarray:
     """Undo `pack_weights`."""
-    shifts = np.arange(64 // bits, dtype=np.uint64) * np.uint64(bits)
-    raw = ((words[:, :, None] >> shifts) & np.uint64((1 << bits) - 1)).astype(np.int64)
-    signed = np.where(raw >> (bits - 1), raw - (1 << bits), raw)
-    return signed.reshape(len(words), -1)[:, :neurons].astype(np.int8)
+    raw = words.view(np.int8)[:, :, None] << np.arange(8 - bits, -1, -bits, dtype=np.int8)  # the sign bit is the highest
+    return (raw >> np.int8(8 - bits)).reshape(len(words), -1)[:, :neurons]
 
 
 def pack_pairs(values: np.ndarray) -> np.ndarray:
@@ -139,7 +138,7 @@ def save(image: Image, path: Path | str) -> None:
 def load(path: Path | str) -> Image:
     """Read and check an image file. Raises ImageError that names the file, what is wrong with it and what to do."""
     try:
-        data = Path(path).read_bytes()
+        data = read(path, LARGEST)
     except OSError as error:
         raise ImageError(f"cannot read {path}: {error.strerror}; make it with `spikeline compile`") from None
     try:
@@ -171,7 +170,7 @@ def parse(data: bytes) -> Image:
         packets = _split(np.frombuffer(data[HEADER_BYTES:], WORD))
         network = _network(packets, GEOMETRY.unpack(words[ImageField.GEOMETRY // 4])["weight_bits"])
         image = build(network)
-    except (ValueError, IndexError, KeyError) as error:  # a sound CRC over packets that make no sense
+    except (ImageError, ValueError, IndexError, KeyError) as error:  # a sound CRC over packets that make no sense
         raise ImageError(f"packets are inconsistent ({error}); {again}") from None
     if image.crc != crc:
         raise ImageError(f"header and packets disagree; {again}")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from spikeline.errors import DataError
+from spikeline.files import read as read_bytes
 
 # A column of a log: the words that name it, its unit, and what a value under a prefix of the unit is divided by.
 NAMES = {
@@ -17,6 +18,7 @@ NAMES = {
     "voltage": {"voltage", "volt", "volts"},
     "current": {"current", "ampere", "amperes", "amp", "amps"},
 }
+LARGEST = 1 << 25  # bytes of a log: ten days at ten samples a second
 UNITS = {"time": "s", "power": "w", "voltage": "v", "current": "a"}
 DIVISORS = {"": 1.0, "m": 1e3, "u": 1e6, "µ": 1e6, "μ": 1e6}
 
@@ -29,7 +31,7 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     seconds since the epoch or ISO 8601, local without a zone. Raises DataError that names file, line and fix.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        text = read_bytes(path, LARGEST).decode("utf-8-sig", errors="replace")
         delimiter = next((d for d in "\t;" if d in text.partition("\n")[0]), ",")
         reader = csv.reader((text.replace(",", ".") if delimiter == ";" else text).splitlines(), delimiter=delimiter)
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]

@@ -57,8 +57,8 @@ class Layer:
 
         Of a continuous layer, those of v and of v − θ before it saturates.
         """
-        weights, thresholds = self.weights.astype(np.int64), self.thresholds.astype(np.int64)
-        low, high = np.minimum(weights, 0).sum(0) - thresholds, np.maximum(weights, 0).sum(0) - thresholds
+        thresholds = self.thresholds.astype(np.int64)
+        low, high = (end(self.weights, 0).sum(0, dtype=np.int64) - thresholds for end in (np.minimum, np.maximum))
         if self.continuous:
             biases = np.zeros_like(thresholds) if self.biases is None else self.biases.astype(np.int64)
             largest = 1 << (self.state_bits - 1)

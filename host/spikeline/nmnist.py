@@ -18,9 +18,11 @@ import numpy as np
 from spikeline.errors import DataError
 from spikeline.events import DURATION_US, SIZE, Events, PackedSpikes, bin_events, inputs
 from spikeline.files import atomic
+from spikeline.files import read as read_bytes
 
 FOLDERS = {"train": "Train", "test": "Test"}
 MAX_TIME = 2**23 - 1  # µs
+LARGEST = 1 << 24  # bytes of a recording
 _EVENT = 5  # bytes
 
 
@@ -31,9 +33,9 @@ def read(path: Path | str) -> Events:
     within an event, and for events that lie outside the sensor or go back in time.
     """
     try:
-        content = np.fromfile(path, np.uint8)
+        content = np.frombuffer(read_bytes(path, LARGEST), np.uint8)
     except OSError as error:
-        raise DataError(f"cannot read the recording {path}: {error}") from error
+        raise DataError(f"cannot read the recording {path}: {error.strerror}; restore or remove it") from None
     whole = len(content) // _EVENT * _EVENT
     x, y, high, middle, low = content[:whole].reshape(-1, _EVENT).T
     time = (high & 0x7F).astype(np.int32) << 16 | middle.astype(np.int32) << 8 | low
@@ -73,7 +75,7 @@ def load(split: str, time_steps: int, pool: int, root: Path | str) -> tuple[Pack
     files: list[Path] = []
     for label in range(10):
         folder = Path(root) / FOLDERS[split] / str(label)
-        found = list(folder.glob("*.bin"))
+        found = list(folder.glob("[!.]*.bin"))  # not what a `write` that was killed has left
         if not found:
             raise DataError(
                 f"no N-MNIST recordings (.bin) in {folder}; {root} must hold {FOLDERS[split]}/0 to {FOLDERS[split]}/9"
