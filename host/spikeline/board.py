@@ -54,6 +54,7 @@ class Board:
         for path in (bitstream, bitstream.with_suffix(".hwh")):
             if not path.is_file():
                 raise DeviceError(f"{path} is missing; copy .bit and .hwh of one build side by side (`make bit` makes them)")
+        self._name = bitstream.name
         self._memory: dict[str, PynqBuffer] = {}
         self._receiving: PynqBuffer | None = None
         self._receiving_done = False
@@ -62,16 +63,20 @@ class Board:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ResourceWarning)  # pynq's, about every file that it leaves open
                 self.overlay = pynq.Overlay(str(bitstream), device=self._device)
+            self._ip, parameters = self._find(Registers)
+            self._check_build(bitstream, parameters)
+            self._dma, parameters = self._find(pynq.lib.dma.DMA)
+            self._check_dma(parameters)
         except PermissionError as error:
             raise DeviceError(f"{error}; {PRIVILEGE}") from None
+        except DeviceError:
+            raise
         except OSError as error:
             raise DeviceError(f"{bitstream} cannot be loaded: {error}; {PRIVILEGE}") from None
-        except (RuntimeError, ValueError, KeyError, AttributeError, SyntaxError) as error:
-            raise DeviceError(f"{bitstream} cannot be loaded: {error!r}; is its .hwh whole, and of the same build?") from None
-        self._ip, parameters = self._find(Registers)
-        self._check_build(bitstream, parameters)
-        self._dma, parameters = self._find(pynq.lib.dma.DMA)
-        self._check_dma(parameters)
+        except Exception as error:  # whatever pynq meets in a .hwh that is damaged
+            raise DeviceError(
+                f"{bitstream} cannot be loaded: {error!r}; is its .hwh whole, and of the same build?"
+            ) from None
         self.halt()  # whatever an earlier program left under way
 
     def _find(self, driver: type) -> tuple[Any, dict[str, Any]]:
@@ -81,14 +86,16 @@ class Board:
         if len(bound) != 1:
             listed = ", ".join(f"{name} ({kind})" for name, kind in found.items())
             wanted = " or ".join(driver.bindto)  # type: ignore[attr-defined]
-            raise DeviceError(f"the overlay has {len(bound)} of {wanted}, needs one; it has {listed}; load a Spikeline bitstream")
+            text = f"{self._name}: the overlay has {len(bound)} of {wanted}, needs one; it has {listed}"
+            raise DeviceError(f"{text}; load a Spikeline bitstream")
         return getattr(self.overlay, bound[0]), self.overlay.ip_dict[bound[0]]["parameters"]
 
     def _check_dma(self, parameters: dict[str, Any]) -> None:
         bits, needed = int(parameters.get("c_sg_length_width", 0)), DMA_LENGTH.fields["bytes"][1]
         if not (self._dma.sendchannel and self._dma.recvchannel) or int(parameters.get("c_include_sg", 1)) or bits < needed:
             raise DeviceError(
-                f"the DMA must have both channels, no scatter-gather and a length of {needed} bits (it has {bits}); "
+                f"{self._name}: the DMA must have both channels, no scatter-gather and a length of {needed} bits "
+                f"(it has {bits}); "
                 "build the design with `make bit`"
             )
 

@@ -247,6 +247,7 @@ def run_run(args: argparse.Namespace) -> None:
 
 def run_report(args: argparse.Namespace) -> None:
     from spikeline import pictures, report
+    from spikeline.figures import proof
     from spikeline.files import atomic
 
     accelerator, given, figures = _measure(args)
@@ -255,9 +256,7 @@ def run_report(args: argparse.Namespace) -> None:
         traced = 0 if accelerator.simulator is None and figures["backend"] == "board" else min(args.trace, len(given))
         compared, reference = report.compare(accelerator, figures, given, traced)
     figures |= compared
-    proof = Path(f"{args.image}.verify.json")
-    verified = json.loads(proof.read_text()) if proof.exists() else {"onnx_mismatches": None, "images": 0}
-    figures |= {"onnx_mismatches": verified["onnx_mismatches"], "onnx_images": verified["images"]}
+    figures |= proof(args.image)
     figures["accuracy_by_step"] = report.accuracy_by_step(reference.counted, given.labels)
     if network.continuous:
         figures["accuracy_cleared"] = report.accuracy_cleared(network, given)
@@ -274,18 +273,9 @@ def run_report(args: argparse.Namespace) -> None:
     print(f"  report and pictures        {args.out}/")
 
 
-def _area(area: Path | None, timing: Path | None) -> list[dict[str, Any]]:
-    """The entries of an area report, each with the clock that a timing report has for its geometry, else None."""
-    clocks = {r["geometry"]: r for r in json.loads(timing.read_text())} if timing else {}
-    entries = json.loads(area.read_text()) if area else []
-    for entry in entries:
-        clock = clocks.get(entry["geometry"], {"mhz": None, "device": "not placed and routed"})
-        entry |= {"clock_mhz": clock["mhz"], "clock_device": clock["device"]}
-    return entries
-
-
 def run_bench(args: argparse.Namespace) -> None:
     from spikeline import bench, mnist, pictures, report
+    from spikeline.figures import areas
     from spikeline.files import atomic
     from spikeline.power import open_source
 
@@ -297,9 +287,10 @@ def run_bench(args: argparse.Namespace) -> None:
     target = bench.Target(args.bitstream, open_source(args.power), args.seconds, args.batch, args.images)
     figures: dict[str, Any] = {"commit": report.commit(), "backend": "board" if args.bitstream else "sim"}
     figures["power_source"] = target.power.power_source
+    area = areas(args.area, args.timing)  # refused before anything is measured
     figures["results"] = bench.networks(args.models, args.root, lambda what: _Progress(total, what), target)
     figures["sweeps"] = bench.sweeps(args.sweep, args.root, lambda what: _Progress(total, what)) if args.sweep else {}
-    figures["area"] = _area(args.area, args.timing)
+    figures["area"] = area
     with atomic(args.out) as path:
         path.write_text(json.dumps(figures, indent=1) + "\n")
     if args.sweep:
@@ -322,19 +313,17 @@ def _print_energy(results: list[dict[str, Any]]) -> None:
 
 
 def run_power(args: argparse.Namespace) -> None:
+    from spikeline.figures import board_bench
     from spikeline.files import atomic
     from spikeline.power import merge_csv
 
-    try:
-        figures = json.loads(args.report.read_text())
-        results = figures["results"]
-        powers = [r["power"] for r in results]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{args.report} is no benchmark of a board ({error!r}); make it with `spikeline bench`") from None
-    if figures["backend"] != "board":
-        raise DataError(f"{args.report} is of a simulated board, which draws no power; use `spikeline bench --backend board`")
-    for r, power in zip(results, powers, strict=True):
-        r["power"] = {**merge_csv(power, args.csv, args.offset, power["images"]), "images": power["images"]}
+    figures = board_bench(args.report)
+    for r in figures["results"]:
+        power = r["power"]
+        try:
+            r["power"] = {**merge_csv(power, args.csv, args.offset, power["images"]), "images": power["images"]}
+        except DataError as error:
+            raise DataError(f"{args.report}, {r['name']}: {error}") from None
         r["power_source"] = r["power"]["power_source"]
         print(
             f"{r['name']:<32} {r['input']:<7} {r['power']['active_w']:.3f} W, {r['power']['energy_per_image_uj']:.2f} µJ an image"

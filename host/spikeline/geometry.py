@@ -1,10 +1,11 @@
 """The sizes that an accelerator is built with, and whether a network fits them."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from spikeline.errors import DeviceError, ImageError
+from spikeline.files import read_json
 from spikeline.network import Network
 
 FOLDER = Path(__file__).parent / "geometries"
@@ -43,21 +44,23 @@ class Geometry:
         path = Path(name) if Path(name).suffix == ".json" else FOLDER / f"{name}.json"
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.json")))
         try:
-            data = json.loads(path.read_text())
+            data = read_json(path)
             geometry = Geometry(
                 name=path.stem,
-                layers=tuple(LayerGeometry(**layer) for layer in data["layers"]),
-                weight_bits=int(data["weight_bits"]),
-                membrane_bits=int(data["membrane_bits"]),
-                classes=int(data["classes"]),
+                layers=tuple(LayerGeometry(**{key: _whole(x) for key, x in layer.items()}) for layer in data["layers"]),
+                weight_bits=_whole(data["weight_bits"]),
+                membrane_bits=_whole(data["membrane_bits"]),
+                classes=_whole(data["classes"]),
                 clock_mhz=float(data["clock_mhz"]),
                 continuous=bool(data.get("continuous", False)),
-                max_leak=int(data.get("max_leak", 0)),
+                max_leak=_whole(data.get("max_leak", 0)),
             )
         except FileNotFoundError:
             raise DeviceError(f"no geometry {name}; there are {known}, or name a .json file") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise DeviceError(f"{path} is not a geometry: {error}") from None
+        except OSError as error:
+            raise DeviceError(f"cannot read the geometry {path}: {error.strerror}; there are {known}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise DeviceError(f"{path} is not a geometry ({error!r}); write it as {FOLDER / 'tiny.json'} is") from None
         geometry._check(path)
         return geometry
 
@@ -68,6 +71,7 @@ class Geometry:
             and 4 <= self.membrane_bits <= 24
             and 2 <= self.classes <= self.lanes
             and self.classes % 2 == 0
+            and 1 <= self.clock_mhz <= 1000
             and 0 <= self.max_leak <= (15 if self.continuous else 0)
             and all(
                 x.spikes_per_cycle in (1, 2, 4, 8) and 16 <= x.inputs < 1 << 16 and 16 <= x.neurons < 1 << 16 for x in self.layers
@@ -77,9 +81,10 @@ class Geometry:
         )
         if not sound:
             raise DeviceError(
-                f"{path}: a geometry has 1 to 8 layers, each with as many inputs as the one before has neurons, neurons in "
-                f"multiples of 64 / weight_bits, 1, 2, 4 or 8 spikes per cycle, weights of 2, 4 or 8 bits, membranes of 4 to "
-                f"24 bits, an even number of classes up to 64 / weight_bits, and a leak up to 15 if continuous"
+                f"{path} is not sound; a geometry has 1 to 8 layers, each with as many inputs as the one before has neurons, "
+                f"neurons in multiples of 64 / weight_bits, 1, 2, 4 or 8 spikes per cycle, weights of 2, 4 or 8 bits, membranes "
+                f"of 4 to 24 bits, an even number of classes up to 64 / weight_bits, a clock of 1 to 1000 MHz, and a leak up to "
+                "15 if continuous"
             )
 
     def require(self, network: Network) -> None:
@@ -111,3 +116,9 @@ class Geometry:
         if network.layers[-1].neurons > self.classes:
             problems.append(f"{network.layers[-1].neurons} classes, the accelerator tells {self.classes} apart")
         return problems
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is no whole number")
+    return value

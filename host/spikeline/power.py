@@ -4,7 +4,6 @@ Whatever measures, it gives a `Trace` of time stamps and watts, and what belongs
 invented: what was not measured is None, and an estimate says that it is one.
 """
 
-import json
 import math
 import time
 import warnings
@@ -18,6 +17,7 @@ import numpy as np
 
 from spikeline import meter
 from spikeline.errors import DataError, DeviceError, SpikelineError
+from spikeline.files import read_json
 
 SOURCES = "none, rails[:NAME,NAME], hwmon[:NAME], csv:FILE[@OFFSET] or estimate:FILE"
 ATTACH = (
@@ -160,12 +160,12 @@ def _log(rest: str) -> Source:
 
 def _estimate(path: Path) -> Source:
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = read_json(path)
         total, dynamic, static = (float(report[key]) for key in ("total_w", "dynamic_w", "static_w"))
         if not all(0 <= watts < math.inf for watts in (total, dynamic, static)):
             raise ValueError("a power is a number of watts, 0 or more")
         return Source("estimated", f"{report['source']} (estimate)", estimate=(total, dynamic, static))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         form = '{"total_w": W, "dynamic_w": W, "static_w": W, "source": text}'
         raise DataError(f"cannot read the power estimate {path}: {error!r}; write JSON such as {form}") from error
 
@@ -276,9 +276,14 @@ def merge_csv(figures: dict[str, Any], path: Path | str, offset: float, images: 
 
     For a meter that logs on another computer. Raises DataError if `figures` is another report, and as that report would.
     """
-    if figures.get("power_source") != "none" or "phases" not in figures:
-        raise DataError("a meter's log can be merged only into a report with phases and the power source 'none'")
-    return _measured(_logged(Path(path), offset), figures["phases"], images)
+    try:
+        if figures["power_source"] != "none" or type(images) is not int:
+            raise ValueError(f"{images!r} images, power source {figures['power_source']!r}")
+        phases = [{"name": p["name"], "start": float(p["start"]), "stop": float(p["stop"])} for p in figures["phases"]]
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        text = "a meter's log can be merged only into a report with phases and the power source 'none'"
+        raise DataError(f"{text} ({error!r}); measure again with `spikeline bench --backend board`") from None
+    return _measured(_logged(Path(path), offset), phases, images)
 
 
 def _figures(power_source: str, sensor: str | None, phases: list[dict[str, Any]]) -> dict[str, Any]:

@@ -549,7 +549,7 @@ def test_an_estimate_is_called_one(tmp_path):
         ('{"total_w": 1.5, "dynamic_w": 1.4, "source": "x"}', "KeyError.'static_w'"),
         ('{"total_w": 1.5, "dynamic_w": 1.4, "static_w": 0.1}', "KeyError.'source'"),
         ('{"total_w": null, "dynamic_w": 1.4, "static_w": 0.1, "source": "x"}', "TypeError"),
-        ('{"total_w": NaN, "dynamic_w": 1.4, "static_w": 0.1, "source": "x"}', "a number of watts, 0 or more"),
+        ('{"total_w": NaN, "dynamic_w": 1.4, "static_w": 0.1, "source": "x"}', "NaN is no finite number"),
         ('{"total_w": 1.5, "dynamic_w": -1.4, "static_w": 0.1, "source": "x"}', "a number of watts, 0 or more"),
     ],
 )
