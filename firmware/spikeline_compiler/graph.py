@@ -1,6 +1,7 @@
 """The ONNX graph that the passes rewrite, and the contract that each of them keeps."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,12 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
+from onnx.external_data_helper import load_external_data_for_model
 
 from spikeline.errors import CompileError
+from spikeline.files import read
 
+LARGEST, MOST_NODES = 1 << 28, 2000  # bytes and nodes of a file: eight layers need far fewer
 OLDEST_OPSET = 9  # before it, broadcasting, Dropout and BatchNormalization meant other things
 STANDARD_DOMAINS = ("", "ai.onnx")
 QUANT_OPS = {"Quant": "Quant", "IntQuant": "Quant", "BipolarQuant": "BipolarQuant"}
@@ -113,14 +117,32 @@ def _feedback(inputs: list[str], outputs: list[str]) -> dict[str, str]:
     return {x: by_name.get(x, outputs[0]) for x in inputs}
 
 
-def load(path: Path | str) -> Graph:
-    """Read an ONNX file. Raises CompileError for one that is missing, damaged, too old or not one time step."""
+@contextmanager
+def naming(path: Path | str) -> Iterator[None]:
+    """Put the file before what a CompileError says."""
     try:
-        model = onnx.load(path)
+        yield
+    except CompileError as error:
+        raise CompileError(f"{path}: {error}") from None
+
+
+def load_model(path: Path | str) -> ModelProto:
+    """The file as it is, with tensors that it keeps in other files of its folder. Raises what `load` makes a CompileError of."""
+    model = onnx.load_model_from_string(read(path, LARGEST))
+    load_external_data_for_model(model, str(Path(path).parent))  # refuses links, and what lies elsewhere
+    return model
+
+
+def load(path: Path | str) -> Graph:
+    """Read an ONNX file. Raises CompileError for one that is missing, damaged, too old, too large or not one time step."""
+    try:
+        model = load_model(path)
+        if len(model.graph.node) > MOST_NODES:
+            raise CompileError(f"{len(model.graph.node)} nodes are no network of layers; export at most {MOST_NODES}")
         onnx.checker.check_model(model)
         opset = next((x.version for x in model.opset_import if x.domain in STANDARD_DOMAINS), 0)
         if opset < OLDEST_OPSET:
-            raise CompileError(f"{path} is of ONNX opset {opset}; export it at opset {OLDEST_OPSET} or later")
+            raise CompileError(f"it is of ONNX opset {opset}; export it at opset {OLDEST_OPSET} or later")
         for node in model.graph.node:  # the checker knows the standard operators only
             if any(isinstance(x, bytes) for x in (node.name, *node.input, *node.output)):  # what protobuf cannot decode
                 raise refuse(node, "a name that is not UTF-8", "export the network again")
@@ -129,10 +151,10 @@ def load(path: Path | str) -> Graph:
                 raise refuse(node, "it lacks inputs, outputs or attributes", "export the network again")
         return Graph(model)
     except OSError as error:
-        raise CompileError(f"cannot read {path}: {error.strerror or error}") from None
-    except (DecodeError, onnx.checker.ValidationError, ValueError, TypeError, RuntimeError, LookupError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise CompileError(f"{path} is not a sound ONNX file ({reason}); export the network again") from None
+        raise CompileError(f"it cannot be read ({error.strerror or error}); name the ONNX file of a network") from None
+    except (DecodeError, onnx.checker.ValidationError, ValueError, TypeError, RuntimeError, LookupError, MemoryError) as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise CompileError(f"it is not a sound ONNX file ({reason}); export the network again") from None
 
 
 def operator(node: NodeProto) -> str:
@@ -145,9 +167,15 @@ def operator(node: NodeProto) -> str:
 
 
 def attribute(node: NodeProto, name: str, default: Any) -> Any:
-    """Value of an attribute, text as str."""
-    value = next((helper.get_attribute_value(a) for a in node.attribute if a.name == name), default)
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
+    """Value of an attribute, text as str. Raises CompileError if its type is not that of the default, if there is one."""
+    try:
+        value = next((helper.get_attribute_value(a) for a in node.attribute if a.name == name), default)
+    except ValueError as error:
+        raise refuse(node, f"a damaged attribute {name} ({error})", "export the network again") from None
+    value = value.decode(errors="replace") if isinstance(value, bytes) else value
+    if default is not None and not isinstance(value, type(default)):
+        raise refuse(node, f"its {name} is no {type(default).__name__} but {value!r}", "export the network again")
+    return value
 
 
 def refuse(node: NodeProto, reason: str, fix: str) -> CompileError:

@@ -11,7 +11,7 @@ from spikeline.geometry import FOLDER, Geometry
 from spikeline.network import Layer, Network
 from spikeline.spec import Decode, Encoder, Reset
 from spikeline_compiler.continuous import continuous_stages, grid
-from spikeline_compiler.graph import Graph, load, refuse
+from spikeline_compiler.graph import Graph, load, naming, refuse
 from spikeline_compiler.passes import PASSES
 from spikeline_compiler.stages import Stage, stages
 
@@ -187,10 +187,14 @@ def read(path: Path | str) -> Graph:
 def compile_onnx(path: Path | str, geometry: Geometry, time_steps: int | None = None, encoder: str | None = None) -> Network:
     """Compile an ONNX file for an accelerator of this geometry.
 
-    `time_steps` and `encoder` overrule the file's metadata. Raises CompileError that names the node,
+    `time_steps` and `encoder` overrule the file's metadata. Raises CompileError that names the file, the node,
     the reason and the fix for anything that cannot be mapped exactly.
     """
-    graph = read(path)
+    with naming(path):
+        return _compile(read(path), geometry, time_steps, encoder)
+
+
+def _compile(graph: Graph, geometry: Geometry, time_steps: int | None, encoder: str | None) -> Network:
     if graph.integration not in ("discontinuous", "continuous"):
         raise CompileError(f"integration = {graph.integration} is not known; train with discontinuous or continuous integration")
     encoder = encoder or graph.metadata.get("encoder")

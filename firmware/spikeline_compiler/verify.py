@@ -12,6 +12,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 from spikeline import golden
 from spikeline.errors import CompileError
 from spikeline.image import Image
+from spikeline_compiler.graph import load_model, naming
 from spikeline_compiler.lower import read, read_stages
 
 ROWS = 4096  # rows executed at once: what a few hundred megabytes hold
@@ -65,12 +66,13 @@ def verify(path: Path | str, image: Image, spikes: np.ndarray) -> dict[str, int]
     network, states_compared. Raises CompileError for a file that cannot be read or run.
     """
     batch, steps, inputs = spikes.shape
-    graph = read(path)
-    layers = read_stages(graph)
-    lasting = [x for x in layers if x.lasting]
-    tensors = [x.tensor for x in layers] + [x.lasting.tensor for x in lasting if x.lasting]
-    rows = spikes if graph.states else spikes.reshape(batch * steps, 1, inputs)  # all at once if none depends on another
-    seen = [x.reshape(batch, steps, -1) for x in execute_steps(onnx.load(path), rows, tensors, graph.states)]
+    with naming(path):
+        graph = read(path)
+        layers = read_stages(graph)
+        lasting = [x for x in layers if x.lasting]
+        tensors = [x.tensor for x in layers] + [x.lasting.tensor for x in lasting if x.lasting]
+        rows = spikes if graph.states else spikes.reshape(batch * steps, 1, inputs)  # all at once if none depends on another
+        seen = [x.reshape(batch, steps, -1) for x in execute_steps(load_model(path), rows, tensors, graph.states)]
     trace = golden.run(image.network, spikes, states=bool(lasting))
     wrong = np.zeros(batch, bool)
     compared = 0
