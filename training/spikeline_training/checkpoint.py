@@ -1,5 +1,6 @@
 """Checkpoints: plain tensors and numbers only, so that reading one never runs code."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from spikeline_training.preset import Preset
 
 FORMAT = "spikeline-checkpoint-1"
 KEYS = ("format", "preset", "network", "optimizer", "rng", "history")
+AGAIN = "train again or restore the file"
 
 Trained = SpikingNetwork | ContinuousNetwork
 
@@ -54,8 +56,8 @@ def restore(path: Path, preset: Preset, network: Trained, optimizer: torch.optim
         optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"])
         return list(state["history"])
-    except (RuntimeError, ValueError, TypeError, KeyError) as error:
-        raise PresetError(f"{path} is damaged: {error}") from error
+    except Exception as error:  # plain data of any shape may stand for a state
+        raise PresetError(f"{path} is damaged ({error!r}); {AGAIN}") from error
 
 
 def load(path: Path) -> tuple[Trained, Preset, list[dict[str, Any]]]:
@@ -65,18 +67,22 @@ def load(path: Path) -> tuple[Trained, Preset, list[dict[str, Any]]]:
     try:
         network.load_state_dict(state["network"])
         return network.eval(), preset, list(state["history"])
-    except (RuntimeError, TypeError) as error:
-        raise PresetError(f"{path} is damaged: {error}") from error
+    except Exception as error:  # as in `restore`
+        raise PresetError(f"{path} is damaged ({error!r}); {AGAIN}") from error
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Preset]:
     if not path.is_file():
         raise PresetError(f"no checkpoint {path}; `spikeline train` writes it")
     try:
+        with zipfile.ZipFile(path) as archive:  # as torch writes it: nothing is packed that could unpack to more than memory
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("its members are compressed")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged archive can fail in any way
         reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise PresetError(f"{path} is no readable checkpoint ({reason}); train again or restore the file") from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT or any(key not in state for key in KEYS):
-        raise PresetError(f"{path} is no checkpoint of `spikeline train` ({FORMAT})")
+        raise PresetError(f"{path} is no readable checkpoint ({reason}); {AGAIN}") from error
+    named = isinstance(state, dict) and isinstance(state.get("format"), str) and isinstance(state.get("preset"), dict)
+    if not named or state["format"] != FORMAT or any(key not in state for key in KEYS):
+        raise PresetError(f"{path} is no checkpoint of `spikeline train` ({FORMAT}); {AGAIN}")
     return state, presets.from_dict(state["preset"], str(path))

@@ -4,8 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from spikeline_training import preset
-
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add both subcommands to the `spikeline` command."""
@@ -45,16 +43,20 @@ def _sizes(text: str) -> list[int]:
 
 
 def _setting(text: str) -> tuple[str, Any]:
+    from spikeline_training import preset
+
     try:
         ((key, value),) = preset.parsed(text).items()
-    except (ValueError, AttributeError):
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE with a value as TOML writes it, such as activity=0.1") from None
+    except ValueError:
+        message = f"{text!r} is not KEY=VALUE with a value as TOML writes it, such as activity=0.1"
+        raise argparse.ArgumentTypeError(message) from None
     return key, value
 
 
 def _train(args: argparse.Namespace) -> None:
     import torch
 
+    from spikeline_training import preset
     from spikeline_training.train import CHECKPOINT, train
 
     given = ("data", "sizes", "time_steps", "epochs", "seed")

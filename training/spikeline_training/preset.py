@@ -9,9 +9,12 @@ from typing import Any
 
 from spikeline import encode, events
 from spikeline.errors import PresetError
+from spikeline.files import read
+from spikeline.network import MAX_LAYERS
 from spikeline.samples import DATA
 
 FOLDER = Path(__file__).parent / "presets"
+LARGEST = 1 << 16  # bytes of a file
 WEIGHT_BITS = (1, 2, 3, 4, 8)
 INTEGRATIONS = ("discontinuous", "continuous")
 ENCODERS = (*encode.ENCODERS, "events")
@@ -26,8 +29,10 @@ def _key(default: Any, legal: str, low: float = -math.inf, high: float = math.in
 class Preset:
     """One training run. A TOML file sets some keys; the others keep the defaults below."""
 
-    name: str = ""  # the file's stem
-    sizes: tuple[int, ...] = _key((784, 256, 256, 10), "784 (events: 578 or 2312), at least one hidden size of 1..4096, 10")
+    name: str = _key("", "text; the file's stem")
+    sizes: tuple[int, ...] = _key(
+        (784, 256, 256, 10), f"784 (events: 578 or 2312), at least one hidden size of 1..4096, 10; at most {1 + MAX_LAYERS}"
+    )
     integration: str = _key("discontinuous", " or ".join(map(repr, INTEGRATIONS)), choices=INTEGRATIONS)
     leak: int = _key(0, "0 (none) to 15, a shift; of continuous integration", 0, 15)
     reset: str = _key("subtract", "'subtract' or 'zero'; of continuous integration", choices=("subtract", "zero"))
@@ -75,9 +80,11 @@ def load(name_or_file: str, **overrides: Any) -> Preset:
         if not path.is_file():
             raise PresetError(f"no preset {name_or_file!r}; shipped are {', '.join(names())}, or give a .toml file")
     try:
-        values = parsed(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PresetError(f"cannot read preset {path}: {error}") from error
+        values = parsed(read(path, LARGEST).decode())
+    except OSError as error:
+        raise PresetError(f"cannot read preset {path}: {error.strerror}; shipped are {', '.join(names())}") from None
+    except ValueError as error:
+        raise PresetError(f"preset {path} is no TOML: {error}; mend it there") from None
     given = {key: value for key, value in overrides.items() if value is not None}
     return from_dict({"name": path.stem} | values | given, str(path))
 
@@ -89,7 +96,10 @@ def parsed(text: str) -> dict[str, Any]:
     except ModuleNotFoundError:  # Python 3.10
         import tomli as tomllib  # type: ignore[no-redef]
 
-    return tomllib.loads(text)
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("arrays or tables are nested too deep") from None
 
 
 def names() -> list[str]:
@@ -108,10 +118,10 @@ def from_dict(values: Mapping[str, Any], origin: str) -> Preset:
 
     def refuse(key: str, why: str) -> PresetError:
         legal = fields[key].metadata["legal"]
-        return PresetError(f"{origin}: {key} = {getattr(preset, key)!r} {why}; legal is {legal}")
+        return PresetError(f"{origin}: {key} = {_shown(getattr(preset, key))} {why}; legal is {legal}")
 
     inputs = [events.inputs(pool) for pool in (1, 2)] if preset.encoder == "events" else [784]
-    first, *hidden, last = preset.sizes if len(preset.sizes) > 1 else (0, 0)
+    first, *hidden, last = preset.sizes if 1 < len(preset.sizes) <= 1 + MAX_LAYERS else (0, 0)
     if first not in inputs or last != 10 or not hidden or not all(1 <= size <= 4096 for size in hidden):
         raise refuse("sizes", f"is no network for {preset.encoder} input")
     if preset.encoder in OF_TIME and preset.integration != "continuous":
@@ -129,10 +139,15 @@ def from_dict(values: Mapping[str, Any], origin: str) -> Preset:
     return preset
 
 
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # an integer of thousands of digits, such as TOML's 0xfff…
+        return "a number of thousands of digits"
+
+
 def _checked(key: dataclasses.Field, value: Any, origin: str) -> Any:
     """The value in its key's type, or a PresetError."""
-    if key.name == "name":
-        return str(value)
     legal = key.metadata["legal"]
     wanted = type(key.default)
     is_integer = isinstance(value, int) and not isinstance(value, bool)
@@ -140,14 +155,15 @@ def _checked(key: dataclasses.Field, value: Any, origin: str) -> Any:
         fits = all(isinstance(n, int) and not isinstance(n, bool) for n in value)
         value = tuple(value)
     elif wanted is float and (is_integer or isinstance(value, float)):
-        fits, value = math.isfinite(value), float(value)
+        fits = -1e300 < value < 1e300  # a whole number may have no float
+        value = float(value) if fits else value
     else:
         fits = is_integer if wanted is int else isinstance(value, wanted)
     if not fits:
-        raise PresetError(f"{origin}: {key.name} = {value!r} has the wrong type; legal is {legal}")
+        raise PresetError(f"{origin}: {key.name} = {_shown(value)} has the wrong type; legal is {legal}")
     choices = key.metadata["choices"]
     if choices and value not in choices:
-        raise PresetError(f"{origin}: {key.name} = {value!r} is not legal; legal is {legal}")
+        raise PresetError(f"{origin}: {key.name} = {_shown(value)} is not legal; legal is {legal}")
     if wanted in (int, float) and not key.metadata["low"] <= value <= key.metadata["high"]:
-        raise PresetError(f"{origin}: {key.name} = {value!r} is out of range; legal is {legal}")
+        raise PresetError(f"{origin}: {key.name} = {_shown(value)} is out of range; legal is {legal}")
     return value
