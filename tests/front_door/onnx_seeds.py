@@ -1,0 +1,109 @@
+"""Small ONNX networks of every kind that the compiler maps, from which damaged ones are made."""
+
+import numpy as np
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+QONNX = "qonnx.custom_op.general"
+INPUTS, HIDDEN, CLASSES = 12, 8, 4
+METADATA = {"integration": "discontinuous", "encoder": "bernoulli", "time_steps": "2"}
+LASTING = METADATA | {"integration": "continuous", "leak": "1", "reset": "subtract", "state_bits": "11"}
+
+
+class Graph:
+    """Nodes and constants as they are written, one after the other."""
+
+    def __init__(self) -> None:
+        self.nodes, self.constants = [], []
+        self.rng = np.random.default_rng(0)
+
+    def constant(self, value, dtype=np.float32) -> str:
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        return name
+
+    def node(self, op: str, *inputs: str, output: str = "", **attributes) -> str:
+        domain = QONNX if op in ("Quant", "BipolarQuant") else ""
+        output = output or f"t{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, inputs, [output], f"{op.lower()}{len(self.nodes)}", domain=domain, **attributes))
+        return output
+
+    def quant(self, tensor: str, scale: float, bits: int, signed: int, rounding: str) -> str:
+        operands = (self.constant(x) for x in (scale, 0.0, bits))
+        return self.node("Quant", tensor, *operands, signed=signed, narrow=signed, rounding_mode=rounding)
+
+    def weights(self, *shape: int) -> np.ndarray:
+        return self.rng.integers(-7, 8, shape)
+
+    def dense(self, tensor: str, inputs: int, neurons: int) -> str:
+        stored = self.constant(self.weights(inputs, neurons) * 0.25)
+        return self.node("MatMul", tensor, self.quant(stored, 0.25, 4, 1, "ROUND"))
+
+    def spike(self, tensor: str) -> str:
+        return self.quant(tensor, 1.0, 1, 0, "FLOOR")
+
+    def model(self, inputs: dict[str, int], outputs: dict[str, int], metadata: dict[str, str]) -> ModelProto:
+        values = [
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, n)) for name, n in x.items()] for x in (inputs, outputs)
+        ]
+        graph = helper.make_graph(self.nodes, "step", *values, self.constants)
+        opsets = [helper.make_opsetid("", 13), helper.make_opsetid(QONNX, 1)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+        helper.set_model_props(model, metadata)
+        return model
+
+
+def plain() -> ModelProto:
+    """Discontinuous: Quant, MatMul, bias, spike; a bare output layer."""
+    g = Graph()
+    x = g.dense("spikes", INPUTS, HIDDEN)
+    x = g.spike(g.node("Add", x, g.constant(g.weights(HIDDEN) * 0.5)))
+    g.node("Identity", g.dense(x, HIDDEN, CLASSES), output="out")
+    return g.model({"spikes": INPUTS}, {"out": CLASSES}, METADATA)
+
+
+def folded() -> ModelProto:
+    """Gemm, BatchNormalization and a Constant node; the output fires."""
+    g = Graph()
+    weights = g.quant(g.constant(g.weights(HIDDEN, INPUTS) * 0.5), 0.5, 4, 1, "ROUND")
+    x = g.node("Gemm", g.node("Flatten", "spikes", axis=1), weights, g.constant(np.ones(HIDDEN)), transB=1, alpha=0.5)
+    spread = [g.constant(v) for v in (np.full(HIDDEN, -0.5), np.ones(HIDDEN), np.zeros(HIDDEN), np.ones(HIDDEN))]
+    x = g.spike(g.node("BatchNormalization", x, *spread, epsilon=1e-5))
+    x = g.node("Reshape", x, g.constant((1, HIDDEN), np.int64))
+    scale = g.node("Constant", value=numpy_helper.from_array(np.float32(0.25)))
+    x = g.node("Div", g.node("MatMul", x, g.constant(g.weights(HIDDEN, CLASSES))), scale)
+    g.node("Identity", g.spike(g.node("Dropout", x)), output="out")
+    return g.model({"spikes": INPUTS}, {"out": CLASSES}, METADATA)
+
+
+def foreign() -> ModelProto:
+    """Weights in QCDQ and in ±1, spikes by comparison and by QuantizeLinear."""
+    g = Graph()
+    stored = g.node("Clip", *(g.constant(v, np.int8) for v in (g.weights(INPUTS, HIDDEN), -7, 7)))
+    scale, zero = g.constant(np.full(HIDDEN, 0.25)), g.constant(np.zeros(HIDDEN), np.int8)
+    x = g.node("MatMul", "spikes", g.node("DequantizeLinear", stored, scale, zero, axis=1))
+    x = g.node("Cast", g.node("GreaterOrEqual", x, g.constant(1)), to=TensorProto.FLOAT)
+    x = g.node("MatMul", x, g.node("BipolarQuant", g.constant(g.weights(HIDDEN, HIDDEN)), g.constant(0.5)))
+    scale, zero = g.constant(0.5), g.constant(0, np.uint8)
+    x = g.node("Clip", g.node("QuantizeLinear", x, scale, zero), g.constant(0, np.uint8), g.constant(1, np.uint8))
+    x = g.node("DequantizeLinear", x, scale, zero)
+    g.node("Sub", g.dense(x, HIDDEN, CLASSES), g.constant(0.5), output="out")
+    return g.model({"spikes": INPUTS}, {"out": CLASSES}, METADATA)
+
+
+def lasting(reset: str = "subtract") -> ModelProto:
+    """Continuous, with a leak; membranes are inputs and outputs."""
+    g = Graph()
+    x = g.node("Add", g.dense("spikes", INPUTS, HIDDEN), g.constant(g.weights(HIDDEN) * 0.25))
+    share = g.node("Floor", g.node("Mul", "v0_in", g.constant(2.0)))
+    x = g.node("Add", g.node("Sub", "v0_in", g.node("Mul", share, g.constant(0.25))), x)
+    s = g.spike(x)
+    x = g.node("Sub", x, s) if reset == "subtract" else g.node("Mul", x, g.node("Sub", g.constant(1), s))
+    g.node("Clip", x, g.constant(-(1 << 10) * 0.25), g.constant(((1 << 10) - 1) * 0.25), output="v0_out")
+    g.node("Add", "v_out_in", g.dense(s, HIDDEN, CLASSES), output="out")
+    inputs = {"spikes": INPUTS, "v0_in": HIDDEN, "v_out_in": CLASSES}
+    return g.model(inputs, {"out": CLASSES, "v0_out": HIDDEN}, LASTING | {"reset": reset})
+
+
+def seeds() -> tuple[ModelProto, ...]:
+    """All of them; each compiles for the geometry `tiny`."""
+    return plain(), folded(), foreign(), lasting(), lasting("zero")
