@@ -1,0 +1,232 @@
+"""Formal proofs of the Verilog with Yosys, its SMT checker and Z3: `python rtl/formal/prove.py [NAME …] [--deep] [--jobs N]`.
+
+Each wrapper beside this file puts one unchanged module of rtl/ among assumptions and assertions; TABLE says what is proved of
+which, and how:
+
+- `induction`: holds in every state that can be reached, however long it takes: it holds in the first `depth` cycles, and
+  `depth` cycles in which it holds are followed by one more;
+- `bmc`: holds in the first `depth` cycles, whatever the inputs;
+- `cover`: each `cover` of the wrapper is reached within `depth` cycles, under the same assumptions or narrower ones. So the
+  assumptions contradict neither each other nor what a proof is about.
+
+Writes a report as JSON; the last lines of a proof that fails name a trace (VCD) that shows why. Exits 1 if any does.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "rtl/implementation"))
+
+import tools  # noqa: E402
+
+from spikeline import sim  # noqa: E402
+from spikeline.report import commit  # noqa: E402
+
+HERE = Path(__file__).parent
+STEPS: dict[str, list[list[str]]] = {"induction": [[], ["-i"]], "bmc": [[]], "cover": [["-c"]]}
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One line of TABLE: a `wrapper` with its `parameters`, proved in `mode` to `depth` cycles."""
+
+    name: str
+    wrapper: str
+    mode: str
+    depth: int
+    promise: str
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    deep: bool = False  # takes minutes: only with --deep
+
+    @property
+    def module(self) -> str:
+        """The module of rtl/ that the promise is about."""
+        return MODULES[self.wrapper][0]
+
+
+# What each wrapper is about, and what that needs
+MODULES = {
+    "scan": ["spk_scan"],
+    "fifo": ["spk_fifo"],
+    "axi_lite": ["spk_regs"],
+    "events": ["spk_events"],
+    "input": ["spk_input"],
+}
+
+SCAN = "Each set bit of the lane is shown exactly once, lowest first, nothing else, and no cycle is wasted."
+EVENTS = "No input beyond the network's; T steps an image; events in order, none lost; silence after an unsound one."
+INPUT = "T vectors an image, each with the bits that came and no other; a vector stays until it is taken."
+
+TABLE = [
+    *(
+        Proof(
+            f"scan-{inputs}-lane-{lane}-of-{lanes}",
+            "scan",
+            "induction",
+            3,
+            SCAN,
+            {"INPUTS": inputs, "LANES": lanes, "LANE": lane},
+            deep=inputs > 100,
+        )
+        for inputs, lanes, lane in [(16, 1, 0), (17, 1, 0), (40, 1, 0), (40, 2, 1), (33, 4, 0), (33, 4, 3), (784, 4, 0)]
+    ),
+    Proof(
+        "scan-cover",
+        "scan",
+        "cover",
+        22,
+        "Steps of no and of 3 spikes, the highest bit, three vectors under way at once, a second group after a full one.",
+        {"INPUTS": 40, "GUIDED": 1},
+    ),
+    Proof(
+        "fifo",
+        "fifo",
+        "induction",
+        3,
+        "No word is lost, repeated or overtaken; at the output it stays until it is taken.",
+    ),
+    Proof("fifo-cover", "fifo", "cover", 36, "Filled to the last place, and drained again.", {"GUIDED": 1}),
+    Proof(
+        "axi-lite",
+        "axi_lite",
+        "induction",
+        3,
+        "One answer to each request and none without; it stays as it is until taken; it is OKAY, at once, and zero where no "
+        "register is; CONTROL is written byte by byte; ERROR keeps the first error; the halves of CYCLES belong together.",
+    ),
+    Proof("axi-lite-cover", "axi_lite", "cover", 8, "Answers that wait, options, reset, an error, both halves of CYCLES."),
+    Proof("events", "events", "induction", 4, EVENTS),
+    Proof("events-cover", "events", "cover", 10, "Two images, four events of one word, an unsound event.", {"GUIDED": 1}),
+    Proof("input-words", "input", "induction", 4, INPUT, {"EVENTS": 0}),
+    Proof("input-events", "input", "induction", 4, INPUT, {"EVENTS": 1}),
+    Proof("input-words-cover", "input", "cover", 18, "The last input fires; three steps; a second image.", {"GUIDED": 1}),
+    Proof("input-events-cover", "input", "cover", 18, "The same from events.", {"GUIDED": 1, "EVENTS": 1}),
+]
+
+
+def translate(proof: Proof, folder: Path, edits: Mapping[str, tuple[str, str]]) -> None:
+    """Write `folder`/model.smt2. `edits` plants a fault in a module: {module: (text, text in its place)}.
+
+    Modules, wrapper and script lie side by side, because the PyPI build of Yosys sees little beyond its folder.
+    """
+    top = f"formal_{proof.wrapper}"
+    for source in [sim.RTL / "spikeline.vh", HERE / f"{proof.wrapper}.v", *(sim.RTL / f"{m}.v" for m in MODULES[proof.wrapper])]:
+        text = source.read_text()
+        old, new = edits.get(source.stem, ("", ""))
+        if old and text.count(old) != 1:
+            raise ValueError(f"{source.name} holds {old!r} {text.count(old)} times; give a text that it holds once")
+        (folder / source.name).write_text(text.replace(old, new) if old else text)
+    parameters = [f"chparam -set {name} {value} {top}" for name, value in proof.parameters.items()]
+    script = [
+        f"read_verilog -formal -I. {proof.wrapper}.v",
+        *parameters,
+        "read_verilog -I. " + " ".join(f"{m}.v" for m in MODULES[proof.wrapper]),
+        f"hierarchy -check -top {top}",
+        # Before `flatten` nothing may be optimised: a wrapper names registers of the module (attribute `hierconn`).
+        "proc -noopt",
+        "memory_map",
+        "flatten",
+        "check -assert",
+        "async2sync",
+        "setundef -undriven -anyseq",
+        "opt_clean",
+        "write_smt2 -wires model.smt2",
+    ]
+    (folder / "translate.ys").write_text("\n".join(script) + "\n")
+    with open(folder / "yosys.log", "w") as log:
+        command = [tools.tool("yosys"), "-q", "-s", "translate.ys"]
+        if subprocess.run(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT).returncode:
+            raise RuntimeError(f"yosys refused {proof.name}; see {folder / 'yosys.log'}")
+
+
+def prove(proof: Proof, folder: Path, edits: Mapping[str, tuple[str, str]] | None = None) -> dict[str, Any]:
+    """Try one proof, its files in `folder`; return its entry of the report.
+
+    `result` is `proved`, `refuted` (an assertion fails, or a cover is not reached) or `not inductive`; `trace` is the VCD that
+    shows it, if there is one. Raises RuntimeError if Yosys or the solver itself fails.
+    """
+    begin = time.monotonic()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    translate(proof, folder, edits or {})
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where z3 is
+    result, trace, covers = "proved", None, 0
+    for step in STEPS[proof.mode]:
+        name = "induction" if "-i" in step else proof.mode.replace("induction", "base")
+        vcd = folder / f"{name}%.vcd" if proof.mode == "cover" else folder / f"{name}.vcd"
+        command = [tools.tool("yosys-smtbmc"), "-s", "z3", "-t", str(proof.depth), *step, "--dump-vcd", vcd.name, "model.smt2"]
+        run = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ | {"PATH": path})
+        (folder / f"{name}.log").write_text(run.stdout + run.stderr)
+        if not re.search(r"Status: (PASSED|FAILED)", run.stdout):
+            raise RuntimeError(f"the solver failed on {proof.name}; see {folder / f'{name}.log'}")
+        covers += run.stdout.count("Reached cover statement")
+        if run.returncode:
+            result = "not inductive" if "-i" in step else "refuted"
+            trace = str(vcd) if vcd.exists() else None
+            break
+    if proof.mode == "cover" and result == "proved" and covers == 0:
+        result = "refuted"  # nothing to reach shows nothing
+    return {
+        "name": proof.name,
+        "module": proof.module,
+        "promise": proof.promise,
+        "mode": proof.mode,
+        "depth": proof.depth,
+        "parameters": dict(proof.parameters),
+        "result": result,
+        "covers": covers,
+        "seconds": round(time.monotonic() - begin, 1),
+        "trace": trace,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("names", nargs="*", help="proofs, or wrappers; default: all that take seconds")
+    parser.add_argument("--deep", action="store_true", help="those that take minutes, too")
+    parser.add_argument("--jobs", type=int, default=2, help="at the same time (default 2)")
+    parser.add_argument("--out", type=Path, default=ROOT / "build/formal/report.json", help="report (default %(default)s)")
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - {p.name for p in TABLE} - set(MODULES)
+    if unknown:
+        parser.error(f"no proof or wrapper {', '.join(sorted(unknown))}")
+    chosen = [p for p in TABLE if p.name in arguments.names or p.wrapper in arguments.names or not arguments.names]
+    chosen = [p for p in chosen if arguments.deep or not p.deep or p.name in arguments.names]
+    work = arguments.out.parent
+    work.mkdir(parents=True, exist_ok=True)
+    entries = []
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        for entry in pool.map(lambda p: prove(p, work / p.name), chosen):
+            entries.append(entry)
+            detail = f"{entry['covers']} covers" if entry["mode"] == "cover" else ""
+            print(
+                f"{entry['result']:14}{entry['name']:24}{entry['mode']:10}{entry['depth']:4}{entry['seconds']:7.1f} s  {detail}"
+            )
+            if entry["trace"]:
+                print(f"    see {entry['trace']}")
+            sys.stdout.flush()
+    report = {"commit": commit(), "yosys": tools.version(tools.tool("yosys")), "solver": solver(), "proofs": entries}
+    arguments.out.write_text(json.dumps(report, indent=2) + "\n")
+    if any(e["result"] != "proved" for e in entries):
+        sys.exit(1)
+
+
+def solver() -> str:
+    """One line, such as `Z3 version 4.16.0 - 64 bit`."""
+    return tools.version(shutil.which("z3", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or "z3")
+
+
+if __name__ == "__main__":
+    main()
