@@ -74,9 +74,7 @@ class Board:
         except OSError as error:
             raise DeviceError(f"{bitstream} cannot be loaded: {error}; {PRIVILEGE}") from None
         except Exception as error:  # whatever pynq meets in a .hwh that is damaged
-            raise DeviceError(
-                f"{bitstream} cannot be loaded: {error!r}; is its .hwh whole, and of the same build?"
-            ) from None
+            raise DeviceError(f"{bitstream} cannot be loaded: {error!r}; is its .hwh whole, and of the same build?") from None
         self.halt()  # whatever an earlier program left under way
 
     def _find(self, driver: type) -> tuple[Any, dict[str, Any]]:

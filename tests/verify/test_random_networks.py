@@ -10,7 +10,7 @@ from recipes import Recipe, build
 
 from spikeline import golden
 
-SHARE = 100  # networks in each of the searches
+SHARE = 80  # networks in each of the searches
 
 
 @pytest.fixture
