@@ -170,7 +170,10 @@ def soak() -> list[str]:
 def energy() -> list[str]:
     """Energy per image of the named networks."""
     found = result("energy")
-    rows = ["| Network | | Bits | Time steps | Accuracy | nJ per image: typical | low … high | memory, logic, leakage |", "|---" * 8 + "|"]
+    rows = [
+        "| Network | | Bits | Time steps | Accuracy | nJ per image: typical | low … high | memory, logic, leakage |",
+        "|---" * 8 + "|",
+    ]
     for r in found["results"]:
         if "=" in r["name"]:
             continue
@@ -179,7 +182,11 @@ def energy() -> list[str]:
             f"| {r['name']} | {'-'.join(map(str, r['layers']))} | {r['weight_bits']} | {r['mean_steps']:.2f} of {r['time_steps']} | "
             f"{r['accuracy']:.2%} | **{r['nj_typical']:.1f}** | {r['nj_low']:.1f} … {r['nj_high']:.1f} | {shares} |"
         )
-    return [*rows, "", "Pre-silicon estimates, not measurements: all 10,000 test images, profile asic-40nm, from [energy.json](results/energy.json)."]
+    return [
+        *rows,
+        "",
+        "Pre-silicon estimates, not measurements: all 10,000 test images, profile asic-40nm, from [energy.json](results/energy.json).",
+    ]
 
 
 def size(r: dict[str, Any]) -> str:

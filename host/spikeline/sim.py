@@ -72,7 +72,8 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Pat
     """
     program, environment = verilator()
     neurons = ",".join(str(x.neurons) for x in geometry.layers)
-    cflags = f"{'-O1' if coverage else '-O3'} -fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
+    optimise = "-O1" if coverage else "-O3"  # the counters of all lines take minutes at -O3
+    cflags = f"{optimise} -fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
     cflags += f" -DSPK_MEMBRANE_BITS={geometry.membrane_bits} -DSPK_LAYERS={len(geometry.layers)}"
     command = [
         program, "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
@@ -83,7 +84,7 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Pat
     if saif:
         command += ["--trace-saif", "--no-trace-params", "--trace-max-width", "0"]  # signals of any width
     if coverage:
-        command += ["--coverage-line", "--coverage-toggle", "-MAKEFLAGS", "OPT_FAST=-O1"]  # -O3 takes minutes
+        command += ["--coverage-line", "--coverage-toggle", "-MAKEFLAGS", "OPT_FAST=-O1"]
     command += [f"-G{name}={value}" for name, value in parameters(geometry).items()]
     inputs = [*(p for p in sources() if p.suffix == ".v"), RTL / "sim/probe.vlt", RTL / "sim/harness.cpp"]
     version = subprocess.run([program, "--version"], capture_output=True, text=True, env=environment)

@@ -55,7 +55,7 @@ def tests(folder: Path, files: tuple[str, ...], verilog: bool) -> tuple[bool, st
     """Run the tests of a copy until one fails. Returns whether all passed, and the name of the first that did not."""
     if verilog:
         simulator = folder / "host/spikeline/sim.py"
-        simulator.write_text(simulator.read_text().replace("else '-O3'", "else '-O0'").replace("OPT_FAST=-O3", "OPT_FAST=-O0"))
+        simulator.write_text(simulator.read_text().replace('else "-O3"', 'else "-O0"').replace("OPT_FAST=-O3", "OPT_FAST=-O0"))
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(str(folder / x) for x in ("host", "firmware", "training")),
