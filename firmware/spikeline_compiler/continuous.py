@@ -18,7 +18,7 @@ from onnx import NodeProto
 from spikeline.errors import CompileError
 from spikeline.spec import Reset
 from spikeline_compiler.graph import Graph, attribute, operator, refuse
-from spikeline_compiler.stages import AFFINE, SPIKE_FIX, Lasting, Stage, affine, begin, per_neuron, spike, unknown
+from spikeline_compiler.stages import AFFINE, SPIKE_FIX, Lasting, Stage, affine, begin, number, per_neuron, spike, unknown
 
 AGREE = "export the network again so that the two agree"
 CHAIN = "export a plain chain of layers, each with its membrane as state input and output"
@@ -130,7 +130,7 @@ def _leaked(graph: Graph, stage: Stage, integrate: NodeProto, tensor: str, used:
     for unit, factor, share in zip(grid(stage), _factor(graph, stage, up), _factor(graph, stage, down), strict=True):
         shift = (share * unit).denominator.bit_length() - 1
         if factor != unit or shift < 1 or share * unit != Fraction(1, 1 << shift):
-            reason = f"it takes {float(factor):.6g} · ⌊{float(share):.6g} · v⌋ from a membrane in steps of {float(unit):.6g}"
+            reason = f"it takes {number(factor, 6)} · ⌊{number(share, 6)} · v⌋ from a membrane in steps of {number(unit, 6)}"
             raise refuse(subtract, reason, LEAK_FIX)
         shifts.add(shift)
     if len(shifts) > 1:
@@ -187,7 +187,7 @@ def _reset(graph: Graph, stage: Stage, quant: NodeProto, membrane: str, used: se
         if operator(node) == "Mul" and kept is not None and operator(kept) == "Sub" and kept.input[1] == spikes:
             one = per_neuron(graph, kept, 0, "minuend", len(stage.scale))
             if any(x != 1 for x in one) or stage.amplitude != 1:
-                raise refuse(kept, f"it makes {float(one[0]):.6g} - spikes of {float(stage.amplitude):.6g}", RESET_FIX)
+                raise refuse(kept, f"it makes {number(one[0], 6)} - spikes of {number(stage.amplitude, 6)}", RESET_FIX)
             used.update((kept.output[0], node.output[0]))
             return Reset.ZERO, node
     raise refuse(quant, "its spikes do not reset the membrane", RESET_FIX)
@@ -217,7 +217,7 @@ def _saturated(graph: Graph, stage: Stage, reset: NodeProto, used: set[str]) -> 
     bottom, top = min(ends)
     bits = int(abs(bottom)).bit_length()
     if len(ends) > 1 or (bottom, top) != (-(1 << bits >> 1), (1 << bits >> 1) - 1):
-        reason = f"it keeps states of {float(bottom):.10g} to {float(top):.10g} times the scale of the weights"
+        reason = f"it keeps states of {number(bottom)} to {number(top)} times the scale of the weights"
         raise refuse(node, reason, CLIP_FIX)
     return tensor, bits, node
 

@@ -1,6 +1,7 @@
 """Layers of the graph → the integer network, exactly."""
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from spikeline.spec import Decode, Encoder, Reset
 from spikeline_compiler.continuous import continuous_stages, grid
 from spikeline_compiler.graph import Graph, load, naming, refuse
 from spikeline_compiler.passes import PASSES
-from spikeline_compiler.stages import Stage, stages
+from spikeline_compiler.stages import Stage, number, stages
 
 QUANTISED_FIX = "train with quantised biases and thresholds, whole multiples of the scale of the weights"
 
@@ -52,7 +53,7 @@ def continuous_layer(stage: Stage, n: int) -> tuple[np.ndarray, np.ndarray, np.n
             if value.denominator != 1 or abs(value) >= 1 << 24:
                 raise refuse(
                     stage.node,
-                    f"the {what} of neuron {neuron} in layer {n} is {float(value):.10g} times the scale of the weights, "
+                    f"the {what} of neuron {neuron} in layer {n} is {number(value)} times the scale of the weights, "
                     + ("more than 24 bits" if value.denominator == 1 else "not an integer"),
                     QUANTISED_FIX,
                 )
@@ -60,7 +61,7 @@ def continuous_layer(stage: Stage, n: int) -> tuple[np.ndarray, np.ndarray, np.n
         if stage.lasting.reset == Reset.SUBTRACT and stage.amplitude / unit != threshold:
             raise refuse(
                 stage.node,
-                f"neuron {neuron} in layer {n} fires at {threshold} but its reset takes {float(stage.amplitude / unit):.10g}, "
+                f"neuron {neuron} in layer {n} fires at {threshold} but its reset takes {number(stage.amplitude / unit)}, "
                 "in units of the scale of the weights",
                 "subtract the threshold itself: spikes by a Quant with rounding FLOOR",
             )
@@ -85,7 +86,7 @@ def output_layer(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
         if abs(b - bias * abs(scale)) > abs(b) / (1 << 23):  # the product itself was rounded to float32
             raise refuse(
                 stage.node,
-                f"the bias of class {n} is {float(b / abs(scale)):.6g} times the scale of the weights",
+                f"the bias of class {n} is {number(b / abs(scale), 6)} times the scale of the weights",
                 "leave out the bias of the output layer or round it to whole multiples of the scale",
             )
         thresholds.append(-bias)
@@ -202,6 +203,6 @@ def _compile(graph: Graph, geometry: Geometry, time_steps: int | None, encoder: 
         known = ", ".join(e.name.lower() for e in Encoder)
         raise CompileError(f"encoder is {encoder or 'not in the metadata'}; give one of {known} with --encoder")
     steps = time_steps if time_steps is not None else graph.metadata.get("time_steps", "")
-    if not str(steps).isascii() or not str(steps).isdigit() or not 1 <= int(steps) < 1 << 16:
+    if not re.fullmatch("[0-9]{1,5}", str(steps)) or not 1 <= int(steps) < 1 << 16:
         raise CompileError(f"time_steps is {steps or 'not in the metadata'}; give 1 to 65535 with --time-steps")
     return lower(graph, geometry, int(steps), Encoder[encoder.upper()])

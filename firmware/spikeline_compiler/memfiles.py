@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from spikeline.errors import CompileError
+from spikeline.files import exchange
 from spikeline.geometry import Geometry, LayerGeometry
 from spikeline.image import Image, pack_weights
 
@@ -79,8 +80,9 @@ def write(image: Image, geometry: Geometry, folder: Path | str) -> int:
         header = {"geometry": geometry.name, "crc": f"{image.crc:08x}", "weight_bits": geometry.weight_bits}
         (new / "index.json").write_text(json.dumps(header | {"memories": index}, indent=1) + "\n")
         if folder.exists():
-            os.replace(folder, temporary / "old")
-        os.replace(new, folder)
+            exchange(new, folder)
+        else:
+            os.replace(new, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return len(index)

@@ -6,6 +6,7 @@ to float64.
 """
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -124,6 +125,16 @@ def affine(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None:
     """Compose an operator on `tensor`, one of AFFINE, into the layer."""
     _check_chained(node, tensor)
     AFFINE[operator(node)](graph, node, stage, tensor)
+    if max(map(abs, (*stage.scale, *stage.bias))) > sys.float_info.max:
+        raise refuse(node, "with the constants before it, it makes more than float64 holds", "train again with scales near 1")
+
+
+def number(value: Fraction, digits: int = 10) -> str:
+    """A number for a message; it may be more than float64 holds."""
+    try:
+        return f"{float(value):.{digits}g}"
+    except OverflowError:
+        return f"{'-' if value < 0 else ''}2^{int(abs(value)).bit_length()} or so"
 
 
 def unknown(node: NodeProto) -> CompileError:
