@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from spikeline import mnist
 from spikeline.encode import encode
+from spikeline.errors import PresetError, SpikelineError
 from spikeline.files import atomic
 from spikeline_training import checkpoint, export_continuous
 from spikeline_training.continuous import ContinuousNetwork
@@ -67,25 +68,31 @@ def export(checkpoint_path: Path, out: Path, images: int = 1000, root: Path | No
     The proof runs the file in the QONNX executor on the first `images` test samples, and compares every hidden spike,
     the integer output membranes, all that last, and the class with the Brevitas model. `root` is the folder of the data set's
     files. Raises PresetError for an unusable checkpoint, DataError for bad data, SpikelineError for a mismatch; no file is
-    left then.
+    left then. Wherever the program may be killed, the model is the old one or the new, and a proof is that of the model.
     """
     network, preset, history = checkpoint.load(checkpoint_path)
     facts = {"epochs_trained": str(len(history))}
-    if isinstance(network, ContinuousNetwork):
-        score, truth, model, proves = export_continuous.prepare(network, preset, root, facts)
-    else:
-        score, truth, model, proves = _prepare(network, preset, root, facts)
+    try:
+        if isinstance(network, ContinuousNetwork):
+            score, truth, model, proves = export_continuous.prepare(network, preset, root, facts)
+        else:
+            score, truth, model, proves = _prepare(network, preset, root, facts)
+    except PresetError as error:
+        raise PresetError(f"{checkpoint_path}: {error}") from None
     proof_path = out.with_suffix(".proof.json")
-    for path in (out, proof_path):
-        path.unlink(missing_ok=True)
-    with atomic(out) as temporary:
-        onnx.save(model, str(temporary))
-        proof = proves(onnx.load(str(temporary)), images)
-        proof |= {"accuracy": score, "accuracy_images": len(truth)}
-        proof |= {"preset": preset.name, "eval_seed": preset.eval_seed}
-        proof |= {"onnx_sha256": hashlib.sha256(temporary.read_bytes()).hexdigest()}
-        with atomic(proof_path) as temporary_proof:
+    try:
+        with atomic(proof_path) as temporary_proof, atomic(out) as temporary:  # the model takes its name first
+            onnx.save(model, str(temporary))
+            proof = proves(onnx.load(str(temporary)), images)
+            proof |= {"accuracy": score, "accuracy_images": len(truth)}
+            proof |= {"preset": preset.name, "eval_seed": preset.eval_seed}
+            proof |= {"onnx_sha256": hashlib.sha256(temporary.read_bytes()).hexdigest()}
             temporary_proof.write_text(json.dumps(proof, indent=2) + "\n")
+            proof_path.unlink(missing_ok=True)  # it spoke of the model that is replaced now
+    except SpikelineError:
+        out.unlink(missing_ok=True)
+        proof_path.unlink(missing_ok=True)
+        raise
     return proof
 
 
