@@ -23,6 +23,10 @@ def main(argv: list[str] | None = None) -> int:
     except SpikelineError as error:
         print(f"spikeline: {error}", file=sys.stderr)
         return 1
+    except OSError as error:  # of a file that is written; what is read has errors of its own
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"spikeline: {place}{error.strerror or error}; make room, or write elsewhere", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("spikeline: interrupted", file=sys.stderr)
         return 130
