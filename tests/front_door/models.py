@@ -18,7 +18,7 @@ from spikeline.word import Word
 from spikeline_compiler import commands as compiler
 
 VERIFIED = 0.02  # of the cases are also run by the QONNX executor, which takes its time
-ENOUGH = 1 << 22  # spikes of one image: a network that is larger is not run
+ENOUGH = 1 << 18  # spikes of one image: a network that is larger is not run
 
 
 class Onnx(Kind):
