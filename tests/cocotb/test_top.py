@@ -1,0 +1,13 @@
+"""The accelerator as a whole, of the geometry `tiny`, under both simulators."""
+
+import pytest
+from networks import TINY
+from simulate import run
+
+from spikeline import sim
+
+
+@pytest.mark.parametrize("simulator", ["verilator", "icarus"])
+@pytest.mark.parametrize("bench", ["bench_images"])
+def test_top(bench, simulator, tmp_path):
+    assert run(bench, "spikeline", tmp_path, sim.parameters(TINY), simulator) >= 10
