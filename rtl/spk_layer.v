@@ -317,7 +317,7 @@ always @* begin
     row_reads_next = 0;
     for (r = 0; r < PARALLEL; r = r + 1) row_reads_next = row_reads_next + read_reg[r];
 end
-always @(posedge aclk) row_reads_reg <= row_reads_next;
+always @(posedge aclk) row_reads_reg <= reset ? 4'd0 : row_reads_next;
 
 assign row_reads = row_reads_reg;
 assign idle = unfinished_reg == 0 && &scan_empty;
