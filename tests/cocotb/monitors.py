@@ -45,31 +45,31 @@ class Channel:
 
 def known(signal: SimHandleBase, name: str) -> int:
     """The value of a signal that must not hold an X or a Z."""
-    value = signal.value
-    assert value.is_resolvable, f"{name}: {signal._name} is {value}"
-    return int(value)
+    bits = signal._handle.get_signal_val_binstr()  # what `value` is made of: every cycle counts
+    try:
+        return int(bits, 2)
+    except ValueError:
+        raise AssertionError(f"{name}: {signal._name} is {bits}") from None
 
 
 class Monitor:
-    """Watches some channels of a DUT for as long as the test runs."""
+    """Rules of some channels that have a reset in common."""
 
-    def __init__(self, clock: SimHandleBase, reset: SimHandleBase, resets_at: int):
-        self.clock, self.reset, self.resets_at = clock, reset, resets_at
+    def __init__(self, reset: SimHandleBase, resets_at: int):
+        self.reset, self.resets_at = reset, resets_at
         self.channels: list[Channel] = []
+        self.edges = 0  # in reset
         self.forgiven = False  # a reset by register is under way: streams may stop in the middle
-        self.task = cocotb.start_soon(self._watch())
 
-    async def _watch(self) -> None:
-        edge, edges = RisingEdge(self.clock), 0
-        while True:
-            await edge
-            if int(self.reset.value) == self.resets_at:
-                for channel in self.channels:
-                    channel.in_reset(edges)
-                self.cleared()
-                edges += 1
-                continue
-            edges = 0
+    def step(self) -> None:
+        """Look at the wires at a clock edge."""
+        if known(self.reset, "reset") == self.resets_at:
+            for channel in self.channels:
+                channel.in_reset(self.edges)
+            self.cleared()
+            self.edges += 1
+        else:
+            self.edges = 0
             self.look()
 
     def look(self) -> None:
@@ -80,11 +80,24 @@ class Monitor:
         """What else a reset clears."""
 
 
+def watch(clock: SimHandleBase, *monitors: Monitor) -> None:
+    """Let monitors look at every rising edge until the test ends."""
+
+    async def steps() -> None:
+        edge = RisingEdge(clock)
+        while True:
+            await edge
+            for monitor in monitors:
+                monitor.step()
+
+    cocotb.start_soon(steps())
+
+
 class StreamMonitor(Monitor):
     """An AXI4-Stream: the rules of its channel, and the packets that have passed."""
 
     def __init__(self, dut: SimHandleBase, prefix: str, reset: str = "aresetn", resets_at: int = 0):
-        super().__init__(dut.aclk, getattr(dut, reset), resets_at)
+        super().__init__(getattr(dut, reset), resets_at)
         self.channel = Channel(dut, f"{prefix}_tvalid", f"{prefix}_tready", (f"{prefix}_tdata", f"{prefix}_tlast"))
         self.channels = [self.channel]
         self.packets: list[list[int]] = []
@@ -115,7 +128,7 @@ class LiteMonitor(Monitor):
     MOST = 16  # clock edges that a request may wait for its response to be offered
 
     def __init__(self, dut: SimHandleBase, prefix: str = "s_axil", reset: str = "aresetn"):
-        super().__init__(dut.aclk, getattr(dut, reset), 0)
+        super().__init__(getattr(dut, reset), 0)
         carried = {"aw": ("addr",), "w": ("data", "strb"), "b": ("resp",), "ar": ("addr",), "r": ("data", "resp")}
         for name, fields in carried.items():
             p = f"{prefix}_{name}"

@@ -8,6 +8,6 @@ from spikeline import sim
 
 
 @pytest.mark.parametrize("simulator", ["verilator", "icarus"])
-@pytest.mark.parametrize("bench", ["bench_images"])
+@pytest.mark.parametrize("bench", ["bench_images", "bench_top"])
 def test_top(bench, simulator, tmp_path):
     assert run(bench, "spikeline", tmp_path, sim.parameters(TINY), simulator) >= 10
