@@ -63,17 +63,19 @@ def sound(message: str, file: str) -> bool:
     return file in message and fix is not None and message.isprintable()
 
 
-def work(name: str, seed: int, first: int, count: int) -> None:
+def work(name: str, seed: int, first: int, count: int, deadline: float) -> None:
     """Run cases and print a line of JSON before and after each: what a worker process does."""
+    faulthandler.dump_traceback_later(60, exit=True)
     kind = kinds.kind(name)
     with tempfile.TemporaryDirectory(dir=FOLDERS) as folder:
         run_case(kind, name, seed, -1, Path(folder))  # what is imported and allocated once does not count
+    faulthandler.cancel_dump_traceback_later()
     taken = int(re.search(r"VmSize:\s*(\d+)", Path("/proc/self/status").read_text())[1]) << 10  # type: ignore[index]
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
     for number in range(first, first + count):
         with tempfile.TemporaryDirectory(dir=FOLDERS) as folder:
             print(json.dumps({"begin": number}), flush=True)
-            faulthandler.dump_traceback_later(DEADLINE, exit=True)
+            faulthandler.dump_traceback_later(deadline, exit=True)
             begin = time.monotonic()
             outcome, text = run_case(kind, name, seed, number, Path(folder))
             faulthandler.cancel_dump_traceback_later()
@@ -81,18 +83,19 @@ def work(name: str, seed: int, first: int, count: int) -> None:
         print(json.dumps({"end": number, "outcome": outcome, "text": text[-4000:], "seconds": seconds}), flush=True)
 
 
-def fuzz(name: str, seed: int, count: int, first: int = 0) -> dict[str, Any]:
+def fuzz(name: str, seed: int, count: int, first: int = 0, deadline: float = DEADLINE) -> dict[str, Any]:
     """Run cases in workers, whose files are all that they touch; returns counts and findings."""
     outcomes: Counter[str] = Counter()
     refusals: Counter[str] = Counter()
     findings: list[dict[str, Any]] = []
     slowest, begin, at = 0.0, time.monotonic(), first
     while at < first + count:
-        words = ["--kind", name, "--seed", str(seed), "--first", str(at), "--count", str(first + count - at), "--work"]
+        words = ["--kind", name, "--seed", str(seed), "--first", str(at), "--count", str(first + count - at)]
+        words += ["--deadline", str(deadline), "--work"]
         result = subprocess.run([sys.executable, "-X", "faulthandler", __file__, *words], capture_output=True, text=True)
         lines = [json.loads(x) for x in result.stdout.splitlines() if x.startswith("{")]
         if not lines:
-            raise RuntimeError(f"the worker did not start:\n{result.stderr}")
+            raise RuntimeError(f"the worker did not start, status {result.returncode}:\n{result.stderr}")
         for line in lines:
             if "end" not in line:
                 continue
@@ -131,16 +134,17 @@ def keep(name: str, seed: int, number: int) -> Path:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", choices=(*kinds.NAMES, "all"), default="all", help="of file (default: %(default)s)")
+    parser.add_argument("--kind", default="all", help=f"{', '.join(kinds.NAMES)} or all (default: %(default)s)")
     parser.add_argument("--count", type=int, default=2000, help="cases of each kind (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the damage (default: %(default)s)")
     parser.add_argument("--first", type=int, default=0, help="number of the first case (default: %(default)s)")
     parser.add_argument("--case", type=int, metavar="N", help="run this one alone, here, and keep its files")
     parser.add_argument("--out", type=Path, help="JSON file to write; more kinds and seeds are added to it")
+    parser.add_argument("--deadline", type=float, default=DEADLINE, help="seconds for a case (default: %(default)s)")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
-        work(arguments.kind, arguments.seed, arguments.first, arguments.count)
+        work(arguments.kind, arguments.seed, arguments.first, arguments.count, arguments.deadline)
         return 0
     if arguments.case is not None:
         print(keep(arguments.kind, arguments.seed, arguments.case))
@@ -150,7 +154,7 @@ def main() -> int:
 
     failed = False
     for name in kinds.NAMES if arguments.kind == "all" else [arguments.kind]:
-        figures = fuzz(name, arguments.seed, arguments.count, arguments.first)
+        figures = fuzz(name, arguments.seed, arguments.count, arguments.first, arguments.deadline)
         print(json.dumps(figures | {"findings": len(figures["findings"])}))
         for finding in figures["findings"]:
             failed = True

@@ -1,5 +1,6 @@
 """A process that is killed at any moment leaves the old file or the new one, and pairs that agree; so does a full disk."""
 
+import ast
 import shutil
 import tempfile
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from front_door import kill
-from front_door.fuzz import FOLDERS
+from front_door.fuzz import FOLDERS, ROOT
 from front_door.writers import WRITERS, Writer
 from spikeline.files import atomic
 
@@ -99,3 +100,64 @@ class Careless(Writer):
 def test_a_careless_writer_is_caught(writer, folder, test):
     with pytest.raises((AssertionError, KeyError)):
         test(writer, folder)
+
+
+WRITES = {
+    "write_text",
+    "write_bytes",
+    "savefig",
+    "tofile",
+    "save",
+    "savez",
+    "dump",
+    "to_csv",
+    "imsave",
+    "copyfile",
+    "copy2",
+    "move",
+}
+OTHERWISE = {
+    "files.py": "has `atomic` itself",
+    "memfiles.py": "writes a folder, which takes its name when it is whole",
+    "sim.py": "writes a lock and a log",
+    "simulated_board.py": "writes into a temporary folder",
+    "train.py": "has TensorBoard append its events",
+}
+
+
+def unguarded(source: str) -> list[str]:
+    """Calls that write a file and are not below `with atomic(…)`."""
+    found = []
+
+    def visit(node: ast.AST, guarded: bool) -> None:
+        if isinstance(node, ast.With):
+            guarded = guarded or any(ast.unparse(x.context_expr).startswith("atomic(") for x in node.items)
+        if isinstance(node, ast.Call) and not guarded:
+            name = ast.unparse(node.func)
+            modes = [x.value for x in (*node.args, *(k.value for k in node.keywords)) if isinstance(x, ast.Constant)]
+            opens = name.split(".")[-1] == "open" and any(
+                isinstance(m, str) and set(m) & set("wax+") and len(m) < 4 for m in modes
+            )
+            ours = name in ("image.save", "images.save", "checkpoint.save")  # which do it
+            if opens or (name.split(".")[-1] in WRITES and not ours):
+                found.append(name)
+        for child in ast.iter_child_nodes(node):
+            visit(child, guarded)
+
+    visit(ast.parse(source), False)
+    return found
+
+
+def test_the_packages_write_by_nothing_else():
+    packages = ("host/spikeline", "training/spikeline_training", "firmware/spikeline_compiler", "firmware/examples")
+    sources = [path for folder in packages for path in sorted((ROOT / folder).rglob("*.py")) if path.name not in OTHERWISE]
+    assert len(sources) > 40
+    assert {str(path): found for path in sources if (found := unguarded(path.read_text()))} == {}
+
+
+@pytest.mark.parametrize(
+    "source", ["p.write_text(x)", "with open(p, 'w') as f:\n  f.write(x)", "torch.save(x, p)", "open(p, mode='ab')"]
+)
+def test_the_search_finds(source):
+    assert unguarded(source)
+    assert not unguarded("with atomic(p) as t:\n" + "".join(f"  {line}\n" for line in source.splitlines()))

@@ -68,7 +68,7 @@ class Compile(Writer):
     def write(self, folder: Path, version: int) -> None:
         onnx.save(self.models[version], folder / "model.onnx")
         more = ("--geometry", "tiny", "--mem-dir", folder / "mem", "--verify", "1")
-        with mock.patch.object(compiler, "check", lambda *_: dict.fromkeys(("images", "spikes_compared"), version)):
+        with mock.patch.object(compiler, "check", return_value=dict.fromkeys(("images", "spikes_compared"), version)):
             command(compiler.register, "compile", folder / "model.onnx", "--out", folder / "model.img", *more)
 
     def read(self, folder: Path) -> dict[str, Version]:
@@ -107,7 +107,10 @@ class Export(Writer):
         model = (onnx_seeds.plain(), onnx_seeds.foreign())[version - 1]
         prepared = 0.5, np.zeros(1), model, lambda saved, images: {"images": version}
         trained = SimpleNamespace(), SimpleNamespace(name="seed", eval_seed=0), []
-        with mock.patch.object(checkpoint, "load", lambda _: trained), mock.patch.object(export, "_prepare", lambda *_: prepared):
+        with (
+            mock.patch.object(checkpoint, "load", return_value=trained),
+            mock.patch.object(export, "_prepare", return_value=prepared),
+        ):
             export.export(folder / "checkpoint.pt", folder / "model.onnx")
 
     def read(self, folder: Path) -> dict[str, Version]:
@@ -138,8 +141,8 @@ class Train(Writer):
         course = SimpleNamespace(score=lambda network: (version / 2, [0.5, 0.5]))
         epoch = {"loss": 0.5, "train_accuracy": 0.5, "lr": 0.1}
         with (
-            mock.patch.object(training, "prepare", lambda *_: course),
-            mock.patch.object(training, "train_epoch", lambda *_: epoch),
+            mock.patch.object(training, "prepare", return_value=course),
+            mock.patch.object(training, "train_epoch", return_value=epoch),
             mock.patch("torch.utils.tensorboard.SummaryWriter", mock.MagicMock()),
         ):
             training.train(self.preset, folder)
@@ -163,7 +166,7 @@ class Bench(Writer):
     def write(self, folder: Path, version: int) -> None:
         result = dict.fromkeys(("accuracy", "images_per_second", "cycles_per_image", "latency_us", "mean_steps", "fclk_mhz"), 0.5)
         result |= {"name": "n" * 9000, "input": "spikes", "golden_mismatches": version, "power": {"energy_per_image_uj": None}}
-        with mock.patch.object(bench, "networks", lambda *_: [result]), mock.patch.object(report, "commit", lambda: "0"):
+        with mock.patch.object(bench, "networks", return_value=[result]), mock.patch.object(report, "commit", return_value="0"):
             command(commands.register, "bench", folder / "model.img", "--out", folder / "bench.json")
 
     def read(self, folder: Path) -> dict[str, Version]:

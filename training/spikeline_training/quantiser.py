@@ -92,7 +92,8 @@ class PowerOfTwo(nn.Module):
     def forward(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Weight (O, I) to its quantised value (O, I), scale (), zero point and bit width."""
         best = self.reach * float(weight.detach().std()) / max(self.largest, 1)
-        scale = torch.tensor(2.0 ** round(math.log2(max(best, 2.0**-20))))
+        exponent = round(math.log2(max(best, 2.0**-20))) if math.isfinite(best) else math.nan  # weights that diverged show it
+        scale = torch.tensor(2.0**exponent)
         return _RoundAndClip.apply(weight, scale, self.largest), scale, self.zero_point, self.bit_width
 
 
