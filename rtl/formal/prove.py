@@ -63,11 +63,16 @@ MODULES = {
     "axi_lite": ["spk_regs"],
     "events": ["spk_events"],
     "input": ["spk_input"],
+    "layer": ["spk_layer", "spk_scan", "spk_fifo", "spk_slice", "spk_ram", "spk_beyond"],
+    "loader": ["spk_loader"],
+    "decode": ["spk_decode"],
 }
+CUT = {"layer": "spk_slice"}  # modules whose outputs may be anything: more than they can do, so a proof holds with them too
 
 SCAN = "Each set bit of the lane is shown exactly once, lowest first, nothing else, and no cycle is wasted."
 EVENTS = "No input beyond the network's; T steps an image; events in order, none lost; silence after an unsound one."
 INPUT = "T vectors an image, each with the bits that came and no other; a vector stays until it is taken."
+LAYER = "The queue never overflows; scanners start together, all ready; no address beyond a memory; rows go where spikes read."
 
 TABLE = [
     *(
@@ -113,6 +118,65 @@ TABLE = [
     Proof("input-events", "input", "induction", 4, INPUT, {"EVENTS": 1}),
     Proof("input-words-cover", "input", "cover", 18, "The last input fires; three steps; a second image.", {"GUIDED": 1}),
     Proof("input-events-cover", "input", "cover", 18, "The same from events.", {"GUIDED": 1, "EVENTS": 1}),
+    *(
+        Proof(
+            f"layer-{kind}-{parallel}",
+            "layer",
+            "induction",
+            12,
+            LAYER,
+            {"PARALLEL": parallel, "INPUTS": inputs, "CONTINUOUS": lasts},
+        )
+        for kind, parallel, inputs, lasts in [
+            ("fresh", 1, 20, 0),
+            ("fresh", 2, 20, 0),
+            ("lasting", 2, 20, 1),
+            ("lasting", 4, 33, 1),
+        ]
+    ),
+    Proof(
+        "layer-cover", "layer", "cover", 49, "The queue is full; a row is written.", {"GUIDED": 1, "PARALLEL": 1, "INPUTS": 16}
+    ),
+    Proof(
+        "loader",
+        "loader",
+        "induction",
+        3,
+        "Each word of a packet that its header allows is written once, to the next place of the named layer, within its "
+        "memories, while the layers are idle; nothing else is. A configuration fits what is built and changes as a whole. "
+        "Each packet has the one right error or none; images pass only if all is loaded; while all are ready no word waits "
+        "for more than five cycles.",
+    ),
+    Proof(
+        "loader-cover-packets", "loader", "cover", 14, "Every error of a single packet, a CONFIG of two layers.", {"GUIDED": 1}
+    ),
+    Proof(
+        "loader-cover-network", "loader", "cover", 35, "A network loaded and used, an unsound event.", {"COVERS": 1, "GUIDED": 1}
+    ),
+    Proof(
+        "decode",
+        "decode",
+        "induction",
+        4,
+        "m_axis: what is offered stays until it is taken. A result, then the values if asked for, TLAST on a packet's last word. "
+        "The named class has the largest value, the lowest of equals; an early exit leads by the margin.",
+    ),
+    Proof(
+        "decode-order",
+        "decode",
+        "induction",
+        5,
+        "One result an image, in order, early exits included.",
+        {"ORDER": 1, "CLASSES": 2},
+    ),
+    Proof(
+        "decode-cover",
+        "decode",
+        "cover",
+        12,
+        "Two results, an early exit, values, a step that waits.",
+        {"GUIDED": 1, "CLASSES": 2},
+    ),
 ]
 
 
@@ -134,6 +198,7 @@ def translate(proof: Proof, folder: Path, edits: Mapping[str, tuple[str, str]]) 
         *parameters,
         "read_verilog -I. " + " ".join(f"{m}.v" for m in MODULES[proof.wrapper]),
         f"hierarchy -check -top {top}",
+        *([f"blackbox *{CUT[proof.wrapper]}*", "cutpoint -blackbox"] if proof.wrapper in CUT else []),
         # Before `flatten` nothing may be optimised: a wrapper names registers of the module (attribute `hierconn`).
         "proc -noopt",
         "memory_map",
