@@ -42,7 +42,7 @@ def three_layers(rng: np.random.Generator) -> Network:
 
 async def works(dut: Accelerator, net: Network) -> None:
     """Some images of any kind come out right."""
-    images = batch(dut.rng, net, 3)
+    images = batch(dut.rng, net, 2)
     dut.classify(images)
     await check(dut, net, images, scores=False, every_step=False)
 
@@ -120,7 +120,7 @@ async def images_cut_or_too_long(handle, kind, seed):
     rng = np.random.default_rng([4, seed, list(KINDS).index(kind)])
     dut, net = await start(handle, rng), three_layers(rng)
     await dut.load(net)
-    for _ in range(3):
+    for _ in range(2):
         images = batch(rng, net, 4, KINDS[kind])
         words = packed(images)
         ends = ends_of(words, kind, net)
@@ -197,7 +197,7 @@ async def reset_at_any_cycle(handle, soft, work, seed):
     """In the middle of a packet or an image: nothing of it is seen afterwards."""
     rng = np.random.default_rng([6, seed, soft, ["load", *KINDS].index(work)])
     dut = await start(handle, rng)
-    for _ in range(4):
+    for _ in range(2):
         net = replace(network(rng), encoder=Encoder.BERNOULLI)
         dut.stall()
         if work == "load":
@@ -228,7 +228,7 @@ async def networks_and_images_back_to_back(handle, seed):
     rng = np.random.default_rng([7, seed])
     dut = await start(handle, rng)
     asked = []
-    for _ in range(6):
+    for _ in range(4):
         net = network(rng)
         for packet in image.build(net).packets:
             dut.send(packet)
@@ -313,7 +313,7 @@ async def reading_and_writing_what_is_not_to_be_written(handle):
     dut = await start(handle, rng)
     mapped = {int(r) for r in Register if not r.name.startswith(("LAYER", "ROW_READS"))}
     mapped |= {Register.LAYER + 4 * n for n in range(3)} | {Register.ROW_READS_LO + 4 * n for n in range(6)}
-    sample = rng.choice(np.arange(0x100, 0x1000, 4), 60, replace=False).tolist()
+    sample = rng.choice(np.arange(0x100, 0x1000, 4), 30, replace=False).tolist()
     words = [*range(0, 0x100, 4), *sample, 0xFFC]
     before = {address: await dut.read(address) for address in words}
     assert [a for a in words if a not in mapped and before[a]] == []
