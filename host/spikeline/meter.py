@@ -19,6 +19,7 @@ NAMES = {
     "current": {"current", "ampere", "amperes", "amp", "amps"},
 }
 LARGEST = 1 << 25  # bytes of a log: ten days at ten samples a second
+LATEST, LARGEST_W = 1e12, 1e6  # s since the epoch and W: beyond them, figures made of a log overflow
 UNITS = {"time": "s", "power": "w", "voltage": "v", "current": "a"}
 DIVISORS = {"": 1.0, "m": 1e3, "u": 1e6, "µ": 1e6, "μ": 1e6}
 
@@ -47,6 +48,8 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
             sample = _seconds(row[at], time_divisor), math.prod(float(row[n]) / divisor for n, divisor in factors)
             if len(row) != len(headers) or not all(map(math.isfinite, sample)):
                 raise ValueError(f"not {len(headers)} cells with finite numbers")
+            if abs(sample[0]) > LATEST or abs(sample[1]) > LARGEST_W:
+                raise ValueError("no such time or power can be")
         except (IndexError, ValueError) as error:
             raise DataError(f"{path}: line {line} is damaged: {delimiter.join(row)}: {error}; mend or delete it") from error
         if samples and sample[0] < samples[-1][0]:

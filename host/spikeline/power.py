@@ -162,8 +162,8 @@ def _estimate(path: Path) -> Source:
     try:
         report = read_json(path)
         total, dynamic, static = (float(report[key]) for key in ("total_w", "dynamic_w", "static_w"))
-        if not all(0 <= watts < math.inf for watts in (total, dynamic, static)):
-            raise ValueError("a power is a number of watts, 0 or more")
+        if not all(0 <= watts <= meter.LARGEST_W for watts in (total, dynamic, static)):
+            raise ValueError("a power is a number of watts, 0 or more and at most a million")
         return Source("estimated", f"{report['source']} (estimate)", estimate=(total, dynamic, static))
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         form = '{"total_w": W, "dynamic_w": W, "static_w": W, "source": text}'
@@ -280,6 +280,8 @@ def merge_csv(figures: dict[str, Any], path: Path | str, offset: float, images: 
         if figures["power_source"] != "none" or type(images) is not int:
             raise ValueError(f"{images!r} images, power source {figures['power_source']!r}")
         phases = [{"name": p["name"], "start": float(p["start"]), "stop": float(p["stop"])} for p in figures["phases"]]
+        if any(abs(p[end]) > meter.LATEST for p in phases for end in ("start", "stop")):
+            raise ValueError("a phase at no time that can be")
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         text = "a meter's log can be merged only into a report with phases and the power source 'none'"
         raise DataError(f"{text} ({error!r}); measure again with `spikeline bench --backend board`") from None

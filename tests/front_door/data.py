@@ -254,5 +254,6 @@ class Meter(Kind):
     def enter(self, rng: random.Random, folder: Path) -> None:
         times, watts = meter.read(folder / self.file)
         assert len(times) == len(watts) > 0
-        assert np.isfinite(watts).all()
+        assert (abs(watts) <= meter.LARGEST_W).all()
+        assert (abs(times) <= meter.LATEST).all()
         assert (np.diff(times) >= 0).all()

@@ -8,7 +8,7 @@ from unittest import mock
 
 from front_door.kinds import Kind, command
 from front_door.mutate import damaged, damaged_json
-from spikeline import commands, figures, hwh, power, simulated_board
+from spikeline import commands, figures, files, hwh, power, simulated_board
 from spikeline.board import Board
 from spikeline.geometry import FOLDER
 from spikeline.geometry import Geometry as Sizes
@@ -71,7 +71,7 @@ class Report(Json):
         except BaseException:
             assert before is None or path.read_bytes() == before, "it is changed, though refused"
             raise
-        json.loads(path.read_text())
+        files.read_json(path)  # whose numbers are finite
 
 
 class Proof(Json):

@@ -386,11 +386,21 @@ def test_geometries(tmp_path, change):
         Geometry.load(tmp_path / "sizes.json")
 
 
-@pytest.mark.parametrize("total", ["1" + "0" * 400, "NaN", "1e999", "-1", '"x"', "[]"])
+@pytest.mark.parametrize("total", ["1" + "0" * 400, "NaN", "1e999", "1e308", "-1", '"x"', "[]"])
 def test_estimates(tmp_path, total):
     (tmp_path / "power.json").write_text(f'{{"total_w": {total}, "dynamic_w": 1, "static_w": 1, "source": "x"}}')
     with pytest.raises(DataError, match=r"power\.json"):
         power.open_source(f"estimate:{tmp_path / 'power.json'}")
+
+
+def test_figures_of_a_log_do_not_overflow(tmp_path):
+    for row in ("1,1e308", "1e300,1"):
+        (tmp_path / "meter.csv").write_text(f"time,watts\n{row}\n")
+        with pytest.raises(DataError, match=r"meter\.csv: line 2 .*; mend or delete it"):
+            meter.read(tmp_path / "meter.csv")
+    phases = [{"name": name, "start": -1e308, "stop": 1e308} for name in ("idle", "active")]
+    with pytest.raises(DataError, match="at no time that can be"):
+        power.merge_csv({"power_source": "none", "phases": phases}, tmp_path / "meter.csv", 0, 1)
 
 
 @pytest.mark.parametrize(
