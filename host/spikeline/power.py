@@ -277,7 +277,7 @@ def merge_csv(figures: dict[str, Any], path: Path | str, offset: float, images: 
     For a meter that logs on another computer. Raises DataError if `figures` is another report, and as that report would.
     """
     try:
-        if figures["power_source"] != "none" or type(images) is not int:
+        if figures["power_source"] != "none" or type(images) is not int or images >= 1 << 53:
             raise ValueError(f"{images!r} images, power source {figures['power_source']!r}")
         phases = [{"name": p["name"], "start": float(p["start"]), "stop": float(p["stop"])} for p in figures["phases"]]
         if any(abs(p[end]) > meter.LATEST for p in phases for end in ("start", "stop")):

@@ -401,6 +401,9 @@ def test_figures_of_a_log_do_not_overflow(tmp_path):
     phases = [{"name": name, "start": -1e308, "stop": 1e308} for name in ("idle", "active")]
     with pytest.raises(DataError, match="at no time that can be"):
         power.merge_csv({"power_source": "none", "phases": phases}, tmp_path / "meter.csv", 0, 1)
+    for images in (10**400, 1.5, "1"):
+        with pytest.raises(DataError, match="can be merged only into a report"):
+            power.merge_csv({"power_source": "none", "phases": []}, tmp_path / "meter.csv", 0, images)
 
 
 @pytest.mark.parametrize(
