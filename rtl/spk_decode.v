@@ -183,7 +183,7 @@ always @(posedge aclk) begin
                 m_axis_tlast <= last_image_reg && decided && values_end;
                 m_axis_tdata[`SPK_SCORE_PAIR_EVEN] <= now;
                 m_axis_tdata[`SPK_SCORE_PAIR_ODD] <= count + 16'd1 < config_classes ? turn_reg[VALUE_BITS +: VALUE_BITS] : 0;
-                turn_reg <= {{(2*VALUE_BITS){1'b0}}, turn_reg[CLASSES*VALUE_BITS-1:2*VALUE_BITS]};
+                turn_reg <= turn_reg >> 2*VALUE_BITS;
                 count_reg <= count_reg + TWO;
                 if (values_end) state_reg <= STATE_FREE;
             end
