@@ -4,6 +4,8 @@ Rules of a channel: outside reset, valid and ready are 0 or 1; once valid is hig
 ready; what it carries is known. In reset, valid is low one clock later.
 """
 
+import re
+
 import cocotb
 from cocotb.handle import SimHandleBase
 from cocotb.triggers import RisingEdge
@@ -12,10 +14,11 @@ from cocotb.triggers import RisingEdge
 class Channel:
     """One valid / ready channel: the rules, and what has passed."""
 
-    def __init__(self, dut: SimHandleBase, valid: str, ready: str | None, payload: tuple[str, ...]):
+    def __init__(self, dut: SimHandleBase, valid: str, ready: str, payload: tuple[str, ...], partly: str = ""):
         self.name = valid.removesuffix("valid")
-        self.valid, self.ready = getattr(dut, valid), getattr(dut, ready) if ready else None
+        self.valid, self.ready = getattr(dut, valid), getattr(dut, ready)
         self.payload = [getattr(dut, name) for name in payload]
+        self.read = [zeroed if name == partly else known for name in payload]  # `partly` has bits that mean nothing
         self.passed: list[tuple[int, ...]] = []  # the payload of every transfer
         self.waiting: tuple[int, ...] | None = None
 
@@ -33,9 +36,9 @@ class Channel:
         if not known(self.valid, self.name):
             assert self.waiting is None, f"{self.name}: valid was taken back before ready"
             return False
-        carried = tuple(known(signal, self.name) for signal in self.payload)
+        carried = tuple(read(signal, self.name) for read, signal in zip(self.read, self.payload, strict=True))
         assert self.waiting in (None, carried), f"{self.name}: payload {self.waiting} became {carried} before ready"
-        if self.ready is not None and not known(self.ready, self.name):
+        if not known(self.ready, self.name):
             self.waiting = carried
             return False
         self.waiting = None
@@ -52,6 +55,11 @@ def known(signal: SimHandleBase, name: str) -> int:
         raise AssertionError(f"{name}: {signal._name} is {bits}") from None
 
 
+def zeroed(signal: SimHandleBase, name: str) -> int:
+    """The value of a signal, unknown bits as 0."""
+    return int(re.sub("[^01]", "0", signal._handle.get_signal_val_binstr()), 2)
+
+
 class Monitor:
     """Rules of some channels that have a reset in common."""
 
@@ -59,7 +67,7 @@ class Monitor:
         self.reset, self.resets_at = reset, resets_at
         self.channels: list[Channel] = []
         self.edges = 0  # in reset
-        self.forgiven = False  # a reset by register is under way: streams may stop in the middle
+        self.forgiven = False  # what is dropped on purpose may be taken back
 
     def step(self) -> None:
         """Look at the wires at a clock edge."""
@@ -74,6 +82,8 @@ class Monitor:
 
     def look(self) -> None:
         for channel in self.channels:
+            if self.forgiven:
+                channel.clear()
             channel.look()
 
     def cleared(self) -> None:

@@ -82,7 +82,9 @@ def two_valued(verilog: str) -> str:
         return f"{match[1]} = {random(int(match[2]) + 1)};"
 
     def memory(match: re.Match) -> str:
-        return f"{match[0]}\n  initial for (integer i = 0; i <= {match[3]}; i = i + 1) {match[2]}[i] = {random(int(match[1]) + 1)};"
+        return (
+            f"{match[0]}\n  initial for (integer i = 0; i <= {match[3]}; i = i + 1) {match[2]}[i] = {random(int(match[1]) + 1)};"
+        )
 
     verilog = re.sub(r"'hx+", "'h0", verilog)
     verilog = re.sub(r"^(  reg \[(\d+):0\] \w+);$", register, verilog, flags=re.MULTILINE)
