@@ -27,10 +27,9 @@ UNKNOWN_AT_FIRST = ("s_axis_tdata", "s_axis_tlast", "s_axil_awaddr", "s_axil_wda
 def pauses(rng: np.random.Generator, shares: tuple[float, ...]) -> Iterator[bool]:
     """Whether to pause, cycle by cycle: never, now and then, often, or for long."""
     share = float(rng.choice(shares))
+    bits = rng.random(1009) < share
     if rng.random() < 0.3:
-        bits = np.repeat(rng.random(200) < share, rng.integers(1, 40, 200))
-    else:
-        bits = rng.random(1009) < share
+        bits = np.repeat(bits[:200], rng.integers(1, 40, 200))
     return cycle([*bits.tolist(), False])
 
 

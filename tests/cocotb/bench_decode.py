@@ -50,7 +50,7 @@ def expected(counted: np.ndarray, margin: int | None, scores: bool, every_step: 
             if scores:
                 padded = [*(int(v) & 0xFFFF_FFFF for v in now), 0]
                 result += [SCORE_PAIR.pack(even=padded[c], odd=padded[c + 1]) for c in range(0, classes, 2)]
-            words += [(word, int(last and word is result[-1])) for word in result]
+            words += [(word, 0) for word in result]
             words[-1] = (words[-1][0], int(last))
     return words
 

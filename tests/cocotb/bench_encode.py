@@ -89,7 +89,7 @@ async def decided_early(dut, seed):
     per_image = expected[0].size
     decided = {n: int(rng.integers(1, per_image)) for n in range(10) if rng.random() < 0.6}
     decided[9] = 2
-    image, taken, skips = -1, 0, False
+    image, at, taken, skips = -1, 0, 0, False
     while bench.source.queue or dut.idle.value == 0:
         await FallingEdge(dut.aclk)
         for word in bench.out.passed[taken:]:

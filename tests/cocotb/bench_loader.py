@@ -6,7 +6,7 @@ import cocotb
 import numpy as np
 from bench import SEEDS, Sender, reset, share, start
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
-from networks import TINY, batch, network
+from networks import batch, lasting, network
 from test_packets import HARMLESS, header
 
 from spikeline import image
@@ -209,7 +209,7 @@ async def refused_packets(dut, seed):
 @cocotb.test()
 @cocotb.parametrize(seed=SEEDS)
 async def cut_and_too_long(dut, seed):
-    """A model's packet writes what there is of it, never beyond its length, and counts as not loaded; images are passed on as far."""
+    """What there is of a model's packet is written, nothing beyond its length, and it is not loaded; images are passed on as far."""
     rng = np.random.default_rng(seed)
     bench = Bench(dut, rng)
     await bench.begin()

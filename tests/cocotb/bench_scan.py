@@ -13,7 +13,7 @@ INPUTS = ("s_spikes", "s_user", "s_valid", "start")
 @cocotb.test()
 @cocotb.parametrize(seed=SEEDS)
 async def every_spike_once(dut, seed):
-    """Each set bit of the lane once, lowest first, a cycle each; an empty vector takes one cycle; users stay with their vector."""
+    """Each set bit of the lane once, lowest first, a cycle each; an empty vector takes one; users stay with their vector."""
     rng = np.random.default_rng(seed)
     await start(dut, INPUTS)
     inputs, lanes, lane = (int(getattr(dut, name).value) for name in ("INPUTS", "LANES", "LANE"))

@@ -21,7 +21,7 @@ def network(
     encoder: Encoder | None = None,
     decode: Decode | None = None,
 ) -> Network:
-    """Any depth, odd sizes, extreme weights, busy and silent neurons; `continuous` is the share of layers whose membranes last."""
+    """Any depth, odd sizes, extreme weights, busy and silent neurons; `continuous`: share of layers whose membranes last."""
     depth = layers or int(rng.integers(1, len(TINY.layers) + 1))
     sizes = [int(rng.integers(1, TINY.layers[0].inputs + 1))]
     sizes += [int(rng.integers(1, TINY.layers[n].neurons + 1)) for n in range(depth - 1)]

@@ -6,7 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
-import xml.etree.ElementTree as xml
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -37,7 +37,7 @@ def run(
     simulator: str = "icarus",
     sources: list[Path] | None = None,
 ) -> int:
-    """Run all tests of a bench and return how many there are. `folder` takes what is written. Raises AssertionError if one fails."""
+    """Run all tests of a bench, return how many there are; `folder` takes what is written. Raises AssertionError if one fails."""
     sources = sources or verilog()
     with _environment(simulator):
         runner = get_runner(simulator)
@@ -72,7 +72,7 @@ def run(
             )
     log = (folder / "run.log").read_text()[-8000:]
     assert (folder / "results.xml").exists(), log
-    cases = list(xml.parse(folder / "results.xml").getroot().iter("testcase"))
+    cases = list(ET.parse(folder / "results.xml").getroot().iter("testcase"))
     failed = [case.get("name") for case in cases if case.find("failure") is not None or case.find("error") is not None]
     assert cases, log
     assert not failed, f"{bench}: {', '.join(map(str, failed))}\n{log}"

@@ -6,6 +6,7 @@ from simulate import run
 
 from spikeline import sim
 
+BUILT = sim.parameters(TINY)
 LAYER = ("INPUTS", "NEURONS", "PARALLEL", "WEIGHT_BITS", "MEMBRANE_BITS", "CLASSES", "CONTINUOUS", "MAX_LEAK")
 CASES = [
     *[("fifo", {"WIDTH": width, "DEPTH": depth}) for width, depth in ((8, 2), (64, 16), (16, 4))],
@@ -27,13 +28,15 @@ CASES = [
             (33, 16, 2, 4, 11, 16, 1, 1),
         )
     ],
-    ("regs", sim.parameters(TINY)),
-    ("loader", {n: v for n, v in sim.parameters(TINY).items() if n not in ("BUILD", "LAYER_PARALLEL")}),
+    ("regs", BUILT),
+    ("loader", {name: value for name, value in BUILT.items() if name not in ("BUILD", "LAYER_PARALLEL")}),
 ]
 
 
-@pytest.mark.parametrize(
-    ("module", "parameters"), CASES, ids=lambda x: x if isinstance(x, str) else "-".join(map(str, x.values()))
-)
+def title(case: tuple[str, dict]) -> str:
+    return case[0] if "LAYERS" in case[1] else "-".join([case[0], *map(str, case[1].values())])
+
+
+@pytest.mark.parametrize(("module", "parameters"), CASES, ids=map(title, CASES))
 def test_module(module, parameters, tmp_path):
     assert run(f"bench_{module}", f"spk_{module}", tmp_path, parameters) >= 1
