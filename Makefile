@@ -34,7 +34,7 @@ TRAINING := $(wildcard training/spikeline_training/*.py) $(addprefix host/spikel
 COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikeline/,network.py image.py geometry.py spec.py)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench bit firmware fuzz verify coverage mutate random soak energy models clean $(MODES:%=compile-%)
+.PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench bit firmware fuzz verify cocotb formal front-door coverage mutate random soak energy models clean $(MODES:%=compile-%)
 
 help: ## list the targets, in the order of the flow
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,7 +61,13 @@ demo: $(OUT)/model.img ## the main job: classify all test images on the simulate
 test: models ## train the networks of all modes, run all tests
 	$(BIN)/pytest -n 2 $(PYTEST)
 
-verify: coverage mutate ## all tests and how much they see: coverage, faults planted on purpose (half an hour)
+verify: coverage cocotb formal mutate ## all tests, proofs, and how much they see: coverage, faults planted on purpose
+
+cocotb: setup ## every module of the Verilog and the whole, in Icarus and Verilator, and its netlist, with AXI monitors
+	$(BIN)/pytest -n 2 tests/cocotb
+
+formal: setup ## prove properties of the Verilog with Yosys and Z3
+	$(BIN)/python rtl/formal/prove.py --out build/formal/report.json
 
 coverage: models ## run all tests, count lines and branches of Python, lines and toggles of Verilog
 	@mkdir -p build/coverage
@@ -71,6 +77,9 @@ coverage: models ## run all tests, count lines and branches of Python, lines and
 	$(BIN)/coverage json -q -o build/coverage/python.json
 	$(BIN)/coverage report --skip-covered | tail -n 40
 	$(BIN)/python tests/verify/rtl_coverage.py --out build/coverage
+
+front-door: setup ## give damaged files of thirteen kinds to what reads them, 2,000 each
+	$(BIN)/python tests/front_door/fuzz.py --kind all --count 2000 --out build/front-door/report.json
 
 mutate: setup ## plant small faults in Verilog, compiler and golden model: the tests must see each
 	$(BIN)/python tests/verify/mutate.py --out build/mutation.json
