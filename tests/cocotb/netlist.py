@@ -15,7 +15,7 @@ from spikeline.geometry import Geometry
 # Modules stay apart: Icarus is slow where one scope has many wires. ABC without its long optimisations takes half the time.
 # Flip-flops wake up with random bits, as two values are all that a lookup table is true for.
 SCRIPT = """\
-read_verilog -I{rtl} {verilog}
+read_verilog -I. {verilog}
 chparam {parameters} spikeline
 hierarchy -check -top spikeline
 synth -top spikeline -noshare -run begin:fine
@@ -53,14 +53,15 @@ def netlist(geometry: Geometry, seed: int = 1) -> Path:
             work = path.with_suffix(".tmp")
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()
+            for source in sim.sources():  # Yosys from PyPI sees no other folder in /tmp
+                shutil.copy(source, work)
             script = SCRIPT.format(
-                rtl=sim.RTL,
-                verilog=" ".join(str(p) for p in sim.sources() if p.suffix == ".v"),
+                verilog=" ".join(p.name for p in sim.sources() if p.suffix == ".v"),
                 parameters=" ".join(f"-set {name} {value}" for name, value in parameters.items()),
                 seed=seed,
             )
             (work / "synth.ys").write_text(script)
-            made = subprocess.run([yosys, "-q", "-l", "yosys.log", "-s", "synth.ys"], cwd=work)  # it sees no other folder in /tmp
+            made = subprocess.run([yosys, "-q", "-l", "yosys.log", "-s", "synth.ys"], cwd=work)
             if made.returncode:
                 raise RuntimeError(f"Yosys failed; see {work / 'yosys.log'}")
             with atomic(path) as temporary:
