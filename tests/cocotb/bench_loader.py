@@ -191,9 +191,7 @@ async def refused_packets(dut, seed):
     bench = Bench(dut, rng)
     await bench.begin()
     net = replace(network(rng, 3, 2, 0), exit_margin=None, encoder=Encoder.BERNOULLI)
-    first = [
-        replace(layer, thresholds=np.abs(layer.thresholds) + 1, state_bits=TINY.membrane_bits - 1) for layer in net.layers[:2]
-    ]
+    first = [lasting(rng, layer.weights) for layer in net.layers[:2]]
     await bench.load(replace(net, layers=(*first, net.layers[2])))
     for name, (words, code) in HARMLESS.items():
         await bench.send(words)
@@ -209,7 +207,7 @@ async def refused_packets(dut, seed):
 @cocotb.test()
 @cocotb.parametrize(seed=SEEDS)
 async def cut_and_too_long(dut, seed):
-    """What there is of a model's packet is written, nothing beyond its length, and it is not loaded; images are passed on as far."""
+    """What there is of a model's packet is written, nothing beyond its length, and it is not loaded; images go as far."""
     rng = np.random.default_rng(seed)
     bench = Bench(dut, rng)
     await bench.begin()

@@ -1,7 +1,7 @@
 """AXI rules, watched at every clock edge of every test. Breaking one fails the test at once.
 
-Rules of a channel: outside reset, valid and ready are 0 or 1; once valid is high it stays until ready, and what it carries stays as
-it is, and is known. In reset, valid is low one clock later.
+Rules of a channel: outside reset, valid and ready are 0 or 1; once valid is high it stays until ready, and what it carries is
+known and stays as it is. In reset, valid is low one clock later.
 """
 
 import re
