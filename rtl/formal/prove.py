@@ -186,7 +186,14 @@ TABLE = [
         "T · ceil(N / 64) words an image; a packet's first and last image marked; images in order; a word stays until taken.",
     ),
     Proof("encode-cover-long", "encode", "cover", 26, "A whole image of two words and two steps.", {"GUIDED": 1}),
-    Proof("encode-cover-short", "encode", "cover", 20, "Two whole images of one word; one leaves while the next is read.", {"GUIDED": 2}),
+    Proof(
+        "encode-cover-short",
+        "encode",
+        "cover",
+        20,
+        "Two whole images of one word; one leaves while the next is read.",
+        {"GUIDED": 2},
+    ),
 ]
 
 
