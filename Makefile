@@ -34,7 +34,8 @@ TRAINING := $(wildcard training/spikeline_training/*.py) $(addprefix host/spikel
 COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikeline/,network.py image.py geometry.py spec.py)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench bit firmware fuzz verify cocotb formal front-door coverage mutate random soak energy models clean $(MODES:%=compile-%)
+.PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench energy bit firmware fuzz clean \
+	verify cocotb formal front-door coverage mutate random soak models $(MODES:%=compile-%)
 
 help: ## list the targets, in the order of the flow
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,8 +67,9 @@ verify: coverage cocotb formal mutate ## all tests, proofs, and how much they se
 cocotb: setup ## every module of the Verilog and the whole, in Icarus and Verilator, and its netlist, with AXI monitors
 	$(BIN)/pytest -n 2 tests/cocotb
 
-formal: setup ## prove properties of the Verilog with Yosys and Z3
+formal: setup ## prove properties of the Verilog with Yosys and Z3, and that a fault refutes each proof
 	$(BIN)/python rtl/formal/prove.py --out build/formal/report.json
+	$(BIN)/pytest -n 2 tests/formal
 
 coverage: models ## run all tests, count lines and branches of Python, lines and toggles of Verilog
 	@mkdir -p build/coverage

@@ -151,8 +151,12 @@ def random_networks() -> list[str]:
     r = result("random-networks")
     return [
         f"`make random COUNT={r['networks']} SEED={r['seed']}`: {r['networks']:,} networks from ONNX to Verilog, **{r['mismatches']} that "
-        f"differ**, in {r['seconds'] / 60:.0f} minutes of one core; commit {r['commit'][:7]}. Among them "
-        + ", ".join(f"{count:,} {kind}" for kind, count in r["kinds"].items() if kind.endswith(("continuous", "layers", "bits")))
+        f"differ**, in {r['seconds'] / 60:.0f} minutes on a busy machine; commit {r['commit'][:7]}. Weights of "
+        + "; ".join(
+            ", ".join(f"{kind.removesuffix(f' {what}')} ({count:,})" for kind, count in r["kinds"].items() if kind.endswith(what))
+            + f" {what}"
+            for what in ("bits", "layers", "continuous")
+        )
         + "."
     ]
 

@@ -325,7 +325,7 @@ def test_constants_of_horowitz():
         (lambda c: c["gate_pj"].update(low="1"), "gate_pj is .*write numbers"),
         (lambda c: c["gate_pj"].update(low=True), "gate_pj is .*write numbers"),
         (lambda c: c["gate_pj"].update(low=-1), "gate_pj is .*write numbers from 0"),
-        (lambda c: c["gate_pj"].update(high=float("nan")), "gate_pj is .*write numbers"),
+        (lambda c: c["gate_pj"].update(high=float("nan")), "is no JSON .NaN is no finite number"),
         (lambda c: c["gate_pj"].update(low=5), "gate_pj is .*rising order"),
         (lambda c: c["gate_pj"].update(unit="fJ"), "gate_pj has the unit 'fJ'; it is counted in 'pJ'"),
         (lambda c: c["gate_pj"].update(value=1), "gate_pj has a value and ends as well"),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import lasting
+from networks import lasting
 
 from spikeline import golden, image
 from spikeline.batch import Pixels, Spikes, pack_events, packed

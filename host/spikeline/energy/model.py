@@ -15,7 +15,6 @@ constants low, and all high, together. Energies of single operations are in pJ, 
 """
 
 import hashlib
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +24,14 @@ import numpy as np
 
 from spikeline.energy.activity import Activity, hardware
 from spikeline.errors import DataError
+from spikeline.files import read, read_json
 from spikeline.geometry import Geometry
 from spikeline.network import VALUE_BITS
 
 FOLDER = Path(__file__).parent
 ENDS = ("low", "typical", "high")
 WORD_BITS = 64
+LARGEST = 1 << 20  # bytes of a profile
 MACRO_BYTES = 8192  # that sram_read_pj is of
 
 # The constants that there are, and their units.
@@ -119,15 +120,13 @@ def load(name: str | Path) -> Profile:
     """Read a profile by its name or from a JSON file. Raises ProfileError for one that is not there or not sound."""
     path = Path(name) if Path(name).suffix == ".json" else FOLDER / f"{name}.json"
     try:
-        content = path.read_bytes()
+        content, data = read(path, LARGEST), read_json(path, LARGEST)
     except FileNotFoundError:
         raise ProfileError(f"no energy profile {name}; there are {', '.join(names())}, or name a .json file") from None
     except OSError as error:
-        raise ProfileError(f"{path} cannot be read: {error}") from None
-    try:
-        data = json.loads(content)
+        raise ProfileError(f"{path} cannot be read ({error.strerror}); name a .json file") from None
     except ValueError as error:
-        raise ProfileError(f"{path} is no JSON: {error}") from None
+        raise ProfileError(f"{path} is no JSON ({error}); copy a shipped profile and change its numbers") from None
     if not isinstance(data, dict) or not isinstance(data.get("constants"), dict):
         raise ProfileError(f"{path} has no `constants`; write an object with a constant for each of {', '.join(UNITS)}")
     given = data["constants"]

@@ -1,4 +1,4 @@
-"""Random networks for the `tiny` geometry, and what goes into them."""
+"""Random networks for the `tiny` geometry, and what goes into them; also for tests/cocotb."""
 
 from dataclasses import replace
 from itertools import pairwise
