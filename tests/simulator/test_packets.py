@@ -155,6 +155,23 @@ def test_model_cut_short_counts_as_not_loaded_until_sent_again(loaded, kind):
     still_works()
 
 
+@pytest.mark.parametrize("left_out", range(1, 9))
+def test_a_new_configuration_wants_the_whole_model_again(loaded, left_out):
+    """What was loaded before it does not count, whichever of the packets is missing."""
+    driver, _, spikes, still_works = loaded
+    packets = driver.image.packets
+    assert len(packets) == 9  # configuration; weights and thresholds of three layers, biases of two
+    for n, packet in enumerate(packets):
+        if n != left_out:
+            send(driver.device, packet)
+    assert not STATUS.unpack(driver.device.read(Register.STATUS))["loaded"]
+    send(driver.device, packed(Spikes(spikes)))
+    assert error(driver.device)["code"] == ErrorCode.NOT_LOADED
+    driver.device.write(Register.CONTROL, 2)
+    send(driver.device, packets[left_out])
+    still_works()
+
+
 def test_weights_that_go_on_too_long(loaded):
     driver, *_ = loaded
     send(driver.device, np.append(of_layer_0(driver, PacketType.WEIGHTS), np.arange(9, dtype=WORD)))
@@ -176,8 +193,9 @@ def test_spikes_cut_short_lose_only_the_last_image(loaded, words_left):
 
 
 STEP, FILLER = 0x8000, 0xFFFF
-# Events after a first sound image of two steps, and what is wrong with them.
+# Events after a first sound image of two steps, and what is wrong with them; None is the network's number of inputs.
 UNSOUND = {
+    "the first input that is not there": ([None, STEP | 1, STEP | 2, FILLER], ErrorCode.EVENT),
     "an input that is not there": ([100, STEP | 1, STEP | 2, FILLER], ErrorCode.EVENT),
     "a step beyond the last": ([STEP | 3, FILLER, FILLER, FILLER], ErrorCode.EVENT),
     "a step that goes back": ([3, STEP | 1, STEP | 0, STEP | 2], ErrorCode.EVENT),
@@ -193,6 +211,7 @@ def test_unsound_events_lose_only_what_follows(loaded, name, more):
     driver, network, _, still_works = loaded
     assert network.sizes[0] <= 100
     entries, code = UNSOUND[name]
+    entries = [network.sizes[0] if entry is None else entry for entry in entries]
     words = np.array([5, STEP | 1, 3, STEP | 2, *entries], "<u2").view(WORD)
     words = np.concatenate([np.array([2], WORD), words, np.full(more, 0xFFFFFFFFFFFFFFFF, WORD)])
     driver.device.stall(1, 0.3, 0)

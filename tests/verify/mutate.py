@@ -69,6 +69,8 @@ def tests(folder: Path, files: tuple[str, ...], verilog: bool) -> tuple[bool, st
         return False, "deadline"
     if done.returncode not in (0, 1):
         return False, (done.stdout + done.stderr)[-2000:]
+    if "could not build" in done.stdout:
+        raise ValueError(f"the faulty Verilog does not build:\n{done.stdout[-2000:]}")
     first = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
     return done.returncode == 0, first.group(1) if first else ""
 
