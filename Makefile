@@ -72,9 +72,9 @@ formal: setup ## prove properties of the Verilog with Yosys and Z3, and that a f
 	$(BIN)/pytest -n 2 tests/formal
 
 coverage: models ## run all tests, count lines and branches of Python, lines and toggles of Verilog
-	@mkdir -p build/coverage
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 $(PYTEST)
+	@rm -rf build/coverage && mkdir -p build/coverage/rtl
+	PYTHONPATH=tests/verify SPIKELINE_RTL_COVERAGE=$(abspath build/coverage/rtl) \
+		$(BIN)/coverage run -m pytest -n 2 -p rtl_coverage $(PYTEST)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage json -q -o build/coverage/python.json
 	$(BIN)/coverage report --skip-covered | tail -n 40

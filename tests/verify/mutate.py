@@ -51,8 +51,11 @@ def plant(mutant: Mutant, folder: Path) -> None:
     path.write_text(text.replace(mutant.old, mutant.new))
 
 
-def tests(folder: Path, files: tuple[str, ...], verilog: bool) -> tuple[bool, str]:
-    """Run the tests of a copy until one fails. Returns whether all passed, and the name of the first that did not."""
+def tests(folder: Path, files: tuple[str, ...], verilog: bool, jobs: int = 0) -> tuple[bool, str]:
+    """Run the tests of a copy until one fails. Returns whether all passed, and the name of the first that did not.
+
+    Raises ValueError if faulty Verilog does not build.
+    """
     if verilog:
         simulator = folder / "host/spikeline/sim.py"
         simulator.write_text(simulator.read_text().replace('else "-O3"', 'else "-O0"').replace("OPT_FAST=-O3", "OPT_FAST=-O0"))
@@ -62,7 +65,7 @@ def tests(folder: Path, files: tuple[str, ...], verilog: bool) -> tuple[bool, st
         "SPIKELINE_CACHE": str(folder / "cache") if verilog else str(cache_dir()),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-k", UNTRAINED, *files]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", str(jobs), "-p", "no:cacheprovider", "-k", UNTRAINED, *files]
     try:
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=DEADLINE)
     except subprocess.TimeoutExpired:
@@ -96,7 +99,7 @@ def main() -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:  # without a fault they pass
         copy(Path(name))
-        sound = tests(Path(name), tuple(dict.fromkeys(f for x in chosen for f in x.tests)), any(x.tests is RTL for x in chosen))
+        sound = tests(Path(name), tuple(dict.fromkeys(f for x in chosen for f in x.tests)), verilog=False, jobs=args.jobs)
         if not sound[0]:
             sys.exit(f"the tests fail without any fault: {sound[1]}")
     with ThreadPoolExecutor(args.jobs) as pool:

@@ -1,19 +1,21 @@
 """Which lines of the Verilog ran, and which bits toggled, while tests drove the simulated accelerator.
 
-rtl_coverage.py [--out build/coverage] [TEST ...]
+rtl_coverage.py [--out build/coverage]
 
-As a pytest plugin it puts a simulator that counts in the place of the usual one, and adds up what all of them saw.
+As a pytest plugin (`-p rtl_coverage`, with SPIKELINE_RTL_COVERAGE naming a folder) it gives a simulator that counts to the tests of
+TESTS and leaves in the folder what all of them saw; as a program it reports the folder build/coverage/rtl.
 """
 
 import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = (
@@ -42,16 +44,26 @@ def points(data: Path) -> dict[tuple[str, str, str], int]:
 
 
 def pytest_configure(config):
-    """Count in every simulator; its counts are read before it is freed."""
+    """From here on simulators can count; what one has counted is read before it is freed."""
     if FOLDER not in os.environ:
         return
     from spikeline import sim
 
     build, bind = sim.build, sim._bind
     total: dict[tuple[str, str, str], int] = defaultdict(int)
+    counting: set[Path] = set()
 
-    def counted(library):
+    def build_counting(geometry, saif=False):
+        if not config.stash_counts:
+            return build(geometry, saif)
+        library = build(geometry, saif, coverage=True)
+        counting.add(library)
+        return library
+
+    def bind_counting(library):
         lib = bind(library)
+        if library not in counting:
+            return lib
         free = lib.sim_free
 
         def read_and_free(simulator):
@@ -64,9 +76,14 @@ def pytest_configure(config):
         lib.sim_free = read_and_free
         return lib
 
-    sim.build = lambda geometry, saif=False: build(geometry, saif, coverage=True)
-    sim._bind = counted
-    config.stash_rtl_coverage = total
+    sim.build, sim._bind = build_counting, bind_counting
+    config.stash_counts, config.stash_rtl_coverage = False, total
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Only the tests of TESTS count; the others would be slow, and judge the Verilog less closely."""
+    item.config.stash_counts = item.nodeid.partition("::")[0] in TESTS
 
 
 def pytest_unconfigure(config):
@@ -103,18 +120,14 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "build/coverage")
-    parser.add_argument("tests", nargs="*", default=TESTS)
     args = parser.parse_args()
     counts: dict[tuple[str, str, str], int] = defaultdict(int)
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, FOLDER: folder, "PYTHONPATH": f"{ROOT / 'tests/verify'}:{os.environ.get('PYTHONPATH', '')}"}
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "rtl_coverage", *args.tests]
-        if subprocess.run(command, cwd=ROOT, env=environment).returncode:
-            sys.exit("the tests fail")
-        for file in Path(folder).glob("*.json"):
-            for *point, count in json.loads(file.read_text()):
-                counts[tuple(point)] += count
-    found = summary(counts) | {"tests": list(args.tests), "commit": report.commit()}
+    for file in (args.out / "rtl").glob("*.json"):
+        for *point, count in json.loads(file.read_text()):
+            counts[tuple(point)] += count
+    if not counts:
+        sys.exit(f"{args.out / 'rtl'} has no counts; run: make coverage")
+    found = summary(counts) | {"tests": list(TESTS), "commit": report.commit()}
     with atomic(args.out / "rtl.json") as part:
         part.write_text(json.dumps(found, indent=2) + "\n")
     print(f"{args.out / 'rtl.json'}: {found['percent']}")
