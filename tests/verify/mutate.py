@@ -17,7 +17,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mutants import MUTANTS, RTL, Mutant
+from mutants import MUTANTS, Mutant
 
 from spikeline import report
 from spikeline.files import atomic, cache_dir
@@ -51,7 +51,7 @@ def plant(mutant: Mutant, folder: Path) -> None:
     path.write_text(text.replace(mutant.old, mutant.new))
 
 
-def tests(folder: Path, files: tuple[str, ...], verilog: bool, jobs: int = 0) -> tuple[bool, str]:
+def tests(folder: Path, files: tuple[str, ...], verilog: bool, jobs: int) -> tuple[bool, str]:
     """Run the tests of a copy until one fails. Returns whether all passed, and the name of the first that did not.
 
     Raises ValueError if faulty Verilog does not build.
@@ -84,7 +84,7 @@ def judge(mutant: Mutant) -> dict[str, object]:
         folder = Path(name)
         copy(folder)
         plant(mutant, folder)
-        passed, first = tests(folder, mutant.tests, mutant.file.startswith("rtl"))
+        passed, first = tests(folder, mutant.tests, mutant.file.startswith("rtl"), jobs=0)
     print(f"{'SURVIVED' if passed else 'seen':9}{mutant.file}: {mutant.name}{'' if passed else '   by ' + first}", flush=True)
     return {"name": mutant.name, "file": mutant.file, "seen": not passed, "by": first.partition("[")[0]}
 

@@ -2,8 +2,8 @@
 
 rtl_coverage.py [--out build/coverage]
 
-As a pytest plugin (`-p rtl_coverage`, with SPIKELINE_RTL_COVERAGE naming a folder) it gives a simulator that counts to the tests of
-TESTS and leaves in the folder what all of them saw; as a program it reports the folder build/coverage/rtl.
+As a pytest plugin (`-p rtl_coverage`, with SPIKELINE_RTL_COVERAGE naming a folder) it gives the tests of TESTS a simulator that
+counts, and leaves in the folder what all of them saw; as a program it reports the folder build/coverage/rtl.
 """
 
 import argparse
