@@ -333,6 +333,32 @@ def test_packets_back_to_back(loaded):
         np.testing.assert_array_equal(received >> WORD(32), np.arange(len(spikes)))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_model_waits_for_the_images_before_it(loaded, random_network, seed):
+    """It is sent while the network before it still works: each image is classified by the one that it was sent for."""
+    driver, network, _, _ = loaded
+    device, rng = driver.device, np.random.default_rng(seed)
+    other = random_network(rng, int(rng.integers(1, 4)))
+    received = []
+    for net, images in ((network, 3), (other, 4), (network, 5), (other, 2)):
+        if received:
+            for packet in image.build(net).packets:
+                device.send(packet)
+                while device.sending:
+                    device.run(1)
+            assert device.poll()
+        spikes = np.ones((images, net.time_steps, net.sizes[0]), np.uint8)
+        received.append((np.zeros(images, WORD), golden.run(net, spikes).labels))
+        device.start(packed(Spikes(spikes)), received[-1][0])
+        while device.sending:
+            device.run(1)
+        assert device.receiving, "the last image is still under way"
+    assert device.poll()
+    assert error(device)["code"] == ErrorCode.NONE
+    for words, labels in received:
+        np.testing.assert_array_equal(words & WORD(0xFFFF), labels)
+
+
 def test_driver_refuses_a_network_that_does_not_fit(driver):
     big = Network((Layer(np.ones((101, 4), np.int8), np.ones(4, np.int32)),), 4, 1)
     with pytest.raises(ImageError, match="room for 100×48"):

@@ -78,6 +78,7 @@ MUTANTS = (
            "weight_write <= {LAYERS{body && weights_packet}} & (layer_named << 1 | layer_named >> (LAYERS - 1));"),
     Mutant("a layer that is not there", "rtl/spk_loader.v", "layer_packet && layer_reg >= config_layers", "layer_packet && layer_reg > config_layers"),
     Mutant("images before the weights", "rtl/spk_loader.v", "weights_loaded_reg <= 0;", ""),
+    Mutant("a model does not wait for the images before it", "rtl/spk_loader.v", "|| layers_idle) state_reg <= STATE_CHECK;", "|| 1'b1) state_reg <= STATE_CHECK;"),
     Mutant("a reset leaves the network", "rtl/spk_loader.v", "if (reset) config_layers <= 8'd0;", ""),
     Mutant("swapped sizes", "rtl/spk_loader.v", "new_inputs_reg[c*16 +: 16] > LAYER_INPUTS[c*16 +: 16]", "new_inputs_reg[c*16 +: 16] > LAYER_NEURONS[c*16 +: 16]"),
     Mutant("later errors overwrite the first", "rtl/spk_regs.v", "if (error_valid && error_code_reg == `SPK_ERROR_CODE_NONE) begin", "if (error_valid) begin"),

@@ -3,7 +3,8 @@
 rtl_coverage.py [--out build/coverage]
 
 As a pytest plugin (`-p rtl_coverage`, with SPIKELINE_RTL_COVERAGE naming a folder) it gives the tests of TESTS a simulator that
-counts, and leaves in the folder what all of them saw; as a program it reports the folder build/coverage/rtl.
+counts, and leaves in the folder what all of them saw. As a program it writes, from the folders build/coverage/rtl and
+build/coverage/python.json, report.json with the shares of both languages, and rtl.json with every point that was not met.
 """
 
 import argparse
@@ -114,6 +115,12 @@ def summary(counts: dict[tuple[str, str, str], int]) -> dict[str, object]:
     return {"percent": share, "files": files, "holes": holes}
 
 
+def shares(summary: dict[str, int]) -> dict[str, float]:
+    """Percent of lines and of branches, from a summary of coverage.py."""
+    pairs = {"line": ("covered_lines", "num_statements"), "branch": ("covered_branches", "num_branches")}
+    return {kind: round(100 * summary[a] / summary[b], 2) if summary[b] else 100.0 for kind, (a, b) in pairs.items()}
+
+
 def main() -> None:
     from spikeline import report
     from spikeline.files import atomic
@@ -127,10 +134,20 @@ def main() -> None:
             counts[tuple(point)] += count
     if not counts:
         sys.exit(f"{args.out / 'rtl'} has no counts; run: make coverage")
-    found = summary(counts) | {"tests": list(TESTS), "commit": report.commit()}
-    with atomic(args.out / "rtl.json") as part:
-        part.write_text(json.dumps(found, indent=2) + "\n")
-    print(f"{args.out / 'rtl.json'}: {found['percent']}")
+    found = summary(counts)
+    python = json.loads((args.out / "python.json").read_text())
+    both = {
+        "verilog": {"percent": found["percent"], "files": found["files"], "tests": list(TESTS)},
+        "python": {
+            "percent": shares(python["totals"]),
+            "files": {name: shares(file["summary"]) for name, file in sorted(python["files"].items())},
+        },
+        "commit": report.commit(),
+    }
+    for name, content in (("rtl", found), ("report", both)):
+        with atomic(args.out / f"{name}.json") as part:
+            part.write_text(json.dumps(content, indent=2) + "\n")
+    print(f"Verilog {found['percent']}, Python {both['python']['percent']}: {args.out}/report.json; holes: rtl.json")
 
 
 if __name__ == "__main__":
