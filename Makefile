@@ -76,7 +76,7 @@ coverage: models ## run all tests, count lines and branches of Python, lines and
 	PYTHONPATH=tests/verify SPIKELINE_RTL_COVERAGE=$(abspath build/coverage/rtl) \
 		$(BIN)/coverage run -m pytest -n 2 -p rtl_coverage $(PYTEST)
 	$(BIN)/coverage combine -q
-	$(BIN)/coverage json -q -o build/coverage/python.json
+	$(BIN)/coverage json -q -o build/coverage/lines.json
 	$(BIN)/coverage report --skip-covered | tail -n 40
 	$(BIN)/python tests/verify/rtl_coverage.py --out build/coverage
 

@@ -4,7 +4,7 @@ rtl_coverage.py [--out build/coverage]
 
 As a pytest plugin (`-p rtl_coverage`, with SPIKELINE_RTL_COVERAGE naming a folder) it gives the tests of TESTS a simulator that
 counts, and leaves in the folder what all of them saw. As a program it writes, from the folders build/coverage/rtl and
-build/coverage/python.json, report.json with the shares of both languages, and rtl.json with every point that was not met.
+build/coverage/lines.json, report.json with the shares of both languages, and rtl.json with every point that was not met.
 """
 
 import argparse
@@ -135,7 +135,7 @@ def main() -> None:
     if not counts:
         sys.exit(f"{args.out / 'rtl'} has no counts; run: make coverage")
     found = summary(counts)
-    python = json.loads((args.out / "python.json").read_text())
+    python = json.loads((args.out / "lines.json").read_text())
     both = {
         "verilog": {"percent": found["percent"], "files": found["files"], "tests": list(TESTS)},
         "python": {
