@@ -7,7 +7,7 @@ import numpy as np
 from accelerator import ROUNDS, Accelerator
 from bench_images import KINDS, check
 from networks import TINY, batch, lasting, network, trains
-from test_packets import HARMLESS, UNSOUND, header
+from test_packets import HARMLESS, header, unsound
 
 from spikeline import golden, image, spec
 from spikeline.batch import Events, Pixels, Spikes, packed
@@ -168,7 +168,7 @@ async def unsound_events(handle):
     dut, net = await start(handle, rng), three_layers(rng)
     await dut.load(net)
     step = 0x8000
-    for name, (entries, code) in UNSOUND.items():
+    for name, (entries, code) in unsound(net.sizes[0]).items():
         for more in (0, 3):
             dut.stall()
             words = np.array([5 % net.sizes[0], step | 1, 3 % net.sizes[0], step | 2, *entries], "<u2").view(np.uint64)

@@ -193,25 +193,27 @@ def test_spikes_cut_short_lose_only_the_last_image(loaded, words_left):
 
 
 STEP, FILLER = 0x8000, 0xFFFF
-# Events after a first sound image of two steps, and what is wrong with them; None is the network's number of inputs.
-UNSOUND = {
-    "the first input that is not there": ([None, STEP | 1, STEP | 2, FILLER], ErrorCode.EVENT),
-    "an input that is not there": ([100, STEP | 1, STEP | 2, FILLER], ErrorCode.EVENT),
-    "a step beyond the last": ([STEP | 3, FILLER, FILLER, FILLER], ErrorCode.EVENT),
-    "a step that goes back": ([3, STEP | 1, STEP | 0, STEP | 2], ErrorCode.EVENT),
-    "an image too many": ([STEP | 2, FILLER, FILLER, FILLER, STEP | 2, FILLER, FILLER, FILLER], ErrorCode.EVENT),
-    "an image that does not end": ([1, STEP | 1, 2, 3], ErrorCode.LENGTH),
-    "an image that is not there": ([], ErrorCode.LENGTH),
-}
 
 
-@pytest.mark.parametrize("name", UNSOUND)
+def unsound(inputs: int) -> dict[str, tuple[list[int], ErrorCode]]:
+    """Events for so many inputs, after a first sound image of two steps, and what is wrong with them."""
+    return {
+        "the first input that is not there": ([inputs, STEP | 1, STEP | 2, FILLER], ErrorCode.EVENT),
+        "an input that is not there": ([100, STEP | 1, STEP | 2, FILLER], ErrorCode.EVENT),
+        "a step beyond the last": ([STEP | 3, FILLER, FILLER, FILLER], ErrorCode.EVENT),
+        "a step that goes back": ([3, STEP | 1, STEP | 0, STEP | 2], ErrorCode.EVENT),
+        "an image too many": ([STEP | 2, FILLER, FILLER, FILLER, STEP | 2, FILLER, FILLER, FILLER], ErrorCode.EVENT),
+        "an image that does not end": ([1, STEP | 1, 2, 3], ErrorCode.LENGTH),
+        "an image that is not there": ([], ErrorCode.LENGTH),
+    }
+
+
+@pytest.mark.parametrize("name", unsound(100))
 @pytest.mark.parametrize("more", [0, 3])
 def test_unsound_events_lose_only_what_follows(loaded, name, more):
     driver, network, _, still_works = loaded
     assert network.sizes[0] <= 100
-    entries, code = UNSOUND[name]
-    entries = [network.sizes[0] if entry is None else entry for entry in entries]
+    entries, code = unsound(network.sizes[0])[name]
     words = np.array([5, STEP | 1, 3, STEP | 2, *entries], "<u2").view(WORD)
     words = np.concatenate([np.array([2], WORD), words, np.full(more, 0xFFFFFFFFFFFFFFFF, WORD)])
     driver.device.stall(1, 0.3, 0)
