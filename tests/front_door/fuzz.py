@@ -65,7 +65,7 @@ def sound(message: str, file: str) -> bool:
 
 def work(name: str, seed: int, first: int, count: int, deadline: float) -> None:
     """Run cases and print a line of JSON before and after each: what a worker process does."""
-    faulthandler.dump_traceback_later(60, exit=True)
+    faulthandler.dump_traceback_later(300, exit=True)  # imports of all packages, on a busy computer
     kind = kinds.kind(name)
     with tempfile.TemporaryDirectory(dir=FOLDERS) as folder:
         run_case(kind, name, seed, -1, Path(folder))  # what is imported and allocated once does not count

@@ -41,7 +41,7 @@ def busy(leak=0, reset="subtract", bias=True, bits=4, state_bits=13, seed=0):
     return network.eval()
 
 
-@pytest.mark.parametrize(("leak", "reset"), itertools.product((0, 1, 3), ("subtract", "zero")))
+@pytest.mark.parametrize(("leak", "reset"), list(itertools.product((0, 1, 3), ("subtract", "zero"))))
 def test_neurons_do_the_arithmetic_of_the_contract(leak, reset):
     """In integers on a grid of 1/16, with a state of 6 bits, ±2: neuron by neuron, step by step; both ends are met."""
     rng = np.random.default_rng(leak)
@@ -74,7 +74,7 @@ def unrolled(current, leak, to_zero):
     return torch.stack(spikes)
 
 
-@pytest.mark.parametrize(("leak", "to_zero"), itertools.product((0, 1), (False, True)))
+@pytest.mark.parametrize(("leak", "to_zero"), list(itertools.product((0, 1), (False, True))))
 def test_gradients_go_back_through_time(leak, to_zero):
     torch.manual_seed(0)
     current = (torch.randint(-(2**10), 2**11, (6, 4, 5)) * 2.0**-10).double()
