@@ -62,7 +62,8 @@ demo: $(OUT)/model.img ## the main job: classify all test images on the simulate
 test: models ## train the networks of all modes, run all tests
 	$(BIN)/pytest -n 2 $(PYTEST)
 
-verify: coverage cocotb formal mutate ## all tests, proofs, and how much they see: coverage, faults planted on purpose
+verify: coverage cocotb formal ## all tests, proofs, and how much they see: coverage, faults planted on purpose (half an hour)
+	$(BIN)/python tests/verify/mutate.py --passed --out build/mutation.json
 
 cocotb: setup ## every module of the Verilog and the whole, in Icarus and Verilator, and its netlist, with AXI monitors
 	$(BIN)/pytest -n 2 tests/cocotb

@@ -1,6 +1,6 @@
 """Plant small faults in Verilog, compiler and golden model, one at a time: the tests must see each of them.
 
-mutate.py [--only TEXT] [--jobs 2] [--out docs/results/mutation.json]
+mutate.py [--only TEXT] [--jobs 2] [--passed] [--out docs/results/mutation.json]
 
 Every fault goes into a copy of the sources; the checkout stays as it is. A fault that no test sees makes the exit status 1.
 """
@@ -93,15 +93,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="part of the name or the file of the faults to plant")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--passed", action="store_true", help="the tests have just passed without a fault: begin with the faults")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     chosen = [x for x in MUTANTS if args.only in x.name or args.only in x.file]
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as name:  # without a fault they pass
-        copy(Path(name))
-        sound = tests(Path(name), tuple(dict.fromkeys(f for x in chosen for f in x.tests)), verilog=False, jobs=args.jobs)
-        if not sound[0]:
-            sys.exit(f"the tests fail without any fault: {sound[1]}")
+    if not args.passed:
+        with tempfile.TemporaryDirectory() as name:
+            copy(Path(name))
+            sound = tests(Path(name), tuple(dict.fromkeys(f for x in chosen for f in x.tests)), verilog=False, jobs=args.jobs)
+            if not sound[0]:
+                sys.exit(f"the tests fail without any fault: {sound[1]}")
     with ThreadPoolExecutor(args.jobs) as pool:
         results = list(pool.map(judge, chosen))
     seen = sum(bool(x["seen"]) for x in results)
