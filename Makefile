@@ -75,11 +75,11 @@ formal: setup ## prove properties of the Verilog with Yosys and Z3, and that a f
 coverage: models ## run all tests, count lines and branches of Python, lines and toggles of Verilog
 	@rm -rf build/coverage && mkdir -p build/coverage/rtl
 	PYTHONPATH=tests/verify SPIKELINE_RTL_COVERAGE=$(abspath build/coverage/rtl) \
-		$(BIN)/coverage run -m pytest -n 2 -p rtl_coverage $(PYTEST)
+		$(BIN)/coverage run -m pytest -n 2 -p coverage_report $(PYTEST)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage json -q -o build/coverage/lines.json
 	$(BIN)/coverage report --skip-covered | tail -n 40
-	$(BIN)/python tests/verify/rtl_coverage.py --out build/coverage
+	$(BIN)/python tests/verify/coverage_report.py --out build/coverage
 
 front-door: setup ## give damaged files of thirteen kinds to what reads them, 2,000 each
 	$(BIN)/python tests/front_door/fuzz.py --kind all --count 2000 --out build/front-door/report.json

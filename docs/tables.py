@@ -153,9 +153,8 @@ def random_networks() -> list[str]:
         f"`make random COUNT={r['networks']} SEED={r['seed']}`: {r['networks']:,} networks from ONNX to Verilog, **{r['mismatches']} that "
         f"differ**, in {r['seconds'] / 60:.0f} minutes; commit {r['commit'][:7]}. Among them "
         + "; ".join(
-            ", ".join(f"{count:,} of {kind.replace('1 layers', '1 layer').replace('1 bits', '1 bit')}" for kind, count in kinds)
-            for what in ("bits", "layers")
-            for kinds in [[(kind, count) for kind, count in r["kinds"].items() if kind.endswith(what)]]
+            ", ".join(f"{count:,} of {kind}" for kind, count in r["kinds"].items() if kind.endswith(x))
+            for x in ("bits", "layers")
         )
         + f"; {r['kinds']['continuous']:,} continuous, {r['kinds']['discontinuous']:,} discontinuous."
     ]
@@ -201,6 +200,16 @@ def mutation() -> list[str]:
     ]
 
 
+def toggles() -> list[str]:
+    """How often register bits toggle."""
+    r = result("toggles")
+    shares = ", ".join(f"{x['toggle_share']:.2f} (`{x['name']}`)" for x in r["results"])
+    return [
+        f"Toggles of a register bit for each cycle that its clock is let through, over {r['images']} test images on the RTL: {shares}; "
+        f"from [toggles.json](results/toggles.json), commit {r['commit'][:7]}, by `rtl/implementation/toggles.py`."
+    ]
+
+
 def energy() -> list[str]:
     """Energy per image of the named networks."""
     found = result("energy")
@@ -231,7 +240,7 @@ TABLES = {
     "README.md": {"demo": demo, "bench": bench, "area": area},
     "docs/comparison.md": {"bench": ours},
     "docs/verification.md": {"random-networks": random_networks, "soak": soak, "coverage": coverage, "mutation": mutation},
-    "docs/energy.md": {"energy": energy},
+    "docs/energy.md": {"toggles": toggles, "energy": energy},
     "firmware/runtime/README.md": {"c-size": c_size},
 }
 

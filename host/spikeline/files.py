@@ -56,8 +56,13 @@ def read(path: Path | str, most: int) -> bytes:
 
 def read_json(path: Path | str, most: int = 1 << 24) -> Any:
     """Plain data from a JSON file, numbers finite. Raises OSError as `read` does, ValueError for what is no such JSON."""
+    return parse_json(read(path, most))
+
+
+def parse_json(content: bytes) -> Any:
+    """Plain data from JSON, numbers finite. Raises ValueError for what is no such JSON."""
     try:
-        return json.loads(read(path, most), parse_float=_finite, parse_constant=_finite)
+        return json.loads(content, parse_float=_finite, parse_constant=_finite)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
 

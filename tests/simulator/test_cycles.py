@@ -180,9 +180,7 @@ def test_every_constant_matters(driver, random_network, random_spikes, monkeypat
     """The comparison can fail: with any constant of the model changed, a prediction is wrong."""
     cases = [*random_cases(random_network, random_spikes, 0, 30), bursts(30)]
     cases += [Case(chain([0], [inputs, 10], 4), np.zeros((2, 4, inputs), np.uint8)) for inputs in (64, 65)]
-    cases += [
-        from_pixels(chain([0], [inputs, 10], 40), np.zeros((2, inputs), np.uint8)) for inputs in (64, 65)
-    ]  # two rows, three
+    cases += [from_pixels(chain([0], [inputs, 10], 40), np.zeros((2, inputs), np.uint8)) for inputs in (64, 65)]
     given_up = replace(chain([0], [64, 10], 40), exit_margin=0)
     cases.append(Case(given_up, np.zeros((1, 40, 64), np.uint8), events=True))  # long before its last event
     counts = [case.counted(driver) for case in cases]

@@ -24,7 +24,7 @@ import numpy as np
 
 from spikeline.energy.activity import Activity, hardware
 from spikeline.errors import DataError
-from spikeline.files import read, read_json
+from spikeline.files import parse_json, read
 from spikeline.geometry import Geometry
 from spikeline.network import VALUE_BITS
 
@@ -120,7 +120,8 @@ def load(name: str | Path) -> Profile:
     """Read a profile by its name or from a JSON file. Raises ProfileError for one that is not there or not sound."""
     path = Path(name) if Path(name).suffix == ".json" else FOLDER / f"{name}.json"
     try:
-        content, data = read(path, LARGEST), read_json(path, LARGEST)
+        content = read(path, LARGEST)
+        data = parse_json(content)
     except FileNotFoundError:
         raise ProfileError(f"no energy profile {name}; there are {', '.join(names())}, or name a .json file") from None
     except OSError as error:

@@ -1,8 +1,8 @@
-"""Which lines of the Verilog ran, and which bits toggled, while tests drove the simulated accelerator.
+"""Which lines of Python and Verilog ran, and which bits of the Verilog toggled, while the tests ran.
 
-rtl_coverage.py [--out build/coverage]
+coverage_report.py [--out build/coverage]
 
-As a pytest plugin (`-p rtl_coverage`, with SPIKELINE_RTL_COVERAGE naming a folder) it gives the tests of TESTS a simulator that
+As a pytest plugin (`-p coverage_report`, with SPIKELINE_RTL_COVERAGE naming a folder) it gives the tests of TESTS a simulator that
 counts, and leaves in the folder what all of them saw. As a program it writes, from the folders build/coverage/rtl and
 build/coverage/lines.json, report.json with the shares of both languages, and rtl.json with every point that was not met.
 """
