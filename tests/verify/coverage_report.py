@@ -2,8 +2,8 @@
 
 coverage_report.py [--out build/coverage]
 
-As a pytest plugin (`-p coverage_report`, with SPIKELINE_RTL_COVERAGE naming a folder) it gives the tests of TESTS a simulator that
-counts, and leaves in the folder what all of them saw. As a program it writes, from the folders build/coverage/rtl and
+As a pytest plugin (`-p coverage_report`, with SPIKELINE_RTL_COVERAGE naming a folder) it gives the tests of TESTS a simulator
+that counts, and leaves in the folder what all of them saw. As a program it writes, from build/coverage/rtl/ and
 build/coverage/lines.json, report.json with the shares of both languages, and rtl.json with every point that was not met.
 """
 
