@@ -67,7 +67,8 @@ assign s_axil_rresp = 2'b00;
 
 // ---- writes: address and data are taken together ----
 wire write = s_axil_awvalid && s_axil_wvalid && !s_axil_bvalid;
-wire control = write && {s_axil_awaddr[11:2], 2'b00} == `SPK_REG_CONTROL;
+wire [11:0] write_address = {s_axil_awaddr[11:2], 2'b00};
+wire control = write && write_address == `SPK_REG_CONTROL;
 reg  clear_error_reg;
 reg  clear_counters_reg;
 
@@ -89,6 +90,16 @@ always @(posedge aclk) begin
         scores <= 1'b0;
         every_step <= 1'b0;
     end
+end
+
+// ---- the host's name for the model; every packet that changes the model makes it not loaded for a cycle at least ----
+reg [31:0] model_reg;
+
+integer b;
+always @(posedge aclk) begin
+    for (b = 0; b < 4; b = b + 1)
+        if (write && write_address == `SPK_REG_MODEL && s_axil_wstrb[b]) model_reg[b*8 +: 8] <= s_axil_wdata[b*8 +: 8];
+    if (!aresetn || soft_reset || !loaded) model_reg <= 32'd0;
 end
 
 // ---- the first error stays ----
@@ -139,7 +150,10 @@ always @* begin
     high = high_reg;
     case (address)
         `SPK_REG_ID: data[`SPK_ID_VALUE] = `SPK_ID_VALUE_RESET;
-        `SPK_REG_VERSION: data[`SPK_VERSION_MAJOR] = `SPK_VERSION_MAJOR_RESET;
+        `SPK_REG_VERSION: begin
+            data[`SPK_VERSION_MAJOR] = `SPK_VERSION_MAJOR_RESET;
+            data[`SPK_VERSION_MINOR] = `SPK_VERSION_MINOR_RESET;
+        end
         `SPK_REG_BUILD: data[`SPK_BUILD_VALUE] = BUILD;
         `SPK_REG_CONTROL: begin
             data[`SPK_CONTROL_SCORES] = scores;
@@ -164,6 +178,7 @@ always @* begin
             data[`SPK_FEATURES_CONTINUOUS] = CONTINUOUS != 0;
             data[`SPK_FEATURES_MAX_LEAK] = MAX_LEAK[3:0];
         end
+        `SPK_REG_MODEL: data[`SPK_MODEL_VALUE] = model_reg;
         default: ;
     endcase
     for (r = 0; r < LAYERS; r = r + 1) begin

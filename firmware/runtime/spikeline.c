@@ -349,6 +349,7 @@ enum spk_status spk_open(struct spk_device *device, const struct spk_platform *p
     if (get(device, SPK_REG_ID) != SPK_REG_ID_VALUE_RESET) return SPK_ERR_IDENTITY;
     word = get(device, SPK_REG_VERSION);
     if (FIELD(word, SPK_REG_VERSION_MAJOR) != SPK_REG_VERSION_MAJOR_RESET) return SPK_ERR_VERSION;
+    if (FIELD(word, SPK_REG_VERSION_MINOR) < SPK_REG_VERSION_MINOR_RESET) return SPK_ERR_VERSION;
 
     word = get(device, SPK_REG_GEOMETRY);
     device->built.layers = (uint8_t)FIELD(word, SPK_REG_GEOMETRY_LAYERS);

@@ -58,6 +58,7 @@ class Register(IntEnum):
     PARALLEL = 0x1C
     LAYER = 0x20  # 8 of them, 4 bytes apart
     FEATURES = 0x40
+    MODEL = 0x44
     CYCLES_LO = 0x80
     CYCLES_HI = 0x84
     IMAGES_LO = 0x88
@@ -146,7 +147,7 @@ EVENT_COUNT = Word(64, images=(0, 32))
 
 # Constants
 ID = 0x4C4B5053
-VERSION_MINOR = 0x0
+VERSION_MINOR = 0x1
 VERSION_MAJOR = 0x1
 HEADER_MAGIC = 0x4B50
 IMAGE_MAGIC = 0x494B5053
@@ -177,6 +178,7 @@ REGISTERS = {
         ("LAYER_6", 0x38, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
         ("LAYER_7", 0x3C, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
         ("FEATURES", 0x40, "read-only", {"continuous": (0, 1), "max_leak": (4, 4)}),
+        ("MODEL", 0x44, "read-write", {"value": (0, 32)}),
         ("CYCLES_LO", 0x80, "read-only", {"value": (0, 32)}),
         ("CYCLES_HI", 0x84, "read-only", {"value": (0, 32)}),
         ("IMAGES_LO", 0x88, "read-only", {"value": (0, 32)}),

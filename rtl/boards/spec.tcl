@@ -78,6 +78,9 @@ set spk_registers {
         {continuous 0 1 read-only {Layers may be continuous: membranes last from step to step.}}
         {max_leak 4 4 read-only {Largest leak, a shift; 0: no leak.}}
     }}
+    {MODEL 0x044 read-write {Identity of the loaded model, which the host writes once it has loaded one: the CRC-32 of its file. 0: unknown.} {
+        {value 0 32 read-write {Zero, whatever is written, while STATUS.loaded is 0; so a reset, or any packet of another model, clears it.}}
+    }}
     {CYCLES_LO 0x080 read-only {Cycles from the first word of a SPIKES packet until its last result has left. Low word; reading it also captures the high word.} {
         {value 0 32 read-only {}}
     }}

@@ -2,7 +2,7 @@
 // spk_regs obeys AXI4-Lite, and reads and writes give what docs/registers.md says.
 //
 // Requests accepted and not yet answered are counted here, for writes and for reads. The master keeps the rules too: what it
-// offers stays until it is taken. What CONTROL, ERROR and the cycle counter hold is modelled beside the module.
+// offers stays until it is taken. What CONTROL, MODEL, ERROR and the cycle counter hold is modelled beside the module.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -95,6 +95,7 @@ spk_regs #(
 // The module's own registers, for invariants alone
 (* hierconn *) wire [(5+LAYERS)*48-1:0] \regs.counter_reg ;
 (* hierconn *) wire [31:0]              \regs.high_reg ;
+(* hierconn *) wire [31:0]              \regs.model_reg ;
 (* hierconn *) wire [7:0]               \regs.error_code_reg ;
 (* hierconn *) wire [7:0]               \regs.error_packet_reg ;
 (* hierconn *) wire [7:0]               \regs.error_layer_reg ;
@@ -111,7 +112,7 @@ wire [11:0] write_address = {s_axil_awaddr[11:2], 2'b00};
 wire [11:0] read_address = {s_axil_araddr[11:2], 2'b00};
 wire        mapped = read_address <= `SPK_REG_PARALLEL
     || (read_address >= `SPK_REG_LAYER && read_address < `SPK_REG_LAYER + 4 * LAYERS)
-    || read_address == `SPK_REG_FEATURES
+    || read_address == `SPK_REG_FEATURES || read_address == `SPK_REG_MODEL
     || (read_address >= `SPK_REG_CYCLES_LO && read_address <= `SPK_REG_STALL_OUTPUT_HI)
     || (read_address >= `SPK_REG_ROW_READS_LO && read_address < `SPK_REG_ROW_READS_LO + 8 * LAYERS);
 wire        control = aw && write_address == `SPK_REG_CONTROL;
@@ -139,6 +140,8 @@ reg        was_soft_reset_write;
 // ---- models ----
 reg [31:0] options = 0; // CONTROL as written, byte by byte
 reg [31:0] was_options;
+reg [31:0] model = 0;
+reg [31:0] was_model;
 reg [23:0] error = 0;
 reg [23:0] was_error;
 reg [47:0] cycles = 0;
@@ -173,6 +176,8 @@ always @(posedge aclk) begin
     was_soft_reset_write <= control && |(strobe & s_axil_wdata & 32'd1);
 
     if (control) options <= ((options & ~strobe) | (s_axil_wdata & strobe)) & 32'h300;
+    if (aw && write_address == `SPK_REG_MODEL) model <= (model & ~strobe) | (s_axil_wdata & strobe);
+    if (soft_reset || !loaded) model <= 0; // whatever is written in that cycle
     clear_error <= control && |(strobe & s_axil_wdata & 32'd2);
     clear_counters <= control && |(strobe & s_axil_wdata & 32'd4);
     if (error[7:0] == 0 && error_valid) error <= {error_layer, error_packet, error_code};
@@ -182,7 +187,7 @@ always @(posedge aclk) begin
         low_read <= read_address == `SPK_REG_CYCLES_LO;
         captured <= cycles[47:32];
     end
-    {was_options, was_error, was_cycles, was_low_read, was_captured} <= {options, error, cycles, low_read, captured};
+    {was_options, was_model, was_error, was_cycles, was_low_read, was_captured} <= {options, model, error, cycles, low_read, captured};
 
     if (!aresetn) begin
         writes <= 0;
@@ -190,6 +195,7 @@ always @(posedge aclk) begin
         write_wait <= 0;
         read_wait <= 0;
         options <= 0;
+        model <= 0;
         error <= 0;
         cycles <= 0;
         low_read <= 1'b0;
@@ -218,7 +224,7 @@ always @* begin
         assert (write_wait <= 1 && read_wait <= 1);
 
         if (released) begin
-            // Writes: byte by byte, CONTROL alone
+            // Writes: byte by byte, CONTROL and MODEL alone
             assert (scores == options[8] && every_step == options[9]);
             assert (soft_reset == was_soft_reset_write);
             // Reads
@@ -227,6 +233,7 @@ always @* begin
                 if (was_address == `SPK_REG_ID) assert (s_axil_rdata == `SPK_ID_VALUE_RESET);
                 if (was_address == `SPK_REG_BUILD) assert (s_axil_rdata == BUILD);
                 if (was_address == `SPK_REG_CONTROL) assert (s_axil_rdata == was_options);
+                if (was_address == `SPK_REG_MODEL) assert (s_axil_rdata == was_model);
                 if (was_address == `SPK_REG_STATUS) assert (s_axil_rdata == {was_loaded, was_idle});
                 if (was_address == `SPK_REG_ERROR) assert (s_axil_rdata == was_error);
                 if (was_address == `SPK_REG_PARALLEL) assert (s_axil_rdata == 32'h24);
@@ -238,6 +245,7 @@ always @* begin
 
         // Invariants
         assert (options == {22'd0, every_step, scores, 8'd0});
+        assert (model == \regs.model_reg );
         assert (error == {\regs.error_layer_reg , \regs.error_packet_reg , \regs.error_code_reg });
         assert (cycles == \regs.counter_reg [47:0]);
         if (low_read) assert (captured == \regs.high_reg );
@@ -248,6 +256,8 @@ always @* begin
     cover (released && s_axil_bvalid && b_held && s_axil_rvalid && r_held && aresetn);
     cover (released && scores && !every_step && was_b);
     cover (released && soft_reset);
+    cover (released && was_ar && was_address == `SPK_REG_MODEL && was_model == 32'h01020304);
+    cover (released && was_model != 0 && model == 0 && aresetn && !soft_reset);
     cover (released && was_ar && was_address == `SPK_REG_ERROR && was_error == 24'h010203);
     cover (released && was_ar && was_address == `SPK_REG_CYCLES_HI && was_low_read && was_cycles[31:0] == 3);
     cover (released && was_ar && !was_mapped);

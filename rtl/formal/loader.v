@@ -252,6 +252,7 @@ wire             all_there = config_layers != 0
 reg                  was_reset = 1'b1;
 reg                  was_layers_idle = 1'b0;
 reg                  was_images = 1'b0;
+reg                  was_loaded;
 reg [7:0]            was_layers;
 reg [LAYERS*41+52:0] was_config;
 reg [3:0]            stalled = 0;
@@ -312,6 +313,7 @@ always @(posedge aclk) begin
     was_layers_idle <= layers_idle;
     was_images <= !idle && images_packet;
     was_layers <= config_layers;
+    was_loaded <= loaded;
     was_config <= config_now;
     stalled <= s_axis_tvalid && !s_axis_tready && spikes_ready && pixels_ready && events_ready && encode_idle && input_idle
         && layers_idle && events_idle && !events_image_end ? stalled + 4'd1 : 4'd0;
@@ -388,6 +390,9 @@ always @* begin
         if (weight != 0 || threshold != 0 || bias != 0) assert (write_data == data);
         // Only while the layers are idle
         if (weight_write != 0 || threshold_write != 0 || bias_write != 0) assert (layers_idle);
+        // A model that is loaded is first no longer loaded, and then changed: so MODEL of spk_regs is cleared
+        if (weight_write != 0 || threshold_write != 0 || bias_write != 0) assert (!was_loaded);
+        if (config_now != was_config || config_layers != was_layers) assert (!loaded);
         // Image words only of an accepted packet of their kind, for a network that is loaded
         if (spikes_valid || pixels_valid || events_valid) assert (packet && fine && loaded && words < length);
         if (spikes_valid) assert (kind == `SPK_PACKET_TYPE_SPIKES);

@@ -110,9 +110,16 @@ TABLE = [
         "induction",
         3,
         "One answer to each request and none without; it stays as it is until taken; it is OKAY, at once, and zero where no "
-        "register is; CONTROL is written byte by byte; ERROR keeps the first error; the halves of CYCLES belong together.",
+        "register is; CONTROL and MODEL are written byte by byte; MODEL is zero after a cycle without a model; ERROR keeps the "
+        "first error; the halves of CYCLES belong together.",
     ),
-    Proof("axi-lite-cover", "axi_lite", "cover", 8, "Answers that wait, options, reset, an error, both halves of CYCLES."),
+    Proof(
+        "axi-lite-cover",
+        "axi_lite",
+        "cover",
+        8,
+        "Answers that wait, options, reset, a model named and forgotten, an error, both halves of CYCLES.",
+    ),
     Proof("events", "events", "induction", 4, EVENTS),
     Proof("events-cover", "events", "cover", 10, "Two images, four events of one word, an unsound event.", {"GUIDED": 1}),
     Proof("input-words", "input", "induction", 4, INPUT, {"EVENTS": 0}),
@@ -145,8 +152,8 @@ TABLE = [
         3,
         "Each word of a packet that its header allows is written once, to the next place of the named layer, within its "
         "memories, while the layers are idle; nothing else is. A configuration fits what is built and changes as a whole. "
-        "Each packet has the one right error or none; images pass only if all is loaded; while all are ready no word waits "
-        "for more than five cycles.",
+        "While loaded neither changes. Each packet has the one right error or none; images pass only if all is loaded; while "
+        "all are ready no word waits for more than five cycles.",
     ),
     Proof(
         "loader-cover-packets", "loader", "cover", 14, "Every error of a single packet, a CONFIG of two layers.", {"GUIDED": 1}

@@ -136,6 +136,70 @@ async def first_error(dut):
 
 
 @cocotb.test()
+async def model(dut):
+    """MODEL keeps what is written, byte by byte, while a model is loaded; a cycle without one, or a reset, clears it."""
+    rng = np.random.default_rng(5)
+    bench = Bench(dut, rng)
+    await bench.reset()
+    await bench.write(Register.MODEL, 0xFFFF_FFFF)
+    assert await bench.read(Register.MODEL) == 0, "named without a model"
+
+    async def unload() -> None:
+        await FallingEdge(dut.aclk)
+        dut.loaded.value = 0
+        await FallingEdge(dut.aclk)
+        dut.loaded.value = 1
+
+    dut.loaded.value = 1
+    for forget in (unload, lambda: bench.write(Register.CONTROL, CONTROL.pack(reset=1)), bench.reset):
+        expected = bytearray(4)
+        for strobe in rng.permutation(16).tolist():
+            word = rng.integers(1, 256, 4, np.uint8).tobytes()
+            for n in (n for n in range(4) if strobe >> n & 1):
+                await bench.master.write(Register.MODEL + n, word[n : n + 1])
+                expected[n] = word[n]
+            assert await bench.read(Register.MODEL) == int.from_bytes(expected, "little")
+            await bench.write(Register.CONTROL, CONTROL.pack(clear_error=1, clear_counters=1))
+            await bench.write(Register.MODEL + 4, 0xFFFF_FFFF)
+        await forget()
+        assert await bench.read(Register.MODEL) == 0
+    assert bench.monitor.idle
+
+
+@cocotb.test()
+async def model_written_while_it_is_forgotten(dut):
+    """A write in the very cycle in which `loaded` falls is lost; one in the cycle after stays."""
+    bench = Bench(dut, np.random.default_rng(6), master=False)
+    await bench.reset()
+    dut.loaded.value = dut.s_axil_bready.value = dut.s_axil_rready.value = 1
+
+    async def write(address: int, data: int) -> None:
+        dut.s_axil_awaddr.value, dut.s_axil_wdata.value, dut.s_axil_wstrb.value = address, data, 15
+        dut.s_axil_awvalid.value = dut.s_axil_wvalid.value = 1
+        await FallingEdge(dut.aclk)
+        dut.s_axil_awvalid.value = dut.s_axil_wvalid.value = 0
+
+    async def named() -> int:
+        await FallingEdge(dut.aclk)
+        dut.s_axil_araddr.value, dut.s_axil_arvalid.value = Register.MODEL, 1
+        await FallingEdge(dut.aclk)
+        dut.s_axil_arvalid.value = 0
+        await FallingEdge(dut.aclk)
+        return int(dut.s_axil_rdata.value)
+
+    for early, expected in ((0, 0), (1, 0x1234_5678)):
+        await FallingEdge(dut.aclk)
+        dut.loaded.value = 0
+        for _ in range(early):
+            await FallingEdge(dut.aclk)
+            dut.loaded.value = 1
+        await write(Register.MODEL, 0x1234_5678)
+        dut.loaded.value = 1
+        assert await named() == expected
+    assert bench.monitor.idle
+
+
+@cocotb.test()
 async def status_and_control(dut):
     """STATUS is what the core says; the bits of CONTROL reach it, resets as one pulse; aresetn sets it to zero."""
     rng = np.random.default_rng(3)

@@ -291,7 +291,7 @@ COUNTERS = [
 async def identity_and_geometry(handle):
     dut = await start(handle, np.random.default_rng(10))
     assert await dut.read(Register.ID) == spec.ID
-    assert VERSION.unpack(await dut.read(Register.VERSION)) == {"major": spec.VERSION_MAJOR, "minor": 0}
+    assert VERSION.unpack(await dut.read(Register.VERSION)) == {"major": spec.VERSION_MAJOR, "minor": spec.VERSION_MINOR}
     assert await dut.read(Register.BUILD) != 0
     assert GEOMETRY.unpack(await dut.read(Register.GEOMETRY)) == {
         "layers": len(TINY.layers),
@@ -303,6 +303,54 @@ async def identity_and_geometry(handle):
     for n, layer in enumerate(TINY.layers):
         assert LAYER.unpack(await dut.read(Register.LAYER + 4 * n)) == {"inputs": layer.inputs, "neurons": layer.neurons}
         assert await dut.read(Register.PARALLEL) >> 4 * n & 15 == layer.spikes_per_cycle
+    await dut.drained(loaded=False)
+
+
+@cocotb.test()
+async def identity_of_the_model(handle):
+    """MODEL stays through images and refused packets; each packet that changes the model, and a reset, clears it."""
+    rng = np.random.default_rng(14)
+    dut, net = await start(handle, rng), three_layers(rng)
+    await dut.write(Register.MODEL, 7)
+    assert await dut.read(Register.MODEL) == 0, "no model is loaded"
+    await dut.load(net)
+    assert await dut.read(Register.MODEL) == 0
+
+    async def name() -> int:
+        value = int(rng.integers(1, 1 << 32))
+        await dut.write(Register.MODEL, value)
+        return value
+
+    mine = await name()
+    for kept in (HARMLESS["unknown type"][0], packed(batch(rng, net, 2, Spikes))):
+        dut.send(kept)
+        await dut.idle()
+        await dut.error()
+        assert await dut.read(Register.MODEL) == mine
+    dut.images += 2
+    await dut.packet()
+    for words, code in HARMLESS.values():
+        dut.send(words)
+        await dut.idle()
+        assert (await dut.error())["code"] == code
+        assert await dut.read(Register.MODEL) == mine
+    for packet in image.build(net).packets[1:]:
+        await name()
+        dut.send(packet)
+        await dut.idle()
+        assert STATUS.unpack(await dut.read(Register.STATUS))["loaded"] == 1
+        assert await dut.read(Register.MODEL) == 0, PacketType(HEADER.unpack(packet[0])["kind"]).name
+    await works(dut, net)
+    await name()
+    dut.send(image.build(net).packets[0])
+    await dut.idle()
+    assert await dut.read(Register.MODEL) == 0, "CONFIG"
+    for reset in (dut.soft_reset, dut.reset):
+        await dut.load(net)
+        mine = await name()
+        assert await dut.read(Register.MODEL) == mine
+        await reset()
+        assert await dut.read(Register.MODEL) == 0
     await dut.drained(loaded=False)
 
 
@@ -358,8 +406,8 @@ async def registers_of_a_busy_accelerator(handle):
         dut.classify(images)
     for _ in range(15):
         reads = [cocotb.start_soon(dut.read(a)) for a in (Register.ID, Register.CONTROL, 0x7C, Register.VERSION)]
-        writes = [cocotb.start_soon(dut.write(a, 0xFFFF_FFFF)) for a in (Register.ID, 0x44, 0xFFC)]
-        assert [await task for task in reads] == [spec.ID, 0, 0, spec.VERSION_MAJOR << 16]
+        writes = [cocotb.start_soon(dut.write(a, 0xFFFF_FFFF)) for a in (Register.ID, 0x48, 0xFFC)]
+        assert [await task for task in reads] == [spec.ID, 0, 0, VERSION.pack(major=spec.VERSION_MAJOR, minor=spec.VERSION_MINOR)]
         for task in writes:
             await task
     for images in asked:

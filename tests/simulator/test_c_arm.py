@@ -24,7 +24,7 @@ from spikeline.dma_model import DmaModel
 from spikeline.files import atomic
 from spikeline.geometry import Geometry
 from spikeline.sim import SimDevice
-from spikeline.spec import GEOMETRY, ID, LAYER, VERSION, VERSION_MAJOR, Base, Register
+from spikeline.spec import GEOMETRY, ID, LAYER, VERSION, VERSION_MAJOR, VERSION_MINOR, Base, Register
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "firmware/examples/mnist"
@@ -130,7 +130,7 @@ def board(tmp_path) -> Path:
     (tmp_path / "dev/udmabuf0").write_bytes(bytes(65536))
     registers = np.zeros(1024, "<u4")
     registers[Register.ID // 4] = ID
-    registers[Register.VERSION // 4] = VERSION.pack(major=VERSION_MAJOR)
+    registers[Register.VERSION // 4] = VERSION.pack(major=VERSION_MAJOR, minor=VERSION_MINOR)
     registers[Register.GEOMETRY // 4] = GEOMETRY.pack(layers=1, weight_bits=4, membrane_bits=14, classes=16)
     registers[Register.LAYER // 4] = LAYER.pack(inputs=784, neurons=16)
     with open(tmp_path / "dev/mem", "wb") as file:

@@ -37,6 +37,8 @@ from spikeline.spec import (
     LAYER,
     STATUS,
     VERSION,
+    VERSION_MAJOR,
+    VERSION_MINOR,
     Base,
     Decode,
     DmaRegister,
@@ -405,6 +407,12 @@ def newer_interface(runtime, pixels):
 @provokes(Status.ERR_VERSION, opened=False)
 def older_interface(runtime, pixels):
     answers(runtime, Base.ACCELERATOR + Register.VERSION, 0xFFFFFFFF, VERSION.pack(major=0, minor=9))
+    return runtime.open()
+
+
+@provokes(Status.ERR_VERSION, opened=False)
+def interface_that_lacks_a_register(runtime, pixels):
+    answers(runtime, Base.ACCELERATOR + Register.VERSION, 0xFFFFFFFF, VERSION.pack(major=VERSION_MAJOR, minor=VERSION_MINOR - 1))
     return runtime.open()
 
 

@@ -11,7 +11,8 @@ from spikeline.spec import Register
 
 def test_identity_and_geometry(device, tiny):
     assert device.read(Register.ID) == spec.ID
-    assert spec.VERSION.unpack(device.read(Register.VERSION))["major"] == spec.VERSION_MAJOR
+    version = spec.VERSION.unpack(device.read(Register.VERSION))
+    assert version == {"major": spec.VERSION_MAJOR, "minor": spec.VERSION_MINOR}
     assert device.read(Register.BUILD) != 0
     assert Driver(device, tiny.name, tiny.clock_mhz).geometry == tiny
 
@@ -34,6 +35,33 @@ def test_byte_strobes(device):
     assert device.read(Register.CONTROL) == 0x100
     device.write(Register.CONTROL, 0, strobe=0b0010)
     assert device.read(Register.CONTROL) == 0
+
+
+def test_identity_of_the_model(device, driver, random_network):
+    """What the host writes stays until any packet of a model, or a reset, and is not taken before a model is loaded."""
+    ours, other = (image.build(random_network(np.random.default_rng(seed), 3, continuous=1)) for seed in (2, 3))
+    device.write(Register.MODEL, 7)
+    assert device.read(Register.MODEL) == 0
+    driver.load(ours)
+    device.write(Register.MODEL, 0x89ABCDEF)
+    device.write(Register.MODEL, 0, strobe=0b0110)
+    driver.run(np.ones((2, ours.network.time_steps, ours.network.sizes[0]), np.uint8), scores=False)
+    driver.clear_counters()
+    assert device.read(Register.MODEL) == 0x890000EF
+    for packet in [*ours.packets[1:], other.packets[0]]:
+        if not spec.STATUS.unpack(device.read(Register.STATUS))["loaded"]:
+            driver.load(ours)
+        device.write(Register.MODEL, 1)
+        assert device.read(Register.MODEL) == 1
+        send = device.buffer("send0", len(packet))
+        send[:] = packet
+        device.start(send)
+        driver.wait()
+        assert device.read(Register.MODEL) == 0, spec.PacketType(int(packet[0]) & 0xFF).name
+    driver.load(ours)
+    device.write(Register.MODEL, 1)
+    device.write(Register.CONTROL, spec.CONTROL.pack(reset=1))
+    assert device.read(Register.MODEL) == 0
 
 
 def test_counters_of_a_known_run_and_their_clearing(driver, random_network):
@@ -77,7 +105,11 @@ class Wrong:
 
 @pytest.mark.parametrize(
     ("registers", "message"),
-    [({}, "load its bitstream"), ({"ID": spec.ID, "VERSION": 7 << 16}, "interface 7.0, this runtime 1.0")],
+    [
+        ({}, "load its bitstream"),
+        ({"ID": spec.ID, "VERSION": 7 << 16}, "interface 7.0, this runtime 1.1"),
+        ({"ID": spec.ID, "VERSION": 1 << 16}, "interface 1.0, this"),
+    ],
 )
 def test_driver_refuses_another_device(registers, message):
     with pytest.raises(DeviceError, match=message):

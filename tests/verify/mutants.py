@@ -87,6 +87,7 @@ MUTANTS = (
     Mutant("a reset leaves the network", "rtl/spk_loader.v", "if (reset) config_layers <= 8'd0;", "", PACKETS),
     Mutant("swapped sizes", "rtl/spk_loader.v", "new_inputs_reg[c*16 +: 16] > LAYER_INPUTS[c*16 +: 16]", "new_inputs_reg[c*16 +: 16] > LAYER_NEURONS[c*16 +: 16]"),
     Mutant("later errors overwrite the first", "rtl/spk_regs.v", "if (error_valid && error_code_reg == `SPK_ERROR_CODE_NONE) begin", "if (error_valid) begin", PACKETS),
+    Mutant("another model keeps the name of the one before", "rtl/spk_regs.v", "if (!aresetn || soft_reset || !loaded) model_reg", "if (!aresetn || soft_reset) model_reg", REGISTERS),
     Mutant("byte strobes do not matter", "rtl/spk_regs.v", "if (control && s_axil_wstrb[1]) begin", "if (control) begin", REGISTERS),
     Mutant("swapped ports: stalls of input and output", "rtl/spk_regs.v", "3'd0, count_stall_output, 3'd0, count_stall_input,",
            "3'd0, count_stall_input, 3'd0, count_stall_output,", PACKETS),
