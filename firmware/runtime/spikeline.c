@@ -97,7 +97,7 @@ static enum spk_status await_clear(const struct spk_device *device, uint32_t off
     return SPK_OK;
 }
 
-/* Give up what both channels do, and start them. */
+/* Give up what both channels do, and start them. The receiving one then takes up to four words that nobody has asked for yet. */
 static enum spk_status reset_dma(const struct spk_device *device)
 {
     enum spk_status status;
@@ -109,6 +109,19 @@ static enum spk_status reset_dma(const struct spk_device *device)
         status = await_clear(device, SPK_DMA_MM2S_SR, SPK_DMA_MM2S_SR_HALTED_MASK);
     }
     if (status == SPK_OK) status = await_clear(device, SPK_DMA_S2MM_SR, SPK_DMA_S2MM_SR_HALTED_MASK);
+    return status;
+}
+
+/* Give up all work. The accelerator comes first, because what it still offers would head the next results, and last, because the
+ * sender may have begun a packet meanwhile. After SPK_ERR_DMA_RESET the DMA may still write to a buffer. */
+static enum spk_status stop(struct spk_device *device)
+{
+    const uint32_t reset = SPK_REG_CONTROL_RESET_MASK | SPK_REG_CONTROL_CLEAR_ERROR_MASK;
+    enum spk_status status;
+    put(device, SPK_REG_CONTROL, reset);
+    status = reset_dma(device);
+    put(device, SPK_REG_CONTROL, reset);
+    device->loaded = 0U;
     return status;
 }
 
@@ -183,7 +196,7 @@ static enum spk_status transfer(struct spk_device *device, const void *send, siz
         platform->barrier(platform->context);
         platform->invalidate(platform->context, receive, receive_bytes);
     }
-    if (status != SPK_OK) (void)reset_dma(device); /* whatever of it is left; the first status tells more than this one */
+    if (status != SPK_OK && stop(device) != SPK_OK) status = SPK_ERR_DMA_RESET; /* the buffer is not the caller's again */
     return status;
 }
 
@@ -335,8 +348,9 @@ enum spk_status spk_check(const void *image, size_t bytes, struct spk_geometry *
 
 /* ---- device ---- */
 
-enum spk_status spk_open(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator, uint32_t dma,
-                         uint32_t timeout_us)
+/* Find the accelerator and read what it is built with; nothing is written. */
+static enum spk_status identify(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator,
+                                uint32_t dma, uint32_t timeout_us)
 {
     uint32_t word;
     size_t n;
@@ -364,18 +378,46 @@ enum spk_status spk_open(struct spk_device *device, const struct spk_platform *p
     word = get(device, SPK_REG_FEATURES);
     device->continuous = (uint8_t)FIELD(word, SPK_REG_FEATURES_CONTINUOUS);
     device->max_leak = (uint8_t)FIELD(word, SPK_REG_FEATURES_MAX_LEAK);
-    return spk_reset(device);
+    return SPK_OK;
+}
+
+/* From now on the device is that of an image whose network is loaded. */
+static void adopt(struct spk_device *device, const uint8_t *image, const struct network *network)
+{
+    device->inputs = network->needs.layer[0].inputs;
+    device->classes = network->needs.classes;
+    device->time_steps = network->time_steps;
+    device->encoder = network->encoder;
+    device->model = get32(image + SPK_IMAGE_CRC);
+    device->loaded = 1U;
+}
+
+enum spk_status spk_open(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator, uint32_t dma,
+                         uint32_t timeout_us)
+{
+    const enum spk_status status = identify(device, platform, accelerator, dma, timeout_us);
+    return status == SPK_OK ? stop(device) : status;
+}
+
+enum spk_status spk_attach(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator, uint32_t dma,
+                           uint32_t timeout_us, const void *image, size_t bytes)
+{
+    struct network network;
+    enum spk_status status = image != NULL ? identify(device, platform, accelerator, dma, timeout_us) : SPK_ERR_ARGUMENT;
+    if (status == SPK_OK) status = check(image, bytes, &network);
+    if (status != SPK_OK) return status;
+    if (get(device, SPK_REG_MODEL) != get32((const uint8_t *)image + SPK_IMAGE_CRC)) return SPK_ERR_MODEL;
+    if (get(device, SPK_REG_STATUS) != (SPK_REG_STATUS_IDLE_MASK | SPK_REG_STATUS_LOADED_MASK)) return SPK_ERR_MODEL;
+    status = reset_dma(device); /* an idle accelerator offers nothing that it could take */
+    if (status == SPK_OK) adopt(device, image, &network);
+    return status;
 }
 
 enum spk_status spk_reset(struct spk_device *device)
 {
-    enum spk_status status;
     if (device == NULL) return SPK_ERR_ARGUMENT;
-    status = reset_dma(device);
-    put(device, SPK_REG_CONTROL, SPK_REG_CONTROL_RESET_MASK | SPK_REG_CONTROL_CLEAR_ERROR_MASK);
-    device->loaded = 0U;
     device->error_code = device->error_packet = device->error_layer = 0U;
-    return status;
+    return stop(device);
 }
 
 enum spk_status spk_load(struct spk_device *device, const void *image, size_t bytes)
@@ -401,11 +443,10 @@ enum spk_status spk_load(struct spk_device *device, const void *image, size_t by
         left -= size;
     }
     if ((get(device, SPK_REG_STATUS) & SPK_REG_STATUS_LOADED_MASK) == 0U) return SPK_ERR_NOT_LOADED;
-    device->inputs = network.needs.layer[0].inputs;
-    device->classes = network.needs.classes;
-    device->time_steps = network.time_steps;
-    device->encoder = network.encoder;
-    device->loaded = 1U;
+    adopt(device, image, &network);
+    put(device, SPK_REG_MODEL, device->model);
+    if (get(device, SPK_REG_MODEL) != device->model) device->loaded = 0U; /* somebody has just loaded another */
+    return device->loaded ? SPK_OK : SPK_ERR_MODEL;
     return SPK_OK;
 }
 
@@ -487,9 +528,11 @@ static enum spk_status run(struct spk_device *device, const void *send, size_t s
                            struct spk_result *results, int32_t *values, void *receive)
 {
     enum spk_status status;
+    if (get(device, SPK_REG_MODEL) != device->model) return SPK_ERR_MODEL; /* and what somebody else does goes on */
     device->platform->flush(device->platform->context, send, send_bytes);
     put(device, SPK_REG_CONTROL, values != NULL ? SPK_REG_CONTROL_SCORES_MASK : 0U);
     status = transfer(device, send, send_bytes, receive, spk_result_bytes(device, n, values != NULL));
+    if (status == SPK_OK && get(device, SPK_REG_MODEL) != device->model) status = SPK_ERR_MODEL;
     return status == SPK_OK ? unpack(device, receive, n, results, values) : status;
 }
 
@@ -571,6 +614,7 @@ const char *spk_strerror(enum spk_status status)
     case SPK_ERR_PACKETS: return "the packets of the image contradict each other; compile the network again";
     case SPK_ERR_GEOMETRY: return "the network does not fit the accelerator; compile it for this geometry";
     case SPK_ERR_NOT_LOADED: return "no network is loaded; call spk_load";
+    case SPK_ERR_MODEL: return "the accelerator holds another network, or is at work; call spk_reset and spk_load";
     case SPK_ERR_ENCODER: return "the network takes events; pack them and call spk_infer_packet";
     case SPK_ERR_TIMEOUT: return "no progress until the deadline; call spk_reset and spk_load";
     case SPK_ERR_REFUSED: return "the accelerator refused a packet, see error_code; call spk_reset and spk_load";

@@ -4,7 +4,8 @@
  * Python. C99, freestanding but for string.h; no heap, no floating point, no interrupts. One device, one thread.
  *
  * Order of calls: spk_open, spk_load, then spk_infer as often as wanted. After an error spk_reset and spk_load bring the device
- * back; nothing needs a new bitstream or a power cycle. Every wait ends at the device's deadline.
+ * back; nothing needs a new bitstream or a power cycle. Every wait ends at the device's deadline, and no call leaves a transfer
+ * that runs: a transfer that fails is stopped, with the accelerator and its network.
  */
 #ifndef SPIKELINE_H
 #define SPIKELINE_H
@@ -31,6 +32,7 @@ enum spk_status {
     SPK_ERR_PACKETS,        /* the packets of the image contradict each other or its header */
     SPK_ERR_GEOMETRY,       /* the network does not fit the accelerator */
     SPK_ERR_NOT_LOADED,     /* no network is loaded */
+    SPK_ERR_MODEL,          /* the accelerator holds another network: somebody else has loaded one, or a bitstream, or reset it */
     SPK_ERR_ENCODER,        /* the network takes events, not pixels */
     SPK_ERR_TIMEOUT,        /* no progress until the deadline */
     SPK_ERR_REFUSED,        /* the accelerator refused a packet: see spk_device.error_code */
@@ -38,7 +40,7 @@ enum spk_status {
     SPK_ERR_DMA_SLAVE,      /* the memory refused the DMA */
     SPK_ERR_DMA_DECODE,     /* a buffer is not in memory that the DMA reaches */
     SPK_ERR_DMA_HALTED,     /* the DMA was halted by somebody else */
-    SPK_ERR_DMA_RESET,      /* the DMA does not come out of reset */
+    SPK_ERR_DMA_RESET,      /* the DMA does not come out of reset; it may still write to the last buffer */
     SPK_ERR_RESULTS         /* results are lost, out of order or of a class that the network does not have */
 };
 
@@ -84,6 +86,7 @@ struct spk_device {
     uint16_t inputs;       /* bytes of an image */
     uint16_t classes;
     uint16_t time_steps;
+    uint32_t model;        /* identity of the network: the CRC-32 of its image, as register MODEL holds it */
     uint8_t error_code;    /* after SPK_ERR_REFUSED: enum spk_error_code, packet type and layer of the refused packet */
     uint8_t error_packet;
     uint8_t error_layer;
@@ -111,6 +114,11 @@ struct spk_counters {
 enum spk_status spk_open(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator, uint32_t dma,
                          uint32_t timeout_us);
 
+/* Instead of spk_open and spk_load: take on an accelerator that holds the network of this image and is idle, as another program has
+ * left it. SPK_ERR_MODEL if it does not or is not; then nothing is written. The DMA is reset. image: wherever the processor reads. */
+enum spk_status spk_attach(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator, uint32_t dma,
+                           uint32_t timeout_us, const void *image, size_t bytes);
+
 /* Check an image in memory and send its network. image: 8-byte aligned, where the DMA reaches it, unchanged until this returns.
  * Nothing is sent of an image that is damaged or does not fit; a network that is loaded stays then. */
 enum spk_status spk_load(struct spk_device *device, const void *image, size_t bytes);
@@ -118,7 +126,8 @@ enum spk_status spk_load(struct spk_device *device, const void *image, size_t by
 /* Check an image without a device: magic, version, length, CRC-32, bounds of all packets. needs: what it needs, or NULL. */
 enum spk_status spk_check(const void *image, size_t bytes, struct spk_geometry *needs);
 
-/* Classify `images` images of device->inputs bytes each, one after another.
+/* Classify `images` images of device->inputs bytes each, one after another. SPK_ERR_MODEL, with nothing sent, if the accelerator
+ * no longer holds the network of spk_load.
  * seed: of the Bernoulli encoder; image n of the call gets the same spikes as image n of a data set in Python. Of a call that
  * begins with image m of it, seed + m * 0x9E3779B97F4A7C15.
  * results: one an image. values: NULL, or room for images · device->classes values by which the class was chosen.

@@ -120,6 +120,17 @@ static enum spk_status do_load(void)
     return spk_load(&device, image, bytes);
 }
 
+static enum spk_status do_attach(void)
+{
+    const size_t bytes = file_bytes(words[1]);
+    uint8_t *const image = get(bytes);
+    enum spk_status status;
+    read_file(words[1], image, bytes);
+    status = spk_attach(&device, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, (uint32_t)number(2), image, bytes);
+    free(image);
+    return status;
+}
+
 static enum spk_status do_check(void)
 {
     const size_t bytes = file_bytes(words[1]);
@@ -203,6 +214,10 @@ static enum spk_status do_arguments(void)
     TRY(spk_open(&other, NULL, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 1000));
     TRY(spk_open(&other, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 0));
     TRY(spk_open(&other, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 0x80000000U));
+    TRY(spk_attach(NULL, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 1000, buffer, bytes));
+    TRY(spk_attach(&other, NULL, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 1000, buffer, bytes));
+    TRY(spk_attach(&other, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 0, buffer, bytes));
+    TRY(spk_attach(&other, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 1000, NULL, bytes));
     TRY(spk_load(NULL, buffer, bytes));
     TRY(spk_load(&device, NULL, bytes));
     TRY(spk_load(&device, buffer + 4, bytes - 4U));
@@ -302,6 +317,32 @@ static enum spk_status do_write(void)
     return SPK_OK;
 }
 
+/* The device believes that the network of this identity is loaded. */
+static enum spk_status do_pretend(void)
+{
+    device.model = (uint32_t)number(1);
+    return SPK_OK;
+}
+
+/* Send a packet as a program that is killed then: nothing is received, and the sender is forgotten. */
+static enum spk_status do_send(void)
+{
+    const size_t bytes = file_bytes(words[1]);
+    uint8_t *const packet = take(bytes);
+    read_file(words[1], packet, bytes);
+    platform.flush(platform.context, packet, bytes);
+    platform.write32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_CR, SPK_DMA_MM2S_CR_RESET_MASK);
+    while (platform.read32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_CR) & SPK_DMA_MM2S_CR_RESET_MASK) continue;
+    platform.write32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_CR, SPK_DMA_MM2S_CR_RUN_MASK);
+    while (platform.read32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_SR) & SPK_DMA_MM2S_SR_HALTED_MASK) continue;
+    platform.write32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_ADDRESS, platform.physical(platform.context, packet));
+    platform.write32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_LENGTH, (uint32_t)bytes);
+    (void)platform.read32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_SR);
+    platform.write32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_CR, SPK_DMA_MM2S_CR_RESET_MASK);
+    while (platform.read32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_CR) & SPK_DMA_MM2S_CR_RESET_MASK) continue;
+    return SPK_OK;
+}
+
 static enum spk_status do_clear(void)
 {
     spk_clear_counters(&device);
@@ -324,6 +365,7 @@ static const struct {
     enum spk_status (*run)(void);
 } commands[] = {
     {"open", do_open},           {"load", do_load},   {"check", do_check}, {"infer", do_infer}, {"packet", do_packet},
+    {"attach", do_attach},       {"send", do_send},   {"pretend", do_pretend},
     {"arguments", do_arguments}, {"clear", do_clear}, {"reset", do_reset}, {"sizes", do_sizes}, {"counters", do_counters},
     {"device", do_device},       {"fault", do_fault}, {"stall", do_stall}, {"write", do_write}, {"message", do_message},
 };

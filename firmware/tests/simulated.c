@@ -13,6 +13,7 @@
 #define REGISTERS 0x10000U  /* bytes of address space of either device */
 #define LINE 32U            /* of the cache of a Cortex-A9 */
 #define ACCESS_CYCLES 10U
+#define EARLY_CYCLES 100U
 #define CHANNEL_BYTES SPK_DMA_S2MM_CR
 
 /* The C interface of rtl/sim/harness.cpp. */
@@ -95,6 +96,34 @@ static void halt(struct simulated_channel *channel, uint32_t error)
     *channel = halted;
 }
 
+/* Before it is told where to, the receiving channel takes what is offered, as far as it has room. */
+static void take_early(struct simulated *s)
+{
+    uint64_t cycles;
+    if (s->channel[SIMULATED_SEND].busy) die("the runtime starts the sender first", 0);
+    lib.receive(s->sim, s->early, SIMULATED_EARLY);
+    for (cycles = 0; cycles < EARLY_CYCLES && lib.received(s->sim) < SIMULATED_EARLY && lib.receive_state(s->sim) == 0; ++cycles)
+        lib.idle(s->sim, 1);
+    s->early_words = lib.received(s->sim);
+    s->early_end = lib.receive_state(s->sim) > 0;
+    lib.halt(s->sim);
+}
+
+/* What was taken early heads the packet. */
+static void start_receiving(struct simulated *s, struct simulated_channel *channel, uint64_t *words, size_t room)
+{
+    const size_t early = s->early_words;
+    s->early_words = 0;
+    channel->early = (uint32_t)early;
+    if (early > room) {
+        halt(channel, SPK_DMA_S2MM_SR_INTERNAL_ERROR_MASK);
+    } else {
+        memcpy(words, s->early, early * sizeof *words);
+        if (s->early_end) lib.halt(s->sim); /* and with it a packet that is complete */
+        else lib.receive(s->sim, words + early, room - early);
+    }
+}
+
 static void start(struct simulated *s, struct simulated_channel *channel, uint32_t bytes)
 {
     const uint64_t address = (uint64_t)channel->address_msb << 32 | channel->address;
@@ -112,7 +141,7 @@ static void start(struct simulated *s, struct simulated_channel *channel, uint32
         channel->busy = 1;
         channel->done = 0;
         if (channel == &s->channel[SIMULATED_SEND]) lib.send(s->sim, words, bytes / 8U, 1);
-        else lib.receive(s->sim, words, bytes / 8U);
+        else start_receiving(s, channel, words, bytes / 8U);
     }
 }
 
@@ -120,7 +149,8 @@ static void start(struct simulated *s, struct simulated_channel *channel, uint32
 static void received(struct simulated *s, struct simulated_channel *channel)
 {
     const size_t at = channel->address - SIMULATED_MEMORY_BASE;
-    const uint32_t bytes = (uint32_t)lib.received(s->sim) * 8U;
+    const uint32_t bytes = (s->early_end ? channel->early : channel->early + (uint32_t)lib.received(s->sim)) * 8U;
+    s->early_end = 0;
     channel->length = bytes;
     if (s->faults.change_bits != 0U && s->faults.change_word < bytes / 4U) {
         ((uint32_t *)(void *)(s->dma + at))[s->faults.change_word] ^= s->faults.change_bits;
@@ -203,10 +233,13 @@ static void write_dma(struct simulated *s, uint32_t offset, uint32_t value)
             lib.halt(s->sim);
             halt(&s->channel[SIMULATED_SEND], 0);
             halt(&s->channel[SIMULATED_RECEIVE], 0);
+            s->early_words = 0;
+            s->early_end = 0;
             s->resetting = (int)s->faults.lag;
         } else {
             const int run = (value & SPK_DMA_MM2S_CR_RUN_MASK) != 0U && channel->error == 0U;
             if (run && !channel->run) channel->starting = (int)s->faults.lag;
+            if (run && !channel->run && channel == &s->channel[SIMULATED_RECEIVE]) take_early(s);
             channel->run = run;
         }
         break;

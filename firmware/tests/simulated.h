@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A platform on the Verilated accelerator and a model of AMD's AXI DMA in simple mode (PG021), as far as its registers show.
+ * A platform on the Verilated accelerator and a model of AMD's AXI DMA in simple mode (PG021), as far as its registers show; and
+ * its receiver takes up to four words before a transfer is started, as soon as it runs.
  *
  * Processor and DMA each see memory of their own. The processor's is a write-back cache: a line goes to memory when it is flushed
  * or, if it was written to, at the worst time: over what the DMA has just received.
@@ -16,12 +17,14 @@
 
 #define SIMULATED_MEMORY_BASE 0x10000000U
 #define SIMULATED_CYCLES_US 100U
+#define SIMULATED_EARLY 4U
 
 enum simulated_channel_name { SIMULATED_SEND, SIMULATED_RECEIVE, SIMULATED_CHANNELS };
 
 struct simulated_channel {
     int run, busy, done;
     uint32_t address, address_msb, length;
+    uint32_t early; /* words of the transfer that had come before */
     uint32_t error; /* bits of the status register; it takes a reset to run again */
     int starting;   /* reads of the status until it is seen to run */
 };
@@ -47,6 +50,9 @@ struct simulated {
     uint8_t *clean;           /* as the two last agreed on it */
     size_t bytes;
     struct simulated_channel channel[SIMULATED_CHANNELS];
+    uint64_t early[SIMULATED_EARLY];
+    size_t early_words;
+    int early_end; /* the last of them ended its packet */
     int resetting; /* reads of a control register until that is done */
     int fresh;     /* something was received and not invalidated since */
     uint64_t reads;

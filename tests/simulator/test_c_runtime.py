@@ -104,6 +104,16 @@ class Runtime:
     def open(self, timeout: int = TIMEOUT, address: int = Base.ACCELERATOR) -> Answer:
         return self("open", timeout, address)
 
+    def attach(self, model: image.Image | bytes | Path, timeout: int = TIMEOUT) -> Answer:
+        if not isinstance(model, Path):
+            model = self.write("image", model if isinstance(model, bytes) else image_bytes(model))
+        return self("attach", model, timeout)
+
+    def load_behind_its_back(self, network: Network) -> None:
+        """Load a network as another program would: what is loaded is not what this device was told of."""
+        assert self.load(image.build(network)).status == Status.OK
+        self("pretend", image.load(self.folder / "sound").crc)  # a network of the same sizes
+
     def load(self, model: image.Image | bytes | Path) -> Answer:
         if isinstance(model, Path):
             return self("load", model)
@@ -511,7 +521,7 @@ def events_network_given_pixels(runtime, pixels):
 @provokes(Status.ERR_ARGUMENT, keeps=True)
 def arguments(runtime, pixels):
     *refused, last = map(int, runtime("arguments").more.split())
-    assert refused == [Status.ERR_ARGUMENT] * 28
+    assert refused == [Status.ERR_ARGUMENT] * 32
     assert last == Status.OK
     return runtime.infer(pixels, buffer=8)[0]
 
@@ -651,8 +661,40 @@ def packet_that_goes_on(runtime, pixels):
 
 
 @provokes(Status.ERR_REFUSED, error=(ErrorCode.NOT_LOADED, PacketType.PIXELS, 0))
+def model_that_went_at_the_last_moment(runtime, pixels):
+    model = image.load(runtime.folder / "sound").crc
+    runtime("write", Base.ACCELERATOR + Register.CONTROL, CONTROL.pack(reset=1))
+    answers(runtime, Base.ACCELERATOR + Register.MODEL, 0xFFFFFFFF, model)
+    return runtime.infer(pixels)[0]
+
+
+@provokes(Status.ERR_MODEL)
 def accelerator_reset_by_somebody_else(runtime, pixels):
     runtime("write", Base.ACCELERATOR + Register.CONTROL, CONTROL.pack(reset=1))
+    return runtime.infer(pixels)[0]
+
+
+@provokes(Status.ERR_MODEL)
+def network_loaded_by_somebody_else(runtime, pixels):
+    """Of the same sizes, so that nothing else would show it."""
+    network = image.load(runtime.folder / "sound").network
+    other = replace(
+        network, layers=(replace(network.layers[0], weights=network.layers[0].weights[::-1].copy()), *network.layers[1:])
+    )
+    runtime.load_behind_its_back(other)
+    assert runtime.packet(Pixels(pixels))[0].status == Status.ERR_MODEL
+    return runtime.infer(pixels)[0]
+
+
+@provokes(Status.ERR_MODEL)
+def load_that_somebody_else_overtakes(runtime, pixels):
+    answers(runtime, Base.ACCELERATOR + Register.MODEL, 0xFFFFFFFF, 1)
+    return runtime.load(runtime.folder / "sound")
+
+
+@provokes(Status.ERR_DMA_RESET)
+def transfer_that_cannot_be_stopped(runtime, pixels):
+    runtime.fault(stuck=1)
     return runtime.infer(pixels)[0]
 
 
@@ -737,6 +779,54 @@ def test_missing_cache_maintenance_shows(sound, pixels, expected, mended, fault)
     assert answer.status != Status.OK or (results.labels != expected.labels).any()
     sound.no_faults()
     mended()
+
+
+def test_results_that_nobody_waits_for_do_not_head_the_next(sound, pixels, expected):
+    """The DMA takes four words before it is told where to, after a reset too: so the accelerator is reset before it and after."""
+    for _ in range(3):
+        sound.stall(1, 0, 1)
+        assert sound.infer(pixels)[0].status == Status.ERR_TIMEOUT
+        sound.no_faults()
+        assert sound.load(sound.folder / "sound").status == Status.OK
+        check(sound.infer(pixels), expected)
+    sound("send", sound.write("packet", packed(Pixels(pixels)).tobytes()))
+    assert sound.open().status == Status.OK
+    assert sound.load(sound.folder / "sound").status == Status.OK
+    check(sound.infer(pixels), expected)
+
+
+# ---- attaching ----
+
+
+def test_attach_to_a_network_that_is_loaded(sound, pixels, expected):
+    """Without a reset, a load, or a change of what is counted."""
+    check(sound.infer(pixels), expected)
+    counted = sound("counters").more
+    assert sound.attach(sound.folder / "sound").status == Status.OK
+    assert sound("counters").more == counted
+    check(sound.infer(pixels), expected)
+    assert sound("reset").status == Status.OK
+
+
+def test_attach_writes_nothing_where_it_does_not_fit(sound, network, pixels, expected):
+    model = image.build(network)
+    other = image.build(replace(network, time_steps=network.time_steps + 1))
+    status = Base.ACCELERATOR + Register.STATUS
+    for refuse, because in (
+        (lambda: sound.attach(other), Status.ERR_MODEL),
+        (lambda: sound.attach(image_bytes(model)[:-1]), Status.ERR_TRUNCATED),
+        (lambda: answers(sound, status, STATUS.pack(idle=1), 0) or sound.attach(model), Status.ERR_MODEL),
+        (lambda: answers(sound, status, STATUS.pack(loaded=1), 0) or sound.attach(model), Status.ERR_MODEL),
+        (lambda: answers(sound, Base.ACCELERATOR + Register.ID, 1, 0) or sound.attach(model), Status.ERR_IDENTITY),
+    ):
+        answer = refuse()
+        assert (answer.status, answer.loaded) == (because, False)
+        assert sound.infer(pixels, buffer=4096)[0].status == Status.ERR_NOT_LOADED
+        sound.no_faults()
+    assert sound.attach(model).status == Status.OK
+    check(sound.infer(pixels), expected)
+    assert sound("reset").status == Status.OK
+    assert sound.attach(model).status == Status.ERR_MODEL
 
 
 # ---- images ----
