@@ -10,6 +10,7 @@ from spikeline.spec import DMA_CR, DMA_LENGTH, DMA_SR, DmaRegister
 CHANNEL_BYTES = DmaRegister.S2MM_CR  # of address space, from channel to channel
 CHANNELS = ("MM2S", "S2MM")
 WORD = np.dtype("<u8")
+AHEAD = 4  # beats of S2MM that are taken before a transfer is programmed, also after a reset; they head the next transfer
 POLL_CYCLES = 100_000  # clock cycles between two looks at a busy channel: 1 ms at 100 MHz
 
 
@@ -34,6 +35,7 @@ class DmaModel:
 
     def __init__(self, simulator: SimDevice, memory: np.ndarray, base: int):
         self._simulator, self._memory, self._base = simulator, memory, base
+        self._simulator.take_ahead(AHEAD)
         self._channels = {name: Channel() for name in CHANNELS}
         self.stuck = False
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -127,20 +128,31 @@ class SimDevice:
     def __init__(self, geometry: Geometry, saif: bool = False):
         self.geometry = geometry
         self._lib = _bind(build(geometry, saif))
-        self._sim = self._lib.sim_new()
         self._sent: np.ndarray | None = None  # alive while a transfer uses it, as the next
         self._received: np.ndarray | None = None
+        self._power_on()
+
+    def _power_on(self) -> None:
+        pointer = self._lib.sim_new()
+        self._pointer: int | None = pointer
+        self._off = weakref.finalize(self, self._lib.sim_free, pointer)
 
     def restart(self) -> None:
         """Power off and on."""
-        self._lib.sim_free(self._sim)
-        self._sim = self._lib.sim_new()
+        self._lib.sim_halt(self._sim)
+        self.close()
+        self._power_on()
 
     def close(self) -> None:
-        """Free the simulator; further calls are errors."""
-        if self._sim:
-            self._lib.sim_free(self._sim)
-            self._sim = None
+        """Free the simulator; further calls raise DeviceError."""
+        self._pointer = None
+        self._off()
+
+    @property
+    def _sim(self) -> int:
+        if self._pointer is None:
+            raise DeviceError("this simulator is closed; open a new one")
+        return self._pointer
 
     @property
     def cycles(self) -> int:
@@ -216,6 +228,10 @@ class SimDevice:
         """Words received since the last transfer began."""
         return self._lib.sim_received(self._sim)
 
+    def take_ahead(self, beats: int) -> None:
+        """Take up to `beats` words while nothing is to be received; they head the next transfer unless `halt` drops them."""
+        self._lib.sim_take_ahead(self._sim, beats)
+
     def halt(self) -> None:
         """Stop both transfers where they are."""
         self._lib.sim_halt(self._sim)
@@ -284,6 +300,7 @@ def _bind(library: Path) -> ctypes.CDLL:
         ("sim_write", flag, [pointer, u32, u32, u32]),
         ("sim_send", None, [pointer, pointer, size, flag]),
         ("sim_receive", None, [pointer, pointer, size]),
+        ("sim_take_ahead", None, [pointer, size]),
         ("sim_halt", None, [pointer]),
         ("sim_sending", size, [pointer]),
         ("sim_received", size, [pointer]),

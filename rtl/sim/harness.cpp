@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -51,6 +52,13 @@ struct Sim {
     std::size_t receive_room = 0, received = 0;
     bool receive_done = true, receive_overflow = false;
 
+    struct Beat {
+        uint64_t data;
+        bool last;
+    };
+    std::size_t ahead = 0;    // beats that are taken before there is a transfer to receive them
+    std::deque<Beat> early;   // those that were
+
     uint64_t random = 1;
     uint32_t stall_send = 0, stall_receive = 0;  // in 1/65536
     bool send_shown = false;                     // a word that was offered stays offered
@@ -86,7 +94,7 @@ struct Sim {
             top.s_axis_tdata = *send;
             top.s_axis_tlast = send_left == 1 && send_last;
         }
-        top.m_axis_tready = !receive_done && (!stall_receive || draw() >= stall_receive);
+        top.m_axis_tready = (!receive_done || early.size() < ahead) && (!stall_receive || draw() >= stall_receive);
         top.aclk = 0;
         top.eval();
         trace();
@@ -94,9 +102,9 @@ struct Sim {
         const bool sent = top.s_axis_tvalid && top.s_axis_tready;
         const bool got = top.m_axis_tvalid && top.m_axis_tready;
         if (got) {
-            if (received < receive_room) receive[received++] = top.m_axis_tdata;
-            else receive_overflow = true;
-            receive_done = top.m_axis_tlast;
+            const Beat beat{top.m_axis_tdata, bool(top.m_axis_tlast)};
+            if (receive_done) early.push_back(beat);
+            else keep(beat);
         }
         if (record) probe();
         top.aclk = 1;
@@ -108,6 +116,12 @@ struct Sim {
             --send_left;
             send_shown = false;
         }
+    }
+
+    void keep(const Beat& beat) {
+        if (received < receive_room) receive[received++] = beat.data;
+        else receive_overflow = true;
+        receive_done = beat.last;
     }
 
     void probe() {
@@ -219,20 +233,28 @@ EXPORT void sim_send(Sim* sim, const uint64_t* data, std::size_t words, int last
     sim->send_shown = false;
 }
 
-// Start to receive up to TLAST.
+// Start to receive up to TLAST, first what was taken early.
 EXPORT void sim_receive(Sim* sim, uint64_t* data, std::size_t room) {
     sim->receive = data;
     sim->receive_room = room;
     sim->received = 0;
     sim->receive_done = false;
     sim->receive_overflow = false;
+    while (!sim->receive_done && !sim->early.empty()) {
+        sim->keep(sim->early.front());
+        sim->early.pop_front();
+    }
 }
 
-// Forget both transfers.
+// Take up to this many beats while nothing is to be received, for the transfer that comes next.
+EXPORT void sim_take_ahead(Sim* sim, std::size_t beats) { sim->ahead = beats; }
+
+// Forget both transfers, and what was taken early.
 EXPORT void sim_halt(Sim* sim) {
     sim->send_left = 0;
     sim->send_shown = false;
     sim->receive_done = true;
+    sim->early.clear();
 }
 
 EXPORT std::size_t sim_sending(const Sim* sim) { return sim->send_left; }
