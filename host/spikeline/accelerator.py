@@ -1,13 +1,14 @@
 """The API: load an image, classify batches, read counters. On a board, the simulated board or the golden model."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikeline import golden, image, throughput
+from spikeline import inputs, golden, image, throughput
 from spikeline.batch import Batch, Events, Pixels, Spikes
 from spikeline.driver import Answer, Counters, Driver
 from spikeline.encode import encode
@@ -15,6 +16,8 @@ from spikeline.errors import DataError, DeviceError, ImageError
 from spikeline.geometry import Geometry
 from spikeline.image import Image
 from spikeline.network import Network
+from spikeline.ownership import Turns
+from spikeline.spec import Encoder
 
 if TYPE_CHECKING:
     from spikeline.board import Board
@@ -48,6 +51,11 @@ class _Golden:
         self.image = image
         self.clear_counters()
 
+    def require_model(self) -> Image:
+        if self.image is None:
+            raise DeviceError("no model is loaded; load one first")
+        return self.image
+
     def classify(
         self,
         batches: Iterable[Batch],
@@ -55,12 +63,11 @@ class _Golden:
         every_step: bool = False,
         progress: Callable[[int], None] = lambda images: None,
     ) -> list[Answer]:
-        if self.image is None:
-            raise DeviceError("no model is loaded; load an image first")
+        network = self.require_model().network
         answers: list[Answer] = []
         done = 0
         for batch in batches:
-            trace = golden.run(self.image.network, batch.trains(self.image.network))
+            trace = golden.run(network, batch.trains(network))
             self._images += len(batch)
             self._row_reads = self._row_reads + trace.row_reads.sum((0, 1))
             values, labels, steps = trace.values, trace.labels, trace.steps
@@ -96,8 +103,16 @@ class Accelerator:
     bitstream: .bit file, its .hwh beside it. model: an image, or the path of an image file. backend: `board` if there is a
     bitstream, else `sim`, unless it is said. geometry: name or JSON file of what a simulator is built with; a board says itself.
     device: the `pynq.Device` to use instead of the board's own. timeout: seconds without progress after which a wait gives up.
+    download: False attaches to a board that is programmed already; `model` is loaded only if the accelerator does not hold it.
 
-    Raises DeviceError if the backend cannot be had, ImageError if the image cannot be used; see `spikeline.errors`.
+    A board belongs to who opened it last in a process: an older accelerator raises DeviceError from then on and touches
+    nothing, and another process cannot open the board until this one has closed it or ended.
+    Threads may share an accelerator: each call waits for the one under way. A call from within its own `progress` function
+    is a DeviceError. After `close`, everything is.
+
+    Arguments are checked before anything is sent, and an error of the host, or an interrupt, leaves the model loaded.
+    Raises DeviceError if the backend cannot be had, ImageError if the image cannot be used, DataError for arguments that make
+    no sense; see `spikeline.errors`.
     """
 
     def __init__(
@@ -109,9 +124,8 @@ class Accelerator:
         geometry: Geometry | str | Path = "z020-256",
         device: Any = None,
         timeout: float = 30.0,
+        download: bool = True,
     ):
-        if isinstance(bitstream, Image) or Path(bitstream or "").suffix == ".img":
-            raise ImageError("an image is no bitstream; pass it as model=")
         backend = backend or ("sim" if bitstream is None else "board")
         if backend not in BACKENDS:
             raise DeviceError(f"no backend {backend}; there are {', '.join(BACKENDS)}")
@@ -119,31 +133,31 @@ class Accelerator:
             raise DeviceError("the backend board needs a bitstream; name its .bit file")
         if backend != "board" and bitstream is not None:
             raise DeviceError(f"the backend {backend} takes no bitstream; leave it out, or use the backend board")
-        model = image.load(model) if isinstance(model, str | Path) else model
+        timeout = inputs.seconds(timeout, "timeout")
+        file = None if bitstream is None else _bitstream(bitstream)
+        model = None if model is None else _image(model)
         self._board: SimulatedBoard | None = None
         self._backend: Driver | _Golden
+        self._turns = Turns()
+        self._closed = False
         try:
-            if backend == "board":
-                self._backend = self._on_board(Path(bitstream or ""), device, timeout)
+            if file is not None:
+                self._backend = self._on_board(file, device, timeout, download)
             else:
-                built = geometry if isinstance(geometry, Geometry) else Geometry.load(geometry)
-                if backend == "golden":
-                    self._backend = _Golden(built)
-                else:
-                    if model is not None:  # before anything is built for it
-                        built.require(model.network)
-                    self._backend = self._simulated(built, timeout)
-            if model is not None:
+                built = geometry if isinstance(geometry, Geometry) else Geometry.load(inputs.path(geometry, "geometry"))
+                if model is not None and backend == "sim":  # before anything is built for it
+                    built.require(model.network)
+                self._backend = _Golden(built) if backend == "golden" else self._simulated(built, timeout)
+            if model is not None and not (isinstance(self._backend, Driver) and self._backend.adopt(model)):
                 self.load(model)
         except BaseException:
             self.close()
             raise
-        self.geometry = self._backend.geometry
 
-    def _on_board(self, bitstream: Path, device: Any, timeout: float) -> Driver:
+    def _on_board(self, bitstream: Path, device: Any, timeout: float, download: bool = True) -> Driver:
         from spikeline.board import Board  # needs pynq
 
-        return self._driver(Board(bitstream, device), bitstream.stem, timeout)
+        return self._driver(Board(bitstream, device, download), bitstream.stem, timeout)
 
     def _simulated(self, built: Geometry, timeout: float) -> Driver:
         from spikeline.board import Board
@@ -153,166 +167,248 @@ class Accelerator:
         return self._driver(Board(self._board.bitstream, self._board), built.name, timeout)
 
     def _driver(self, board: "Board", name: str, timeout: float) -> Driver:
+        self._turns = board.turns
         try:
-            return Driver(board, name, board.clock_mhz, timeout)
+            with self._turns.take():
+                return Driver(board, name, board.clock_mhz, timeout)
         except BaseException:
             board.close()
             raise
 
+    @contextmanager
+    def _call(self) -> Iterator[Driver | _Golden]:
+        """The backend, for the time of one call."""
+        self._open()
+        with self._turns.take():
+            yield self._open()
+
+    def _open(self) -> Driver | _Golden:
+        if self._closed:
+            raise DeviceError("this accelerator is closed; open a new one")
+        return self._backend
+
+    @property
+    def geometry(self) -> Geometry:
+        """What the accelerator was built with, and its clock."""
+        return self._open().geometry
+
     @property
     def simulator(self) -> "SimDevice | None":
         """The Verilated accelerator, to look inside; None where there is none."""
+        self._open()
         return self._board.simulator if self._board else None
 
     def load(self, model: Image | Path | str) -> None:
-        """Load a network: an image or the path of an image file. A model that is there already is replaced."""
-        self._backend.load(model if isinstance(model, Image) else image.load(model))
+        """Load a network: an image or the path of an image file. A model that is there already is replaced.
+
+        Raises ImageError, with the model that is there kept, for one that cannot be read or does not fit.
+        """
+        image = _image(model)
+        with self._call() as backend:
+            backend.load(image)
 
     @property
     def image(self) -> Image | None:
         """The loaded image."""
-        return self._backend.image
+        return self._open().image
 
     def infer(
         self,
-        pixels: np.ndarray,
+        pixels: Any,
         seed: int = 0,
         scores: bool = False,
         input: str = "pixels",
         batch: int = BATCH,
-        progress: Callable[[int], None] = lambda done: None,
+        progress: Callable[[int], None] | None = None,
     ) -> Result:
-        """Classify images, uint8 (B, inputs), encoded as the network was trained for; `seed` is the Bernoulli encoder's.
+        """Classify images, uint8 (B, inputs) or what `inputs.pixels` makes that of, encoded as the network was trained for.
 
-        input: `pixels` sends raw images, which the accelerator encodes; `spikes` encodes here and sends the spike trains,
-        `events` too, as the addresses of those that fire.
+        seed: of the Bernoulli encoder, 0 to 2^64 − 1. input: `pixels` sends raw images, which the accelerator encodes;
+        `spikes` encodes here and sends the spike trains, `events` too, as the addresses of those that fire.
         Neither this nor `batch`, the images of one transfer, changes the result. `progress` is called with the images done.
         """
-        self._check_pixels(pixels)
-        if input not in INPUTS:
-            raise DataError(f"no input {input}; there are {', '.join(INPUTS)}")
-        return self._classify(self._batches(pixels, seed, input, batch), scores, progress)
+        with self._call() as backend:
+            network = backend.require_model().network
+            given = _pixels(pixels, network)
+            seed = inputs.whole(seed, "seed", 0, 2**64 - 1)
+            batch = inputs.whole(batch, "batch", 1)
+            if input not in INPUTS:
+                raise DataError(f"no input {input!r}; there are {', '.join(INPUTS)}")
+            batches = _batches(given, network, seed, input, batch)
+            return _classify(backend, batches, scores, progress or (lambda done: None))
 
-    def _check_pixels(self, pixels: np.ndarray) -> None:
-        if self.image is None:
-            raise DeviceError("no model is loaded; load an image first")
-        inputs = self.image.network.sizes[0]
-        if pixels.ndim != 2 or pixels.dtype != np.uint8 or pixels.shape[1] != inputs:
-            raise DataError(f"images must be uint8 (B, {inputs}), not {pixels.dtype} {pixels.shape}")
+    def infer_spikes(self, spikes: Any, scores: bool = False, events: bool = False) -> Result:
+        """Classify spike trains, (B, T, inputs) of 0/1 (see `inputs.spikes`), in one transfer, of `events` if so said."""
+        with self._call() as backend:
+            given = _spikes(spikes, backend.require_model().network)
+            return _classify(backend, [Events(given) if events else Spikes(given)] if len(given) else [], scores)
 
-    def _batches(self, pixels: np.ndarray, seed: int, input: str, size: int) -> Iterator[Batch]:
-        assert self.image is not None
-        network = self.image.network
-        for at in range(0, len(pixels), size):
-            part = pixels[at : at + size]
-            if input == "pixels":
-                yield Pixels(part, seed, at)
-            else:
-                spikes = encode(part, network.encoder.name.lower(), network.time_steps, seed, first_image=at)
-                yield Events(spikes) if input == "events" else Spikes(spikes)
-
-    def infer_spikes(self, spikes: np.ndarray, scores: bool = False, events: bool = False) -> Result:
-        """Classify spike trains, uint8 or bool (B, T, inputs) of 0/1, in one transfer, of `events` if so said."""
-        self._network(spikes)
-        return self._classify([Events(spikes) if events else Spikes(spikes)] if len(spikes) else [], scores)
-
-    def _classify(self, batches: Iterable[Batch], scores: bool, progress: Callable[[int], None] = lambda done: None) -> Result:
-        assert self.image is not None
-        answers = self._backend.classify(batches, scores, progress=progress)
-        return _join([Result(*answer) for answer in answers], self.image.network.layers[-1].neurons, scores)
-
-    def running(self, spikes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def running(self, spikes: Any) -> tuple[np.ndarray, np.ndarray]:
         """How a decision forms: class values after each time step and the class that leads then.
 
-        Of spike trains, uint8 or bool (B, T, inputs) of 0/1: int32 (B, T, classes) and uint16 (B, T). No image ends early.
+        Of spike trains, (B, T, inputs) of 0/1: int32 (B, T, classes) and uint16 (B, T). No image ends early.
         """
-        self._network(spikes)
-        ((labels, _, values),) = self._backend.classify([Spikes(spikes)], scores=True, every_step=True)
-        assert values is not None
-        return values, labels
+        with self._call() as backend:
+            network = backend.require_model().network
+            given = _spikes(spikes, network)
+            if not len(given):
+                none = (0, network.time_steps)
+                return np.zeros((*none, network.sizes[-1]), np.int32), np.zeros(none, np.uint16)
+            ((labels, _, values),) = backend.classify([Spikes(given)], scores=True, every_step=True)
+            assert values is not None
+            return values, labels
 
-    def _network(self, spikes: np.ndarray) -> Network:
-        """The loaded network, if `spikes` are of its shape."""
-        if self.image is None:
-            raise DeviceError("no model is loaded; load an image first")
-        network = self.image.network
-        if spikes.ndim != 3 or spikes.shape[1:] != (network.time_steps, network.sizes[0]):
-            raise DataError(f"spikes must be (B, {network.time_steps}, {network.sizes[0]}), not {spikes.shape}")
-        return network
-
-    def trace(self, spikes: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, list[np.ndarray | None]]:
+    def trace(self, spikes: Any) -> tuple[list[np.ndarray], np.ndarray, list[np.ndarray | None]]:
         """Run spike trains (B, T, inputs) and look inside: what every neuron did at every step.
 
         Returns the spikes of each layer, bool (B, T, neurons); u − θ of the output layer, int32 (B, T, classes); the
         membranes of each layer that is continuous after each step, int32 (B, T, neurons).
         Raises DeviceError on a device that cannot be looked into.
         """
-        network = self._network(spikes)
-        if isinstance(self._backend, _Golden):
-            trace = golden.run(network, spikes, states=True)
-            return trace.spikes, trace.membranes, trace.states
-        device = self.simulator
-        if device is None:
-            raise DeviceError("only the golden model and the simulator show single spikes; use the backend sim")
-        device.record(True)
-        self.infer_spikes(spikes)
-        fired = [
-            device.recorded_spikes(n)[:, : layer.neurons].reshape(*spikes.shape[:2], layer.neurons)
-            for n, layer in enumerate(network.layers)
-        ]
-        last = len(network.layers) - 1
-        membranes = device.recorded_membranes(last)[:, : network.sizes[-1]].reshape(*spikes.shape[:2], network.sizes[-1])
-        states = [
-            device.recorded_states(n)[:, : layer.neurons].reshape(*spikes.shape[:2], layer.neurons) if layer.continuous else None
-            for n, layer in enumerate(network.layers)
-        ]
-        device.record(False)
-        return fired, membranes, states
+        with self._call() as backend:
+            network = backend.require_model().network
+            given = _spikes(spikes, network)
+            if isinstance(backend, _Golden):
+                trace = golden.run(network, given, states=True)
+                return trace.spikes, trace.membranes, trace.states
+            device = self.simulator
+            if device is None:
+                raise DeviceError("only the golden model and the simulator show single spikes; use the backend sim")
+            device.record(True)
+            try:
+                _classify(backend, [Spikes(given)] if len(given) else [], False)
+                return _recorded(device, network, len(given))
+            finally:
+                device.record(False)
 
-    def throughput_test(self, pixels: np.ndarray, seed: int = 0) -> dict[str, Any]:
-        """Speed of one batch of images, uint8 (B, inputs), by FINN's names: see `spikeline.throughput`.
+    def throughput_test(self, pixels: Any, seed: int = 0) -> dict[str, Any]:
+        """Speed of one batch of images, as `infer` takes them, by FINN's names: see `spikeline.throughput`.
 
         Raises DeviceError on the golden model, which has no clock.
         """
-        self._check_pixels(pixels)
-        if not isinstance(self._backend, Driver):
-            raise DeviceError("the golden model has no clock to test the throughput by; use the backend sim or board")
-        return throughput.measure(self._backend, Pixels(pixels, seed), simulated=self._board is not None)
+        with self._call() as backend:
+            given = _pixels(pixels, backend.require_model().network)
+            seed = inputs.whole(seed, "seed", 0, 2**64 - 1)
+            if not isinstance(backend, Driver):
+                raise DeviceError("the golden model has no clock to test the throughput by; use the backend sim or board")
+            if not len(given):
+                raise DataError("no images to test the throughput by; pass one at least")
+            return throughput.measure(backend, Pixels(given, seed), simulated=self._board is not None)
 
     @property
     def overlay(self) -> Any:
         """The `pynq.Overlay`, whose IP has the registers by name in `register_map`; None with the golden model."""
-        return getattr(self._backend.device, "overlay", None) if isinstance(self._backend, Driver) else None
+        backend = self._open()
+        return getattr(backend.device, "overlay", None) if isinstance(backend, Driver) else None
 
     @property
     def waiting_seconds(self) -> float:
         """Processor time so far, in s, that went into waiting for hardware; on the simulated board its clock runs then."""
-        return self._backend.waiting if isinstance(self._backend, Driver) else 0.0
+        backend = self._open()
+        return backend.waiting if isinstance(backend, Driver) else 0.0
 
     def counters(self) -> Counters:
         """What was counted since `clear_counters` or power-on."""
-        return self._backend.counters()
+        with self._call() as backend:
+            return backend.counters()
 
     def clear_counters(self) -> None:
         """Set all counters to zero."""
-        self._backend.clear_counters()
+        with self._call() as backend:
+            backend.clear_counters()
 
     def reset(self) -> None:
         """Stop all work and forget the model and any error, without a new bitstream; load an image before the next `infer`."""
-        self._backend.reset()
+        with self._call() as backend:
+            backend.reset()
 
     def close(self) -> None:
-        """Free the device and its buffers; a bitstream stays loaded."""
-        if hasattr(self, "_backend"):
-            self._backend.close()
-        if self._board:
-            self._board.close()
+        """Free the device and its buffers; a bitstream and its model stay loaded. All later calls but this raise DeviceError."""
+        if self._closed:
+            return
+        with self._turns.take():
+            self._closed = True
+            try:
+                if hasattr(self, "_backend"):
+                    self._backend.close()
+            finally:
+                if self._board:
+                    self._board.close()
 
     def __enter__(self) -> "Accelerator":
+        self._open()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _bitstream(given: Any) -> Path:
+    """The path of a bitstream. Raises ImageError for a model, DeviceError for another file than a .bit."""
+    if isinstance(given, Image):
+        raise ImageError("an image is no bitstream; pass it as model=")
+    file = inputs.path(given, "bitstream")
+    if file.suffix == ".img":
+        raise ImageError("an image is no bitstream; pass it as model=")
+    if file.suffix == ".xsa":
+        raise DeviceError(f"{file} is a hardware archive; unzip it and name the .bit in it, the .hwh beside that")
+    if file.suffix != ".bit":
+        raise DeviceError(f"{file} is no bitstream; name a .bit file, its .hwh beside it")
+    return file
+
+
+def _image(model: Any) -> Image:
+    """The image itself, or that of a file. Raises ImageError."""
+    if isinstance(model, Image):
+        return model
+    try:
+        return image.load(inputs.path(model, "model"))
+    except DataError as error:
+        raise ImageError(str(error)) from None
+
+
+def _pixels(given: Any, network: Network) -> np.ndarray:
+    """Images for a network, uint8 (B, inputs). Raises DataError."""
+    if network.encoder == Encoder.EVENTS:
+        raise DataError("the network was trained on events and has no encoder for images; pass spike trains to infer_spikes")
+    return inputs.pixels(given, network.sizes[0])
+
+
+def _spikes(given: Any, network: Network) -> np.ndarray:
+    """Spike trains for a network, uint8 (B, T, inputs) of 0/1. Raises DataError."""
+    return inputs.spikes(given, network.time_steps, network.sizes[0])
+
+
+def _batches(pixels: np.ndarray, network: Network, seed: int, input: str, size: int) -> Iterator[Batch]:
+    for at in range(0, len(pixels), size):
+        part = pixels[at : at + size]
+        if input == "pixels":
+            yield Pixels(part, seed, at)
+        else:
+            spikes = encode(part, network.encoder.name.lower(), network.time_steps, seed, first_image=at)
+            yield Events(spikes) if input == "events" else Spikes(spikes)
+
+
+def _classify(
+    backend: Driver | _Golden, batches: Iterable[Batch], scores: bool, progress: Callable[[int], None] = lambda done: None
+) -> Result:
+    classes = backend.require_model().network.sizes[-1]
+    answers = backend.classify(batches, scores, progress=progress)
+    return _join([Result(*answer) for answer in answers], classes, scores)
+
+
+def _recorded(device: "SimDevice", network: Network, images: int) -> tuple[list[np.ndarray], np.ndarray, list[np.ndarray | None]]:
+    """What `Accelerator.trace` returns of the simulator's record."""
+
+    def shaped(values: np.ndarray, neurons: int) -> np.ndarray:
+        return values[:, :neurons].reshape(images, network.time_steps, neurons)
+
+    fired = [shaped(device.recorded_spikes(n), layer.neurons) for n, layer in enumerate(network.layers)]
+    membranes = shaped(device.recorded_membranes(len(network.layers) - 1), network.sizes[-1])
+    states = [
+        shaped(device.recorded_states(n), layer.neurons) if layer.continuous else None for n, layer in enumerate(network.layers)
+    ]
+    return fired, membranes, states
 
 
 def _join(results: list[Result], classes: int, scores: bool) -> Result:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spikeline import hwh
+from spikeline import hwh, ownership
 from spikeline import overlay as overlay_package
 from spikeline.errors import DeviceError
 from spikeline.spec import DMA_CR, DMA_LENGTH, DMA_SR, DmaRegister, Register
@@ -24,6 +24,7 @@ except ImportError as error:
         "for the simulated board run `pip install 'spikeline[sim]'`"
     ) from None
 
+SMALLEST = 1024  # words of a buffer: XRT may place smaller ones where a DMA of 32-bit addresses does not reach
 CHANNEL_TIMEOUT = 1.0  # seconds in which a DMA channel has to follow a command
 DMA_ERRORS = {
     "internal_error": "a packet did not fit its buffer",
@@ -43,54 +44,77 @@ class Board:
     """A `spikeline.driver.Device` over `pynq`: overlay, DMA in simple mode, two buffers for each direction.
 
     bitstream: the .bit file, its .hwh beside it; a bare name is looked for in spikeline/overlay too. device: a `pynq.Device`,
-    the board's own if None. Buffers are cacheable: `pynq` flushes what is sent, what is received is invalidated here.
-    Raises DeviceError that names the fix.
+    the board's own if None. download: False leaves the logic, and the model in it, as they are.
+    Whoever opens a board owns it: an older handle of this process has lost it then, and another process is refused. `turns`
+    are those of all handles; opening takes one.
+    Buffers are cacheable: `pynq` flushes what is sent, what is received is invalidated here.
+    Raises DeviceError that names the fix; until the bitstream is found sound, an older handle keeps the board.
     """
 
-    def __init__(self, bitstream: Path | str, device: Any = None):
+    def __init__(self, bitstream: Path | str, device: Any = None, download: bool = True):
         bitstream = Path(bitstream)
-        if not bitstream.is_file() and bitstream.parent == Path("."):
-            bitstream = Path(overlay_package.__file__).parent / bitstream
+        packaged = Path(overlay_package.__file__).parent / bitstream.name
+        if not bitstream.is_file() and bitstream.parent == Path(".") and packaged.is_file():
+            bitstream = packaged
         for path in (bitstream, bitstream.with_suffix(".hwh")):
             if not path.is_file():
                 raise DeviceError(f"{path} is missing; copy .bit and .hwh of one build side by side (`make bit` makes them)")
         self._name = bitstream.name
-        self._memory: dict[str, PynqBuffer] = {}
+        self._memory: dict[tuple[str, int], PynqBuffer] = {}
+        self._sending: PynqBuffer | None = None  # what is in flight, and so must stay
         self._receiving: PynqBuffer | None = None
-        self._receiving_done = False
-        try:
-            self._device = _active_device() if device is None else device
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ResourceWarning)  # pynq's, about every file that it leaves open
-                self.overlay = pynq.Overlay(str(bitstream), device=self._device)
-            self._ip, parameters = self._find(Registers)
-            self._check_build(bitstream, parameters)
-            self._dma, parameters = self._find(pynq.lib.dma.DMA)
-            self._check_dma(parameters)
-        except PermissionError as error:
-            raise DeviceError(f"{error}; {PRIVILEGE}") from None
-        except DeviceError:
-            raise
-        except OSError as error:
-            raise DeviceError(f"{bitstream} cannot be loaded: {error}; {PRIVILEGE}") from None
-        except Exception as error:  # whatever pynq meets in a .hwh that is damaged
-            raise DeviceError(f"{bitstream} cannot be loaded: {error!r}; is its .hwh whole, and of the same build?") from None
-        self.halt()  # whatever an earlier program left under way
+        self._receiving_done = True
+        self._device = _active_device() if device is None else device
+        self.turns = ownership.turns(self._device)
+        with self.turns.take():
+            try:
+                self._open(bitstream, download)
+            except PermissionError as error:
+                raise DeviceError(f"{error}; {PRIVILEGE}") from None
+            except DeviceError:
+                raise
+            except OSError as error:
+                raise DeviceError(f"{bitstream} cannot be loaded: {error}; {PRIVILEGE}") from None
+            except Exception as error:  # whatever pynq meets in a .hwh that is damaged
+                raise DeviceError(f"{bitstream} cannot be loaded: {error!r}; is its .hwh whole, and of the same build?") from None
 
-    def _find(self, driver: type) -> tuple[Any, dict[str, Any]]:
-        """The one IP of the overlay that is bound to `driver`, and its parameters."""
-        found = {name: ip["type"] for name, ip in self.overlay.ip_dict.items()}
-        bound = [name for name, ip in self.overlay.ip_dict.items() if ip.get("driver") is driver]
+    def _open(self, bitstream: Path, download: bool) -> None:
+        if not download:
+            _check_programmed(bitstream)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # pynq's, about every file that it leaves open
+            self._overlay: Any = pynq.Overlay(str(bitstream), device=self._device, download=False)
+            accelerator, dma = self._find(Registers), self._find(pynq.lib.dma.DMA)
+            self._check_dma(self._overlay.ip_dict[dma]["parameters"])
+            self._lease: ownership.Lease | None = ownership.Lease(self._device)
+            try:
+                if download:
+                    self._overlay.download()
+                self._ip = getattr(self._overlay, accelerator)
+                self._check_build(bitstream, self._overlay.ip_dict[accelerator]["parameters"])
+                described = self._overlay.ip_dict[dma]
+                self._mmio = pynq.MMIO(described["phys_addr"], described["addr_range"], device=self._device)
+                self._reset_dma()  # whatever an earlier program left: pynq's driver waits for a DMA that has failed, without end
+                self._dma = getattr(self._overlay, dma)
+            except BaseException:
+                self._lease.release()
+                raise
+
+    def _find(self, driver: type) -> str:
+        """The name of the one IP of the overlay that is bound to `driver`."""
+        found = {name: ip["type"] for name, ip in self._overlay.ip_dict.items()}
+        bound = [name for name, ip in self._overlay.ip_dict.items() if ip.get("driver") is driver]
         if len(bound) != 1:
             listed = ", ".join(f"{name} ({kind})" for name, kind in found.items())
             wanted = " or ".join(driver.bindto)  # type: ignore[attr-defined]
             text = f"{self._name}: the overlay has {len(bound)} of {wanted}, needs one; it has {listed}"
             raise DeviceError(f"{text}; load a Spikeline bitstream")
-        return getattr(self.overlay, bound[0]), self.overlay.ip_dict[bound[0]]["parameters"]
+        return bound[0]
 
     def _check_dma(self, parameters: dict[str, Any]) -> None:
         bits, needed = int(parameters.get("c_sg_length_width", 0)), DMA_LENGTH.fields["bytes"][1]
-        if not (self._dma.sendchannel and self._dma.recvchannel) or int(parameters.get("c_include_sg", 1)) or bits < needed:
+        both = all(int(parameters.get(f"c_include_{channel}", 0)) for channel in ("mm2s", "s2mm"))
+        if not both or int(parameters.get("c_include_sg", 1)) or bits < needed:
             raise DeviceError(
                 f"{self._name}: the DMA must have both channels, no scatter-gather and a length of {needed} bits "
                 f"(it has {bits}); "
@@ -107,6 +131,17 @@ class Board:
                 "copy .bit and .hwh of one build"
             )
 
+    def _check(self) -> None:
+        if self._lease is None:
+            raise DeviceError("this board is closed; open a new one")
+        self._lease.check()
+
+    @property
+    def overlay(self) -> Any:
+        """The `pynq.Overlay`."""
+        self._check()
+        return self._overlay
+
     @property
     def clock_mhz(self) -> float:
         """What the accelerator is clocked with: FCLK0 of the processor."""
@@ -114,25 +149,43 @@ class Board:
 
     def read(self, address: int) -> int:
         """Read a 32-bit register of the accelerator."""
+        self._check()
         return int(self._ip.read(int(address)))
 
     def write(self, address: int, value: int) -> None:
         """Write a 32-bit register of the accelerator."""
+        self._check()
         self._ip.write(int(address), int(value))
 
     def buffer(self, name: str, words: int) -> np.ndarray:
-        """Memory that the DMA reaches, uint64 (words,): a part of a buffer that is kept until `close` or a much other size."""
-        memory = self._memory.get(name)
-        if memory is None or not words <= memory.size <= 4 * words:  # what is flushed may be all of it
-            self._free(name)
+        """Memory that the DMA reaches, uint64 (words,): a part of a buffer that is kept until `close` or until it must grow.
+
+        Each name has a buffer for each range of sizes, since newer XRT flushes a buffer whole. One that has to grow is let
+        go of, not freed: PYNQ frees it when nothing looks at it any more, and may unmap another's memory before that.
+        """
+        self._check()
+        size = max(words, SMALLEST)
+        key = name, (size - 1).bit_length() // 2
+        memory = self._memory.get(key)
+        if memory is None or memory.size < size:
+            del memory
+            self._memory.pop(key, None)
             try:
-                memory = pynq.allocate((words,), np.uint64, target=self._device, cacheable=True)
-            except (MemoryError, RuntimeError, OSError) as error:
-                raise DeviceError(f"no memory for {8 * words:,} bytes of DMA buffer ({error}); use a smaller batch") from None
-            self._memory[name] = memory
+                memory = self._allocate(size)
+            except DeviceError:
+                self._memory.clear()  # what is in flight is held elsewhere
+                memory = self._allocate(size)
+            self._memory[key] = memory
         return memory[:words]
 
+    def _allocate(self, words: int) -> PynqBuffer:
+        try:
+            return pynq.allocate((words,), np.uint64, target=self._device, cacheable=True)
+        except (MemoryError, RuntimeError, OSError) as error:
+            raise DeviceError(f"no memory for {8 * words:,} bytes of DMA buffer ({error}); use a smaller batch") from None
+
     def _ours(self, memory: np.ndarray) -> PynqBuffer:
+        self._check()
         if not (isinstance(memory, PynqBuffer) and memory.device is self._device):
             raise DeviceError("only what `buffer` returned can be streamed: the DMA reaches no other memory")
         return memory
@@ -148,7 +201,7 @@ class Board:
     def start(self, send: np.ndarray, receive: np.ndarray | None = None) -> None:
         """Queue `receive`, if any, then send; both are from `buffer`."""
         send, receive = self._ours(send), None if receive is None else self._ours(receive)
-        self._receiving = receive
+        self._sending, self._receiving = send, receive
         self._receiving_done = receive is None
         try:
             if receive is not None:
@@ -160,9 +213,10 @@ class Board:
 
     def poll(self) -> bool:
         """Is all that was started done? Raises DeviceError for a DMA that met an error or was halted."""
+        self._check()
         if not self._receiving_done and self._idle("S2MM"):
             assert self._receiving is not None
-            came = DMA_LENGTH.unpack(self._dma.read(DmaRegister.S2MM_LENGTH))["bytes"]
+            came = DMA_LENGTH.unpack(self._mmio.read(DmaRegister.S2MM_LENGTH))["bytes"]
             if came != self._receiving.nbytes:
                 raise DeviceError(f"{came} bytes of results, {self._receiving.nbytes} were due; reset() and load the model again")
             self._receiving.invalidate()  # before it is read
@@ -170,7 +224,7 @@ class Board:
         return self._idle("MM2S") and self._receiving_done
 
     def _idle(self, channel: str) -> bool:
-        status = DMA_SR.unpack(self._dma.read(DmaRegister[f"{channel}_SR"]))
+        status = DMA_SR.unpack(self._mmio.read(DmaRegister[f"{channel}_SR"]))
         way = "sending" if channel == "MM2S" else "receiving"
         for name, meaning in DMA_ERRORS.items():
             if status[name]:
@@ -181,17 +235,21 @@ class Board:
 
     def halt(self) -> None:
         """Reset the DMA, both channels, and start it again. Raises DeviceError if it does not follow."""
-        self._receiving, self._receiving_done = None, True
-        self._dma.write(DmaRegister.MM2S_CR, DMA_CR.pack(reset=1))
-        self._await(lambda: not DMA_CR.unpack(self._dma.read(DmaRegister.MM2S_CR))["reset"])
-        for control, status in ((DmaRegister.MM2S_CR, DmaRegister.MM2S_SR), (DmaRegister.S2MM_CR, DmaRegister.S2MM_SR)):
-            self._dma.write(control, DMA_CR.pack(run=1))
-            self._await(partial(self._running, status))
+        self._check()
+        self._reset_dma()
         for channel in (self._dma.sendchannel, self._dma.recvchannel):
             channel.start()  # it runs already, so this does not wait; it tells pynq that the next transfer is the first
 
+    def _reset_dma(self) -> None:
+        self._mmio.write(DmaRegister.MM2S_CR, DMA_CR.pack(reset=1))
+        self._await(lambda: not DMA_CR.unpack(self._mmio.read(DmaRegister.MM2S_CR))["reset"])
+        for control, status in ((DmaRegister.MM2S_CR, DmaRegister.MM2S_SR), (DmaRegister.S2MM_CR, DmaRegister.S2MM_SR)):
+            self._mmio.write(control, DMA_CR.pack(run=1))
+            self._await(partial(self._running, status))
+        self._sending, self._receiving, self._receiving_done = None, None, True
+
     def _running(self, status: DmaRegister) -> bool:
-        return not DMA_SR.unpack(self._dma.read(status))["halted"]
+        return not DMA_SR.unpack(self._mmio.read(status))["halted"]
 
     def _await(self, done: Callable[[], bool]) -> None:
         deadline = time.monotonic() + CHANNEL_TIMEOUT
@@ -199,19 +257,24 @@ class Board:
             if time.monotonic() > deadline:
                 raise DeviceError(f"the DMA did not come out of reset within {CHANNEL_TIMEOUT:g} s; load the bitstream again")
 
-    def _free(self, name: str) -> None:
-        memory = self._memory.pop(name, None)
-        if memory is not None:
-            memory.freebuffer()
-
     def close(self) -> None:
-        """Stop the DMA and free all buffers; the bitstream stays loaded."""
-        if self._memory:
-            try:
-                self.halt()
-            finally:
-                for name in list(self._memory):
-                    self._free(name)
+        """Let go of the board and of all buffers; nothing of it is touched, and the bitstream stays loaded."""
+        if self._lease is not None:
+            self._lease.release()
+        self._lease = self._sending = self._receiving = self._overlay = self._ip = self._dma = None
+        self._memory.clear()
+
+
+def _check_programmed(bitstream: Path) -> None:
+    """Raise DeviceError if pynq has recorded that the logic was loaded with another file than `bitstream`."""
+    try:
+        from pynq.pl_server.global_state import bitstream_hash, load_global_state
+
+        state = load_global_state()
+    except (ImportError, OSError, ValueError):  # nothing is recorded
+        return
+    if state is not None and state.bitfile_hash not in ("", bitstream_hash(str(bitstream))):
+        raise DeviceError(f"the logic holds {state.bitfile_name}, not {bitstream}; leave out download=False to load it")
 
 
 def _active_device() -> Any:

@@ -1,7 +1,8 @@
 """Drive the accelerator by its registers and streams: what every device, simulated or real, has in common."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Protocol
@@ -39,7 +40,7 @@ Answer = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 FIXES = {
     ErrorCode.CONFIG: "compile for this accelerator's geometry",
     ErrorCode.LAYER: "compile for this accelerator's geometry",
-    ErrorCode.NOT_LOADED: "load an image first",
+    ErrorCode.NOT_LOADED: "load a model first",
 }
 
 
@@ -64,7 +65,7 @@ class Device(Protocol):
         """Is all that was started done? Raises DeviceError for a transfer that failed."""
 
     def halt(self) -> None:
-        """Give up what was started."""
+        """Give up what was started; `Driver.reset` says between which steps."""
 
     def close(self) -> None: ...
 
@@ -84,7 +85,8 @@ class Counters:
 class Driver:
     """The accelerator behind a device. `timeout` is the longest wait, in seconds, without any progress.
 
-    `waiting` is the processor time, in seconds, that went into looking whether the accelerator is done.
+    `waiting` is the processor time, in seconds, that went into looking whether the accelerator is done. No call ends, in
+    whatever way, with a transfer under way.
 
     Raises DeviceError for a device that is no accelerator or speaks another interface.
     """
@@ -93,6 +95,8 @@ class Driver:
         self.device = device
         self.timeout = timeout
         self.waiting = 0.0
+        self.image: Image | None = None
+        self._under_way = False
         if (found := device.read(Register.ID)) != ID:
             raise DeviceError(f"no Spikeline accelerator here (identity 0x{found:08x}); load its bitstream")
         version = VERSION.unpack(device.read(Register.VERSION))
@@ -102,7 +106,8 @@ class Driver:
                 f"{VERSION_MAJOR}.{VERSION_MINOR}; install matching versions"
             )
         self.geometry = self._geometry(name, clock_mhz)
-        self.image: Image | None = None
+        if not STATUS.unpack(device.read(Register.STATUS))["idle"] or device.read(Register.ERROR):
+            self.reset()  # an earlier program ended in the middle of its work
 
     def _geometry(self, name: str, clock_mhz: float) -> Geometry:
         sizes = GEOMETRY.unpack(self.device.read(Register.GEOMETRY))
@@ -121,17 +126,42 @@ class Driver:
         )
 
     def load(self, image: Image) -> None:
-        """Send a network to the accelerator. Raises ImageError, with nothing sent, if it does not fit."""
+        """Send a network to the accelerator, whatever state that is in. Raises ImageError, nothing sent, if it does not fit."""
         self.geometry.require(image.network)
-        self.image = None
-        for packet in image.packets:
-            send = self.device.buffer("send0", len(packet))
-            send[:] = packet
-            self.device.start(send)
-            self.wait()
+        self.reset()
+        with self.mended():
+            for packet in image.packets:
+                send = self.device.buffer("send0", len(packet))
+                send[:] = packet
+                self.start(send)
+                self.wait()
         if not STATUS.unpack(self.device.read(Register.STATUS))["loaded"]:
-            raise DeviceError("the accelerator did not take the model; reset() and load it again")
+            raise DeviceError("the accelerator did not take the model; load it again")
+        self.device.write(Register.MODEL, image.crc)
         self.image = image
+
+    def adopt(self, image: Image) -> bool:
+        """Go on with the model that the accelerator holds, if it is `image`; says whether it is."""
+        if self._holds(image):
+            self.image = image
+            return True
+        return False
+
+    def _holds(self, image: Image) -> bool:
+        loaded = STATUS.unpack(self.device.read(Register.STATUS))["loaded"]
+        return bool(loaded) and self.device.read(Register.MODEL) == image.crc
+
+    def require_model(self) -> Image:
+        """The loaded image. Raises DeviceError without one, and if the accelerator does not hold it any more."""
+        if self.image is None:
+            held = self.device.read(Register.MODEL)
+            other = f" (the accelerator holds that with CRC-32 {held:08x}, of another program)" if held else ""
+            raise DeviceError(f"no model is loaded{other}; load one first")
+        if not self._holds(self.image):
+            self.image = None
+            what = "its bitstream was loaded again, or another program has used it"
+            raise DeviceError(f"the accelerator no longer holds this model: {what}; load() it again")
+        return self.image
 
     def classify(
         self,
@@ -143,20 +173,10 @@ class Driver:
         """Classify batches, one transfer each. `progress` is told how many images are done.
 
         A batch is packed, and the answer of the one before read, while the accelerator works on another.
-        Raises DeviceError, with the accelerator to be reset, if it refuses a packet or makes no progress. Whatever else
-        ends the work, such as an interrupt, resets it.
+        Raises DeviceError, with the accelerator to be loaded anew, if it refuses a packet or makes no progress. Whatever else
+        ends the work, such as an interrupt, leaves it idle with the same model.
         """
-        try:
-            return self._classify(batches, scores, every_step, progress)
-        except DeviceError:
-            raise
-        except BaseException:  # a transfer may be under way
-            self.reset()
-            raise
-
-    def _classify(
-        self, batches: Iterable[Batch], scores: bool, every_step: bool, progress: Callable[[int], None]
-    ) -> list[Answer]:
+        self.require_model()
         answers: list[Answer] = []
         running: tuple[np.ndarray, Batch] | None = None
         begun = self.device.read(Register.IMAGES_LO)
@@ -164,20 +184,35 @@ class Driver:
         def count(images: int) -> None:
             progress(images - begun & 0xFFFFFFFF)
 
-        for slot, batch in zip(cycle("01"), batches, strict=False):
-            send, receive = self.prepare(batch, scores, every_step, slot)
+        with self.mended():
+            for slot, batch in zip(cycle("01"), batches, strict=False):
+                send, receive = self.prepare(batch, scores, every_step, slot)
+                if running:
+                    self.wait(count)
+                else:
+                    self.ask(scores, every_step)
+                self.start(send, receive)
+                if running:
+                    answers.append(self.answer(*running, scores, every_step))
+                running = receive, batch
             if running:
                 self.wait(count)
-            else:
-                self.ask(scores, every_step)
-            self.device.start(send, receive)
-            if running:
                 answers.append(self.answer(*running, scores, every_step))
-            running = receive, batch
-        if running:
-            self.wait(count)
-            answers.append(self.answer(*running, scores, every_step))
         return answers
+
+    @contextmanager
+    def mended(self) -> Iterator[None]:
+        """If the block ends by an error of the host, stop what is under way, and load the model again."""
+        try:
+            yield
+        except BaseException:
+            if self._under_way:
+                image = self.image
+                with suppress(DeviceError):  # the error that ended the block is the one to tell
+                    self.reset()
+                    if image is not None:
+                        self.load(image)
+            raise
 
     def ask(self, scores: bool = False, every_step: bool = False) -> None:
         """Say what the results of the batches to come shall hold."""
@@ -188,7 +223,7 @@ class Driver:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Pack a batch; return its packet and room for the results, both memory of the device."""
         if self.image is None:
-            raise DeviceError("no model is loaded; load an image first")
+            raise DeviceError("no model is loaded; load one first")
         words = 1 + -(-self._classes // 2) if scores else 1
         results = len(batch) * (self.image.network.time_steps if every_step else 1)
         for size in (batch.words * 8, results * words * 8):
@@ -218,34 +253,45 @@ class Driver:
         assert self.image is not None
         return self.image.network.layers[-1].neurons
 
+    def start(self, send: np.ndarray, receive: np.ndarray | None = None) -> None:
+        """Begin to stream `send` in and what comes out to `receive`, both from `Device.buffer`; to be followed by `wait`."""
+        self._under_way = True
+        self.device.start(send, receive)
+
     def wait(self, progress: Callable[[int], None] = lambda images: None) -> None:
         """Wait until the transfer is done; `progress` is told the counter of images whenever it has moved.
 
-        Raises DeviceError for a refused packet and for a device that makes no progress.
+        Raises DeviceError, after a reset, for a refused packet and for a device that makes no progress.
         """
         begin = time.process_time()
         images, since = None, time.monotonic()
-        while True:
-            done = self.device.poll() and STATUS.unpack(self.device.read(Register.STATUS))["idle"]
-            error = ERROR.unpack(self.device.read(Register.ERROR))
-            if error["code"]:
-                self._fail(error)
-            if (now := self.device.read(Register.IMAGES_LO)) != images:
+        self._under_way = True
+        while self._under_way:
+            try:
+                done, now = self._look()
+                if now == images and not done and time.monotonic() - since > self.timeout:
+                    text = f"the accelerator made no progress for {self.timeout:g} s"
+                    raise DeviceError(f"{text}; reset() and load the model again")
+            except DeviceError:
+                with suppress(DeviceError):  # of a DMA that does not answer either
+                    self.reset()
+                raise
+            self._under_way = not done
+            if now != images:
                 images, since = now, time.monotonic()
-                progress(images)
-            if done:
-                break
-            if time.monotonic() - since > self.timeout:
-                self.device.halt()
-                raise DeviceError(f"the accelerator made no progress for {self.timeout:g} s; reset() and load the model again")
+                progress(now)
         self.waiting += time.process_time() - begin
 
-    def _fail(self, error: dict[str, int]) -> None:
-        self.device.halt()
-        code = ErrorCode(error["code"])
-        kind = next((k.name for k in PacketType if k == error["packet"]), f"unknown (type {error['packet']})")
-        fix = FIXES.get(code, "reset() and send a sound packet")
-        raise DeviceError(f"the accelerator refused a {kind} packet of layer {error['layer']}: {code.name}; {fix}")
+    def _look(self) -> tuple[bool, int]:
+        """Is the transfer done, and the counter of images. Raises DeviceError for one that failed."""
+        done = self.device.poll() and bool(STATUS.unpack(self.device.read(Register.STATUS))["idle"])
+        error = ERROR.unpack(self.device.read(Register.ERROR))
+        if error["code"]:
+            code = ErrorCode(error["code"])
+            kind = next((k.name for k in PacketType if k == error["packet"]), f"unknown (type {error['packet']})")
+            fix = FIXES.get(code, "reset() and send a sound packet")
+            raise DeviceError(f"the accelerator refused a {kind} packet of layer {error['layer']}: {code.name}; {fix}")
+        return done, self.device.read(Register.IMAGES_LO)
 
     def counters(self) -> Counters:
         """Read all counters."""
@@ -270,11 +316,22 @@ class Driver:
         self.device.write(Register.CONTROL, CONTROL.pack(clear_counters=1))
 
     def reset(self) -> None:
-        """Stop all work and forget the model and any error; the bitstream stays."""
-        self.device.halt()
-        self.device.write(Register.CONTROL, CONTROL.pack(reset=1, clear_error=1))
+        """Stop all work and forget the model and any error; the bitstream stays.
+
+        The accelerator is reset first: what it still offers would be taken by a DMA that has been reset, and head its next
+        transfer. Then the DMA; then the accelerator again, for what the DMA sent in between.
+        """
         self.image = None
+        stop = CONTROL.pack(reset=1, clear_error=1)
+        self.device.write(Register.CONTROL, stop)
+        self.device.halt()
+        self.device.write(Register.CONTROL, stop)
+        self._under_way = False
 
     def close(self) -> None:
-        """Let go of the device."""
-        self.device.close()
+        """Let go of the device, with nothing under way."""
+        try:
+            if self._under_way:
+                self.reset()
+        finally:
+            self.device.close()

@@ -30,18 +30,20 @@ def measure(driver: Driver, batch: Batch, simulated: bool) -> dict[str, Any]:
         return result
 
     def run() -> None:
-        driver.device.start(send, receive)
+        driver.start(send, receive)
         driver.wait()
 
-    driver.ask()
-    driver.prepare(batch)  # memory that is touched for the first time is slow
-    send, receive = timed("pack_input", lambda: driver.prepare(batch))
-    timed("copy_input_data_to_device", lambda: driver.device.flush(send))
-    begun = driver.counters().cycles or 0
-    timed("runtime", run)
-    cycles = (driver.counters().cycles or 0) - begun
-    timed("copy_output_data_from_device", lambda: driver.device.invalidate(receive))
-    timed("unpack_output", lambda: driver.answer(receive, batch))
+    driver.require_model()
+    with driver.mended():
+        driver.ask()
+        driver.prepare(batch)  # memory that is touched for the first time is slow
+        send, receive = timed("pack_input", lambda: driver.prepare(batch))
+        timed("copy_input_data_to_device", lambda: driver.device.flush(send))
+        begun = driver.counters().cycles or 0
+        timed("runtime", run)
+        cycles = (driver.counters().cycles or 0) - begun
+        timed("copy_output_data_from_device", lambda: driver.device.invalidate(receive))
+        timed("unpack_output", lambda: driver.answer(receive, batch))
     clock_mhz = driver.geometry.clock_mhz
     if simulated:
         times["runtime[ms]"] = cycles / clock_mhz / 1e3
