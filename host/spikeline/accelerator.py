@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikeline import inputs, golden, image, throughput
+from spikeline import golden, image, inputs, throughput
 from spikeline.batch import Batch, Events, Pixels, Spikes
 from spikeline.driver import Answer, Counters, Driver
 from spikeline.encode import encode
@@ -186,6 +186,11 @@ class Accelerator:
         if self._closed:
             raise DeviceError("this accelerator is closed; open a new one")
         return self._backend
+
+    @property
+    def closed(self) -> bool:
+        """Has it been closed?"""
+        return self._closed
 
     @property
     def geometry(self) -> Geometry:

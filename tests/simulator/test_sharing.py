@@ -403,7 +403,8 @@ def test_closed_is_closed(board, models, backend):
     calls |= {name: (lambda name=name: getattr(accelerator, name)(spikes)) for name in ("infer_spikes", "running", "trace")}
     calls["load"] = lambda: accelerator.load(one)
     public = {name for name in dir(Accelerator) if not name.startswith("_")}
-    assert public - calls.keys() == {"close"}
+    assert public - calls.keys() == {"close", "closed"}
+    assert accelerator.closed
     for call in calls.values():
         with pytest.raises(DeviceError, match=CLOSED):
             call()
