@@ -1,5 +1,7 @@
 """The AXI4-Lite registers: identity, geometry, access rules, counters."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,7 @@ def test_identity_of_the_model(device, driver, random_network):
     driver.load(ours)
     device.write(Register.MODEL, 0x89ABCDEF)
     device.write(Register.MODEL, 0, strobe=0b0110)
+    assert driver.adopt(replace(ours, crc=0x890000EF))
     driver.run(np.ones((2, ours.network.time_steps, ours.network.sizes[0]), np.uint8), scores=False)
     driver.clear_counters()
     assert device.read(Register.MODEL) == 0x890000EF
