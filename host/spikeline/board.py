@@ -273,7 +273,7 @@ def _check_programmed(bitstream: Path) -> None:
         state = load_global_state()
     except (ImportError, OSError, ValueError):  # nothing is recorded
         return
-    if state is not None and state.bitfile_hash not in ("", bitstream_hash(str(bitstream))):
+    if getattr(state, "bitfile_hash", "") not in ("", bitstream_hash(str(bitstream))):
         raise DeviceError(f"the logic holds {state.bitfile_name}, not {bitstream}; leave out download=False to load it")
 
 

@@ -240,7 +240,7 @@ class Driver:
         records = np.asarray(receive).reshape(len(batch) * steps, -1)
         results = RESULT.unpack_array(records[:, 0])
         if (results["image"] != np.repeat(np.arange(len(batch)), steps)).any():
-            raise DeviceError("results came back out of order or lost; reset() and run again")
+            raise DeviceError("results came back out of order or lost; reset() and load the model again")
         values = records[:, 1:].copy().view(f"<i{VALUE_BITS // 8}")[:, : self._classes] if scores else None
         labels, used = results["label"].astype(np.uint16), results["steps"].astype(np.uint16)
         if every_step:
