@@ -25,6 +25,13 @@ SEEDS = (
 )
 
 
+def origin(report: dict[str, Any]) -> str:
+    """The commit of a report, and of its accuracies over encoder seeds if they were added later."""
+    added = report.get("encoder_seeds_from")
+    later = f", accuracies over encoder seeds by `{added['command']}` of commit {added['commit'][:9]}" if added else ""
+    return f"commit {report['commit'][:9]}{later}"
+
+
 def accuracy(r: dict[str, Any]) -> str:
     """Of a report: mean and spread over encoder seeds, or the only one that there is; a single seed of several is called so."""
     if seeds := r.get("encoder_seeds"):
@@ -103,7 +110,7 @@ def bench() -> list[str]:
         )
     return [
         *[*lines, ""],
-        f"From [bench.json](docs/results/bench.json), commit {report['commit'][:9]}: all 10,000 test images on the RTL at "
+        f"From [bench.json](docs/results/bench.json), {origin(report)}: all 10,000 test images on the RTL at "
         f"{report['results'][0]['fclk_mhz']:g} MHz. Latency: one image alone, from spikes. Host: processor time of this runtime for an image from pixels, at "
         f"{report['results'][0]['batch_size']:,} images a transfer, on a workstation. Wrong: labels that differ from the golden model. {SEEDS}",
     ]
@@ -294,7 +301,7 @@ def energy() -> list[str]:
     return [
         *rows,
         "",
-        f"Pre-silicon estimates, not measurements: all 10,000 test images, profile asic-40nm, from [energy.json](results/energy.json), commit {found['commit'][:9]}. {SEEDS}",
+        f"Pre-silicon estimates, not measurements: all 10,000 test images, profile asic-40nm, from [energy.json](results/energy.json), {origin(found)}. {SEEDS}",
     ]
 
 
