@@ -112,7 +112,8 @@ def bench() -> list[str]:
         *[*lines, ""],
         f"From [bench.json](docs/results/bench.json), {origin(report)}: all 10,000 test images on the RTL at "
         f"{report['results'][0]['fclk_mhz']:g} MHz. Latency: one image alone, from spikes. Host: processor time of this runtime for an image from pixels, at "
-        f"{report['results'][0]['batch_size']:,} images a transfer, on a workstation. Wrong: labels that differ from the golden model. {SEEDS}",
+        f"{report['results'][0]['batch_size']:,} images a transfer, on a workstation. Wrong: labels that differ from the golden model. {SEEDS} "
+        "Each network is one training; over the seeds of trainings: [training](training/README.md).",
     ]
 
 
