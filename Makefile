@@ -60,7 +60,7 @@ demo: $(OUT)/model.img ## the main job: classify all test images on the simulate
 	$(SPIKELINE) report $(OUT)/model.img --geometry $(GEOMETRY) --out $(OUT)
 
 test: models ## train the networks of all modes, run all tests
-	$(BIN)/pytest -n 2 $(PYTEST)
+	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST)
 
 verify: coverage cocotb formal ## all tests, proofs, and how much they see: coverage, faults planted on purpose (half an hour)
 	$(BIN)/python tests/verify/mutate.py --passed --out build/mutation.json
@@ -75,7 +75,7 @@ formal: setup ## prove properties of the Verilog with Yosys and Z3, and that a f
 coverage: models ## run all tests, count lines and branches of Python, lines and toggles of Verilog
 	@rm -rf build/coverage && mkdir -p build/coverage/rtl
 	PYTHONPATH=tests/verify SPIKELINE_RTL_COVERAGE=$(abspath build/coverage/rtl) \
-		$(BIN)/coverage run -m pytest -n 2 -p coverage_report $(PYTEST)
+		$(BIN)/coverage run -m pytest -n 2 --dist loadgroup -p coverage_report $(PYTEST)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage json -q -o build/coverage/lines.json
 	$(BIN)/coverage report --skip-covered | tail -n 40

@@ -1,4 +1,4 @@
-"""Write the result tables of README.md and docs/comparison.md from the JSON files in docs/results.
+"""Write the result tables of the documents from the JSON files in docs/results, others' figures from docs/rivals.json.
 
 tables.py           write them
 tables.py --check   compare them instead; exit status 1 if one differs
@@ -19,6 +19,27 @@ def result(name: str) -> Any:
     return json.loads((ROOT / "docs/results" / f"{name}.json").read_text())
 
 
+SEEDS = (
+    "Accuracy: mean ± standard deviation over five encoder seeds, by the golden model, which the RTL equals spike for spike; "
+    "one figure where the encoder draws nothing."
+)
+
+
+def origin(report: dict[str, Any]) -> str:
+    """The commit of a report, and of its accuracies over encoder seeds if they were added later."""
+    added = report.get("encoder_seeds_from")
+    later = f", accuracies over encoder seeds by `{added['command']}` of commit {added['commit'][:9]}" if added else ""
+    return f"commit {report['commit'][:9]}{later}"
+
+
+def accuracy(r: dict[str, Any]) -> str:
+    """Of a report: mean and spread over encoder seeds, or the only one that there is; a single seed of several is called so."""
+    if seeds := r.get("encoder_seeds"):
+        assert len(seeds) == 5, "SEEDS says five"
+        return f"{100 * r['accuracy_mean']:.2f} ± {100 * r['accuracy_std']:.2f}%"
+    return f"{r['accuracy']:.2%}" + (", one seed" if r["encoder"] == "bernoulli" else "")
+
+
 MODES = {"demo": "`make demo`", "demo-continuous": "`make demo MODE=continuous`", "demo-events": "`make demo MODE=events`"}
 SENT = {"pixels": "encoded on chip", "events": "three saccades, as address events"}
 
@@ -33,6 +54,10 @@ def demo() -> list[str]:
     def cleared(r: dict[str, Any]) -> str:
         return f"{r['accuracy_cleared']:.2%}" if "accuracy_cleared" in r else "nothing is kept"
 
+    def on_rtl(r: dict[str, Any]) -> str:
+        seeds = r.get("encoder_seeds")
+        return f"{r['accuracy']:.2%}" + (f", encoder seed {seeds[0]}" if seeds else "")
+
     def differs(r: dict[str, Any]) -> str:
         return (
             f"{r['golden_mismatches']} of {r['images']:,} labels, {r['spike_mismatches']} of {r['spikes_compared']:,} spikes, "
@@ -45,7 +70,8 @@ def demo() -> list[str]:
         row("Integration", lambda r: r["integration"]),
         row("Network, time steps", lambda r: f"{size(r)}, T = {r['time_steps']}"),
         row("Input", lambda r: f"{r['encoder']}, {SENT[r['input']]}"),
-        row("Accuracy on the RTL, 10,000 test images", lambda r: f"**{r['accuracy']:.2%}**"),
+        row("Accuracy, 10,000 test images", lambda r: f"**{accuracy(r)}**"),
+        row("The same, on the RTL", on_rtl),
         row("The same, membranes cleared at every step", cleared),
         row(
             "Spikes per image, input + hidden",
@@ -59,7 +85,7 @@ def demo() -> list[str]:
         "",
         f"From [demo.json](docs/results/demo.json), [demo-continuous.json](docs/results/demo-continuous.json) and "
         f"[demo-events.json](docs/results/demo-events.json), commit {reports[0]['commit'][:9]}; RTL cycle counts at "
-        f"{reports[0]['fclk_mhz']:g} MHz; latency is the mean of 100 images sent one by one.",
+        f"{reports[0]['fclk_mhz']:g} MHz; latency is the mean of 100 images sent one by one. {SEEDS}",
     ]
 
 
@@ -79,14 +105,15 @@ def bench() -> list[str]:
         host = f"{p['host_cpu_us_per_image']:.2f} µs" if p["input"] == "pixels" else ""
         errors = {str(x["cycle_model_error"]) for x in (s, p)} - {"None"}
         lines.append(
-            f"| `{name}` | {size(s)} | {s['mean_steps']:.2f} of {s['time_steps']} | {s['accuracy']:.2%} | {s['images_per_second']:,.0f} | "
+            f"| `{name}` | {size(s)} | {s['mean_steps']:.2f} of {s['time_steps']} | {accuracy(s)} | {s['images_per_second']:,.0f} | "
             f"{p['images_per_second']:,.0f}{' (events)' if p['input'] == 'events' else ''} | {s['latency_us']:.2f} µs | {host} | {wrong} | {' '.join(errors) or 'not modelled'} |"
         )
     return [
         *[*lines, ""],
-        f"From [bench.json](docs/results/bench.json), commit {report['commit'][:9]}: all 10,000 test images on the RTL at "
+        f"From [bench.json](docs/results/bench.json), {origin(report)}: all 10,000 test images on the RTL at "
         f"{report['results'][0]['fclk_mhz']:g} MHz. Latency: one image alone, from spikes. Host: processor time of this runtime for an image from pixels, at "
-        f"{report['results'][0]['batch_size']:,} images a transfer, on a workstation. Wrong: labels that differ from the golden model.",
+        f"{report['results'][0]['batch_size']:,} images a transfer, on a workstation. Wrong: labels that differ from the golden model. {SEEDS} "
+        "Each network is one training; over the seeds of trainings: [training](training/README.md).",
     ]
 
 
@@ -102,24 +129,71 @@ def area() -> list[str]:
     return [*lines, "", f"{source}(docs/implementation.md)."]
 
 
-# Measured or published by others; docs/comparison.md names the sources.
-OTHERS = [
-    "| BNN-PYNQ LFC, XC7Z020, 100 MHz | no, binarised | 98.47 % | 118,883 | | measured on the board by its authors |",
-    "| Cerebron | yes | ≥ 98 % | 38,500 | 26 µs | derived from the published latency |",
-    "| Skydiver, XC7Z045 | yes | 98.5 % | 22,600 | | published, [arXiv 2203.07516](https://arxiv.org/abs/2203.07516) |",
-]
+def rivals() -> list[dict[str, Any]]:
+    """What others measured or published, with the source of each figure and whether it was looked up there."""
+    return json.loads((ROOT / "docs/rivals.json").read_text())
+
+
+def cell(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}" if value >= 1000 else f"{value:g}"
 
 
 def ours() -> list[str]:
-    """Our rows beside others'."""
-    rows = ["| Who | Spiking | Accuracy | Images/s | Latency | How it was found |", "|---|---|---|---|---|---|"]
-    for r in result("bench")["results"]:
-        if r["input"] == "spikes" and r["name"] in ("mnist-dc-threshold", "mnist-dc-256"):
-            rows.append(
-                f"| Spikeline `{r['name']}`, T = {r['time_steps']} | yes | {r['accuracy']:.2%} | {r['images_per_second']:,.0f} | "
-                f"{r['latency_us']:.2f} µs | RTL simulation, {r['fclk_mhz']:g} MHz assumed |"
-            )
-    return rows + OTHERS
+    """Images per second, ours beside others'."""
+    rows = [
+        "| Who | Built | Accuracy | Images/s | Latency | Evidence | Another network without a new bitstream | Source | Looked up in |",
+        "|---" * 9 + "|",
+    ]
+    report = result("bench")
+    for name in ("mnist-dc-threshold", "mnist-dc-256"):
+        spikes, pixels = (
+            next(r for r in report["results"] if (r["name"], r["input"]) == (name, x)) for x in ("spikes", "pixels")
+        )
+        rows.append(
+            f"| **Spikeline** `{name}`, T = {spikes['time_steps']} | XC7Z020, {spikes['fclk_mhz']:g} MHz assumed | {accuracy(spikes)} | "
+            f"{spikes['images_per_second']:,.0f} from spikes, {pixels['images_per_second']:,.0f} from pixels | "
+            f"{spikes['latency_us']:.2f} µs from spikes, {pixels['latency_us']:.2f} µs from pixels | simulated | "
+            "yes: any up to the sizes that are built | [bench.json](results/bench.json) | |"
+        )
+    for spiking, title in ((True, "spiking"), (False, "not spiking")):
+        rows.append(f"| *others, {title}* | | | | | | | | |")
+        for r in rivals():
+            if r["spiking"] == spiking and "loads" in r:
+                latency = f"{cell(r['latency_us'])} µs" if "latency_us" in r else ""
+                rows.append(
+                    f"| {r['name']} | {r['built']} | {r['accuracy']:.2%} | {cell(r.get('images_per_second'))} | {latency} | "
+                    f"{r['evidence']} | {r['loads']} | {r['source']} | {r['checked']} |"
+                )
+    return [*rows, "", f"Ours from [bench.json](results/bench.json), others from [rivals.json](rivals.json). {SEEDS}"]
+
+
+def ours_energy() -> list[str]:
+    """Energy of an image, ours beside others'."""
+    rows = ["| Who | Built | Accuracy | nJ an image | Of what | Evidence | Source | Looked up in |", "|---" * 8 + "|"]
+    found = result("energy")
+    for name in ("mnist-dc-sparse", "mnist-dc-threshold", "mnist-dc-256"):
+        (r,) = (r for r in found["results"] if r["name"] == name)
+        rows.append(
+            f"| **Spikeline** `{name}` | 40 nm chip, not built | {accuracy(r)} | {r['nj_typical']:.1f} ({r['nj_low']:.1f} … {r['nj_high']:.1f}) | "
+            "classification | estimated | [energy.json](results/energy.json) | |"
+        )
+
+    def order(r: dict[str, Any]) -> float:
+        return min(r["energy_nj"]) if isinstance(r["energy_nj"], list) else r["energy_nj"]
+
+    for r in sorted((r for r in rivals() if "energy_nj" in r), key=order):
+        nj = r["energy_nj"]
+        energy = f"{nj[0]:g} … {nj[1]:g}" if isinstance(nj, list) else cell(nj)
+        right = f"{r['accuracy']:.2%}" if "accuracy" in r else f"above {r['accuracy_above']:.0%}"
+        rows.append(
+            f"| {r['name']} | {r['built']} | {right} | {energy} | {r['energy']} | "
+            f"{r.get('energy_evidence', r['evidence'])} | {r['source']} | {r['checked']} |"
+        )
+    return [
+        *rows,
+        "",
+        f"Ours from [energy.json](results/energy.json), typical, all constants low … high; others from [rivals.json](rivals.json). {SEEDS}",
+    ]
 
 
 def c_size() -> list[str]:
@@ -223,12 +297,12 @@ def energy() -> list[str]:
         shares = ", ".join(f"{r[f'{x}_share']:.0%}" for x in ("memory", "logic", "leakage"))
         rows.append(
             f"| {r['name']} | {'-'.join(map(str, r['layers']))} | {r['weight_bits']} | {r['mean_steps']:.2f} of {r['time_steps']} | "
-            f"{r['accuracy']:.2%} | **{r['nj_typical']:.1f}** | {r['nj_low']:.1f} … {r['nj_high']:.1f} | {shares} |"
+            f"{accuracy(r)} | **{r['nj_typical']:.1f}** | {r['nj_low']:.1f} … {r['nj_high']:.1f} | {shares} |"
         )
     return [
         *rows,
         "",
-        "Pre-silicon estimates, not measurements: all 10,000 test images, profile asic-40nm, from [energy.json](results/energy.json).",
+        f"Pre-silicon estimates, not measurements: all 10,000 test images, profile asic-40nm, from [energy.json](results/energy.json), {origin(found)}. {SEEDS}",
     ]
 
 
@@ -238,7 +312,7 @@ def size(r: dict[str, Any]) -> str:
 
 TABLES = {
     "README.md": {"demo": demo, "bench": bench, "area": area},
-    "docs/comparison.md": {"bench": ours},
+    "docs/comparison.md": {"bench": ours, "energy": ours_energy},
     "docs/verification.md": {"random-networks": random_networks, "soak": soak, "coverage": coverage, "mutation": mutation},
     "docs/energy.md": {"toggles": toggles, "energy": energy},
     "firmware/runtime/README.md": {"c-size": c_size},

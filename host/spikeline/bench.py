@@ -94,7 +94,8 @@ SIMULATED = Target()
 def networks(paths: list[Path], data: Path | None, progress: Watch, target: Target = SIMULATED) -> list[dict[str, Any]]:
     """Run every image file over all test samples, from pixels and from spikes, or spikes and events if it has no encoder.
 
-    Named after folder and file.
+    Named after folder and file. `accuracy` is that of one encoder seed on the accelerator, `accuracy_mean` and its like are
+    the golden model's over several.
     """
     results = []
     for path in paths:
@@ -102,10 +103,11 @@ def networks(paths: list[Path], data: Path | None, progress: Watch, target: Targ
         name = path.parent.name if path.stem == "model" else f"{path.parent.name}-{path.stem}"
         given = samples.load(model.network, root=data)
         given = given.first(target.images or len(given))
+        seeds = report.over_encoder_seeds(model.network, given)
         inputs = ("pixels", "spikes") if given.pixels is not None else ("spikes", "events")
         for how in inputs:
             with target.open(model) as accelerator:
-                figures = run(name, accelerator, how, given, progress(f"{name} from {how}"), target.batch)
+                figures = run(name, accelerator, how, given, progress(f"{name} from {how}"), target.batch) | seeds
                 if target.bitstream is not None:
                     figures["power"] = measured_power(accelerator, given, how, target)
                 else:
@@ -152,13 +154,14 @@ def sweeps(path: Path, data: Path | None, progress: Watch) -> dict[str, list[dic
     for t in SWEEP_STEPS:
         changed, longer = image.build(replace(network, time_steps=t)), replace(given, time_steps=t)
         with SIMULATED.open(changed) as accelerator:
-            by_steps.append(run(f"T = {t}", accelerator, "spikes", longer, progress(f"{t} time steps")))
+            figures = run(f"T = {t}", accelerator, "spikes", longer, progress(f"{t} time steps"))
+        by_steps.append(figures | report.over_encoder_seeds(changed.network, longer))
     by_activity = []
     for share in SWEEP_BRIGHTNESS:
         dimmed = replace(given, pixels=(given.pixels * share).astype(np.uint8))
         with SIMULATED.open(image.build(network)) as accelerator:
             figures = run(f"{share:.0%} brightness", accelerator, "spikes", dimmed, progress(f"dimmed to {share:.0%}"))
-        by_activity.append({**figures, "brightness": share})
+        by_activity.append({**figures, **report.over_encoder_seeds(network, dimmed), "brightness": share})
     by_parallel = []
     built = smallest_geometry(image.build(network))
     for parallel in SWEEP_PARALLEL:

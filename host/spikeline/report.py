@@ -4,6 +4,7 @@ import gc
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from spikeline.samples import Samples
 
 LATENCY_IMAGES = 100  # each sent alone
 GOLDEN_IMAGES = 500  # that the golden model runs at once
+ENCODER_SEEDS = 5
 
 
 def commit() -> str:
@@ -153,6 +155,33 @@ def golden_mismatches(network: Network, samples: Samples, labels: np.ndarray) ->
             (golden.run(network, samples.spikes(at, at + GOLDEN_IMAGES)).labels != labels[at : at + GOLDEN_IMAGES]).sum()
         )
     return wrong
+
+
+def over_encoder_seeds(network: Network, samples: Samples) -> dict[str, Any]:
+    """Accuracy of the golden model, which the RTL equals spike for spike, over the spikes of several encoder seeds.
+
+    Mean, least, most and sample standard deviation of the seed of `samples` and those that follow it, `encoder_seeds`.
+    An encoder that draws nothing, and events, have one accuracy: its spread is 0, and `encoder_seeds` None.
+    """
+    drawn = samples.pixels is not None and samples.encoder == "bernoulli"
+    seeds = [samples.seed + n for n in range(ENCODER_SEEDS)] if drawn else [samples.seed]
+    found = np.array([_golden_accuracy(network, replace(samples, seed=seed)) for seed in seeds])
+    return {
+        "encoder_seeds": seeds if drawn else None,
+        "accuracy_mean": float(found.mean()),
+        "accuracy_min": float(found.min()),
+        "accuracy_max": float(found.max()),
+        "accuracy_std": float(found.std(ddof=1)) if drawn else 0.0,
+    }
+
+
+def _golden_accuracy(network: Network, samples: Samples) -> float:
+    return (len(samples) - golden_mismatches(network, samples, samples.labels)) / len(samples)
+
+
+def mean_accuracy(figures: dict[str, Any]) -> float:
+    """Of a report: the mean over encoder seeds; of one from before there was a mean, its only accuracy."""
+    return figures.get("accuracy_mean", figures["accuracy"])
 
 
 def compare(

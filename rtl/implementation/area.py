@@ -70,9 +70,7 @@ def main() -> None:
     for name in args.geometry:
         geometry = Geometry.load(name)
         source = commit()  # of the Verilog that Yosys reads now
-        cells, seconds = synthesise(
-            geometry, "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf", args.out.parent / geometry.name
-        )
+        cells, seconds = synthesise(geometry, SYNTH, args.out.parent / geometry.name)
         entry = {
             "geometry": geometry.name,
             "device": "XC7Z020",

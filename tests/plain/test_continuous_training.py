@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 pytest.importorskip("brevitas", reason="training needs the train extra")
 
@@ -18,7 +19,7 @@ from spikeline.errors import PresetError, SpikelineError
 from spikeline.geometry import Geometry
 from spikeline_compiler.lower import compile_onnx
 from spikeline_training import checkpoint, export, export_continuous, preset
-from spikeline_training.continuous import ContinuousNetwork, Neurons
+from spikeline_training.continuous import ContinuousNetwork, Neurons, SparseLinear
 from spikeline_training.course import sample_steps
 from spikeline_training.fold import integers
 from spikeline_training.quantiser import PowerOfTwo
@@ -39,6 +40,22 @@ def busy(leak=0, reset="subtract", bias=True, bits=4, state_bits=13, seed=0):
         for b in network.bias:
             b.uniform_(-0.3, 0.3) if bias else b.zero_()
     return network.eval()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 1.0])
+def test_the_sum_over_rows_that_spike_is_the_dense_product_to_the_bit(share):
+    """Values and the gradients of weights and biases, whatever share of the inputs spikes."""
+    torch.manual_seed(1)
+    spikes = (torch.rand(5, 16, 60) < share).float()
+    weights, bias = (torch.randint(-7, 8, shape) / 64 for shape in ((24, 60), (24,)))
+    gradient, found = torch.randn(5, 16, 24), []
+    for product in (SparseLinear.apply, F.linear):
+        w, b = weights.clone().requires_grad_(), bias.clone().requires_grad_()
+        current = product(spikes, w, b)
+        current.backward(gradient)
+        found.append((current.detach(), w.grad, b.grad))
+    for sparse, dense in zip(*found, strict=True):
+        assert torch.equal(sparse, dense)
 
 
 @pytest.mark.parametrize(("leak", "reset"), list(itertools.product((0, 1, 3), ("subtract", "zero"))))

@@ -397,6 +397,7 @@ def test_the_command_writes_report_and_picture(models, tmp_path, capsys):
     cli.main(["energy", *map(str, models), "--images", "30", "--out", str(out), *sweep])
     report = json.loads((out / "report.json").read_text())
     keys = "name layers weight_bits time_steps integration encoder images accuracy mean_steps nj_low nj_typical nj_high"
+    keys += " accuracy_mean accuracy_min accuracy_max accuracy_std encoder_seeds"
     for r in report["results"] + report["sweeps"]:
         assert set(f"{keys} memory_share logic_share leakage_share parts_nj cycles_per_image".split()) <= set(r)
         assert r["images"] == 30

@@ -18,6 +18,7 @@ from spikeline.errors import PresetError
 from spikeline_training import checkpoint, commands, preset
 from spikeline_training.augment import augment
 from spikeline_training.course import sample
+from spikeline_training.network import Fire, SpikingNetwork
 from spikeline_training.quantiser import Spike, weight_quantiser
 from spikeline_training.train import hinge, learning_rate, train
 
@@ -30,6 +31,32 @@ def test_a_neuron_fires_at_one_and_passes_gradients_from_zero_to_two():
     spikes.sum().backward()
     assert spikes.tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 1]
     assert u.grad.tolist() == [0, 0, 1, 1, 1, 1, 1, 0, 0]
+
+
+def with_gradient(function, *tensors):
+    """Of `function`: its value, and the gradient of every tensor from random gradients of the value."""
+    tensors = [t.clone().requires_grad_() for t in tensors]
+    value = function(*tensors)
+    torch.manual_seed(9)
+    value.backward(torch.randn_like(value))
+    return [value.detach(), *(t.grad for t in tensors)]
+
+
+def test_the_step_that_training_takes_is_brevitas_to_the_bit():
+    """The network's own firing and weighted sums leave Brevitas' wrappers out, and neither a value nor a gradient changes."""
+    torch.manual_seed(3)
+    u = torch.cat([torch.randn(500, 40), torch.tensor([[-0.0, 0.0, 1.0, 2.0] * 10]), torch.tensor([[0.9999999, 1.9999999] * 20])])
+    for own, theirs in zip(with_gradient(Fire.apply, u), with_gradient(qnn.QuantIdentity(act_quant=Spike), u), strict=True):
+        assert torch.equal(own, theirs)
+
+    network = SpikingNetwork((50, 30, 10), 4)
+    (linear,), spikes = network.linear, (torch.rand(64, 50) < 0.2).float()
+    found = []
+    for forward in (lambda s: network.current(linear, s), linear):
+        linear.weight.grad = None
+        found.append([*with_gradient(forward, spikes), linear.weight.grad])
+    for own, theirs in zip(*found, strict=True):
+        assert torch.equal(own, theirs)
 
 
 @pytest.mark.parametrize("per_neuron", [True, False])

@@ -62,8 +62,11 @@ def test_report_has_the_promised_keys_and_pictures(model, tmp_path, capsys):
     figures = json.loads((tmp_path / "out/report.json").read_text())
     promised = """dataset images accuracy time_steps layers weight_bits encoder golden_mismatches onnx_mismatches
         fclk_mhz cycles_per_image latency_cycles images_per_second input_spikes_per_image hidden_spikes_per_image
-        weight_row_reads_per_image simulated_images_per_second commit"""
+        weight_row_reads_per_image simulated_images_per_second commit
+        accuracy_mean accuracy_min accuracy_max accuracy_std encoder_seeds"""
     assert set(promised.split()) <= set(figures)
+    assert figures["accuracy_min"] <= figures["accuracy"] <= figures["accuracy_max"]
+    assert figures["encoder_seeds"] == [0, 1, 2, 3, 4]
     assert figures["golden_mismatches"] == figures["spike_mismatches"] == 0
     for name in ("raster", "confusion", "accuracy"):
         assert (tmp_path / f"out/{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -83,6 +86,8 @@ def test_bench_of_the_simulated_board(model, tmp_path, capsys):
     assert (figures["backend"], figures["power_source"]) == ("sim", "estimated")
     for r in figures["results"]:
         assert r["golden_mismatches"] == r["cycle_model_error"] == 0
+        assert r["encoder_seeds"] == [0, 1, 2, 3, 4]
+        assert r["accuracy_min"] <= r["accuracy_mean"] <= r["accuracy_max"]
         assert r["latency_percentiles_us"]["p50"] <= r["latency_percentiles_us"]["max"] == r["latency_cycles_max"] / 100
         assert r["host_cpu_us_per_image"] > 0
         assert r["power"]["energy_per_image_uj"] == pytest.approx(1.5e6 / r["images_per_second"])

@@ -56,7 +56,31 @@ class ContinuousNetwork(nn.Module):
         grid = float(weights.scale)
         bias = self.bias[n]
         quantised = bias + ((bias / grid).round() * grid - bias).detach()  # straight through
+        if n == 0 and not self.preset.input_dropout:
+            return SparseLinear.apply(spikes, weights.value, quantised), grid
         return F.linear(spikes, weights.value, quantised), grid
+
+
+class SparseLinear(torch.autograd.Function):
+    """F.linear of spikes of 0 and 1, few of them 1, that takes no gradient to the spikes: only the rows that spike are added.
+
+    To the bit the same: forwards every sum is exact on the layer's grid, backwards it is the dense product.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, spikes: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(spikes)
+        rows = spikes.flatten(0, -2)  # (T * B, I)
+        row, address = rows.nonzero(as_tuple=True)
+        starts = torch.searchsorted(row, torch.arange(len(rows)))
+        sums = F.embedding_bag(address, weights.T.contiguous(), starts, mode="sum")
+        return (sums + bias).view(*spikes.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, Tensor]:
+        (spikes,) = ctx.saved_tensors
+        gradient = gradients[0].flatten(0, -2)
+        return None, gradient.T @ spikes.flatten(0, -2), gradient.sum(0)
 
 
 class Neurons(torch.autograd.Function):

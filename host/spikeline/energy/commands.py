@@ -92,10 +92,10 @@ def _print(figures: dict[str, Any]) -> None:
     for r in rows:
         steps = f"{r['mean_steps']:.2f} of {r['time_steps']}"
         shares = f"{r['memory_share']:>6.0%} {r['logic_share']:>6.0%} {r['leakage_share']:>5.0%}"
-        size = "-".join(map(str, r["layers"]))
+        size, accuracy = "-".join(map(str, r["layers"])), r["accuracy_mean"]
         interval = f"{r['nj_low']:.1f} … {r['nj_high']:.1f}"
         print(
-            f"{r['name']:<{width}} {size:<18} {r['weight_bits']:>4} {steps:>11} {r['accuracy']:>8.2%} {r['nj_typical']:>8.1f} "
+            f"{r['name']:<{width}} {size:<18} {r['weight_bits']:>4} {steps:>11} {accuracy:>8.2%} {r['nj_typical']:>8.1f} "
             f"{interval:>15} {shares} {r['cycles_per_image']:>7.1f}"
         )
     images = rows[0]["images"]
