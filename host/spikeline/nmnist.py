@@ -113,8 +113,8 @@ def load(split: str, time_steps: int, pool: int, root: Path | str, strict: bool 
     files.sort(key=lambda file: (file.name, file.parent.name))
     packed, oddities = [], Counter[str]()
     for file in files:
-        found, odd = read_counted(file, strict)
-        packed.append(np.packbits(bin_events(found, time_steps, DURATION_US, pool), axis=-1, bitorder="little"))
+        recording, odd = read_counted(file, strict)
+        packed.append(np.packbits(bin_events(recording, time_steps, DURATION_US, pool), axis=-1, bitorder="little"))
         oddities += odd  # keeps no zeros
     if oddities:
         told = " and ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in oddities.items())

@@ -4,7 +4,7 @@ A network is scored on the data set that it was trained on. Its memory image say
 user does, and what contradicts is refused: labels of other data would give an accuracy that means nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -51,6 +51,9 @@ class Samples:
         if count > len(self):
             raise DataError(f"{count} images are asked for; {self.name} has {len(self)}")
         return replace(self, labels=self.labels[:count], pixels=None if self.pixels is None else self.pixels[:count])
+
+
+Find = Callable[..., Samples]  # of an image, as `of` is
 
 
 def agreed(said: str | None, given: str | None) -> str | None:

@@ -238,7 +238,7 @@ def test_a_note_that_no_one_wrote_so_is_refused(text):
     note = text.encode("utf-8", "surrogateescape")
     note = note.ljust(-(-max(len(note), 1) // 8) * 8)
     data = put(put(plain + note, ImageField.NOTE_BYTES, len(note)), ImageField.BODY_BYTES, len(plain) + len(note) - 64)
-    with pytest.raises(ImageError, match="note .*compile the network again"):
+    with pytest.raises(ImageError, match=r"note .*compile the network again"):
         image.parse(with_crc(data))
 
 
