@@ -23,7 +23,7 @@ def found(args: argparse.Namespace, models: Iterable[Path]) -> Find:
     """How to find the samples of each of these models. Raises DataError, naming the model, before any work for one without."""
     for path in models:
         try:
-            samples.data_set(image.load(path), args.data)
+            samples.require_folder(samples.data_set(image.load(path), args.data), args.root)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
     return partial(samples.of, given=args.data, root=args.root, strict=args.strict)

@@ -92,14 +92,20 @@ def check(network: Network, data: str) -> None:
         raise DataError(f"the network has {size} inputs; MNIST images have {mnist.PIXELS}")
 
 
+def require_folder(data: str, root: Path | None) -> None:
+    """Raise DataError for data that are not fetched if no folder is named."""
+    if data == "nmnist" and root is None:
+        raise DataError("N-MNIST is not fetched: name its folder, which holds Train and Test, with --root")
+
+
 def load_events(
     data: str, split: str, time_steps: int, pool: int, root: Path | None, strict: bool = False
 ) -> tuple[PackedSpikes, np.ndarray]:
     """Binned events of `mnist`, by saccades, or of `nmnist`, and labels uint8 (B,); see `load`."""
     if data == "mnist":
         return events.load_saccades(split, time_steps, pool, root)
-    if root is None:
-        raise DataError("N-MNIST is not fetched: name its folder, which holds Train and Test, with --root")
+    require_folder(data, root)
+    assert root is not None
     return nmnist.load(split, time_steps, pool, root, strict)
 
 
