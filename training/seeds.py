@@ -39,7 +39,8 @@ def record(name: str, seeds: list[int], out: Path, resume: bool, threads: int, c
         folder = out / name / f"seed{seed}"
         train(chosen, folder, resume=resume, after_epoch=lambda m: print(name, m["epoch"], m["test_accuracy"], flush=True))
         export(folder / CHECKPOINT, folder / "model.onnx")
-        runs.append({"seed": seed, **measure(folder / CHECKPOINT)})
+        found, figures = measure(folder / CHECKPOINT)
+        runs.append({"seed": seed, **figures})
         print(name, json.dumps(runs[-1]), flush=True)
     accuracies = [run["accuracy"] for run in runs]
     return {
@@ -48,8 +49,7 @@ def record(name: str, seeds: list[int], out: Path, resume: bool, threads: int, c
         "encoder": chosen.encoder,
         "time_steps": chosen.time_steps,
         "epochs": chosen.epochs,
-        "dataset": "mnist-test",
-        "images": 10_000,
+        **found,
         "eval_seed": chosen.eval_seed,
         "accuracy_mean": round(sum(accuracies) / len(accuracies), 6),
         "accuracy_min": min(accuracies),
@@ -61,68 +61,61 @@ def record(name: str, seeds: list[int], out: Path, resume: bool, threads: int, c
     }
 
 
-def measure(checkpoint_path: Path) -> dict[str, Any]:
-    """Figures of one trained network; `spikes_per_step` are those that enter each layer, a mean over images and steps."""
-    from spikeline import mnist
-    from spikeline.early_exit import decide, pick_margin
-    from spikeline.report import accuracy_by_step
-    from spikeline_training import checkpoint
+def measure(checkpoint_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Name and number of the test samples of one trained network, and its figures.
 
-    network, chosen, history = checkpoint.load(checkpoint_path)
-    integers = integer_network(network, chosen)
-    pixels, truth = mnist.load("test")
-    membranes, spikes_per_step = execute(integers, pixels, chosen.encoder, chosen.eval_seed)
-    by_step = accuracy_by_step(membranes, truth)
+    `spikes_per_step` are those that enter each layer, a mean over images and steps.
+    """
+    from spikeline import samples
+    from spikeline.early_exit import decide, pick_margin
+    from spikeline_training import checkpoint
+    from spikeline_training.fold import integers
+
+    network, chosen, _ = checkpoint.load(checkpoint_path)
+    whole = integers(network)
+    given = samples.load(whole, "test", chosen.data, seed=chosen.eval_seed)
+    counted, spikes_per_step = execute(whole, given)
+    by_step = report.accuracy_by_step(counted, given.labels)
     figures: dict[str, Any] = {
         "accuracy": by_step[-1],
         "spikes_per_step": spikes_per_step,
-        "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
+        "seconds": round(sum(epoch.get("seconds", 0.0) for epoch in history(checkpoint_path)), 1),
     }
     if chosen.time_steps > 1:
-        pixels, labels = (a[:EXIT_IMAGES] for a in mnist.load("train"))
-        seen, _ = execute(integers, pixels, chosen.encoder, chosen.eval_seed + 1)
-        margin = pick_margin(seen, labels, EXIT_LOSS)
-        early, steps = decide(membranes, margin)
+        seed = chosen.eval_seed + 1
+        training = samples.load(whole, "train", chosen.data, seed=seed).first(EXIT_IMAGES)
+        margin = pick_margin(execute(whole, training)[0], training.labels, EXIT_LOSS)
+        early, steps = decide(counted, margin)
         figures["accuracy_by_step"] = by_step
         figures["early_exit"] = {
             "margin": margin,
-            "accuracy": float((early == truth).mean()),
+            "accuracy": float((early == given.labels).mean()),
             "mean_steps": float(steps.mean()),
-            "picked_on": f"the first {EXIT_IMAGES} training images, spikes of seed {chosen.eval_seed + 1}",
+            "picked_on": f"the first {EXIT_IMAGES} training images, spikes of seed {seed}",
             "allowed_loss": EXIT_LOSS,
         }
-    return figures
+    return {"dataset": given.name, "images": len(given)}, figures
 
 
-def integer_network(network: Any, preset: Any) -> Any:
-    """The trained network as the compiler would make it: a `spikeline.network.Network`."""
-    import numpy as np
+def history(checkpoint_path: Path) -> list[dict[str, Any]]:
+    """The epochs of a training, with the seconds that they took, which a checkpoint does not keep."""
+    from spikeline_training.train import METRICS
 
-    from spikeline.network import Layer, Network
-    from spikeline.spec import Encoder
-    from spikeline_training.fold import fold
-
-    folded = fold(network)
-    layers = [Layer(layer.weights.T, layer.thresholds.astype(np.int32)) for layer in folded.hidden]
-    layers.append(Layer(folded.output.weights.T, np.zeros(len(folded.output.weights), np.int32)))
-    bits = next(bits for bits in (2, 4, 8) if bits >= preset.weight_bits)
-    return Network(tuple(layers), bits, preset.time_steps, Encoder[preset.encoder.upper()])
+    return [json.loads(line) for line in checkpoint_path.with_name(METRICS).read_text().splitlines()]
 
 
-def execute(network: Any, pixels: Any, encoder: str, seed: int) -> tuple[Any, list[float]]:
-    """Output membranes of uint8 pixels (B, 784), int32 (B, T, 10), and the mean spikes into each layer per step."""
+def execute(network: Any, given: Any) -> tuple[Any, list[float]]:
+    """What each step adds to the class values of samples, (B, T, 10), and the mean spikes into each layer per step."""
     import numpy as np
 
     from spikeline import golden
-    from spikeline.encode import encode
 
-    membranes, reads = [], []
-    for first in range(0, len(pixels), CHUNK):
-        spikes = encode(pixels[first : first + CHUNK], encoder, network.time_steps, seed, first)
-        trace = golden.run(network, spikes)
-        membranes.append(trace.membranes)
+    counted, reads = [], []
+    for first in range(0, len(given), CHUNK):
+        trace = golden.run(network, given.spikes(first, first + CHUNK))
+        counted.append(trace.counted)
         reads.append(trace.row_reads)
-    return np.concatenate(membranes), [round(float(n), 2) for n in np.concatenate(reads).mean((0, 1))]
+    return np.concatenate(counted), [round(float(n), 2) for n in np.concatenate(reads).mean((0, 1))]
 
 
 def table(results: dict[str, Any]) -> list[str]:

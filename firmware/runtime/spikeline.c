@@ -13,13 +13,15 @@ enum {
     WORD_BYTES = 8,
     LINE_BYTES = 64, /* no cache line is longer */
     HEADER_BYTES = SPK_IMAGE_LAYER + SPK_IMAGE_LAYER_COUNT * SPK_IMAGE_LAYER_STRIDE,
-    MAX_LAYERS = SPK_IMAGE_LAYER_COUNT
+    MAX_LAYERS = SPK_IMAGE_LAYER_COUNT,
+    LARGEST_NOTE = 1 << 16
 };
 #define MAX_TRANSFER ((size_t)(SPK_DMA_MM2S_LENGTH_BYTES_MASK + 1U - WORD_BYTES))
 
 /* A network, as the packets of an image describe it. */
 struct network {
     struct spk_geometry needs;
+    size_t packets; /* bytes of all, up to the note, which is for other software */
     uint8_t state_bits[MAX_LAYERS]; /* 0 of a layer that is not continuous */
     uint8_t max_leak;
     uint8_t encoder;
@@ -287,7 +289,9 @@ static enum spk_status check(const uint8_t *image, size_t bytes, struct network 
     status = check_header(image, bytes, needs);
     if (status != SPK_OK) return status;
 
-    left = bytes - HEADER_BYTES;
+    left = get32(image + SPK_IMAGE_NOTE_BYTES);
+    if (left > LARGEST_NOTE || left % WORD_BYTES != 0U || left > bytes - HEADER_BYTES) return SPK_ERR_PACKETS;
+    left = network->packets = bytes - HEADER_BYTES - left;
     size = packet(at, left, SPK_PACKET_TYPE_CONFIG, 0U, 1U + needs->layers);
     if (size == 0U || size > MAX_TRANSFER) return SPK_ERR_PACKETS;
     config = get64(at + WORD_BYTES);
@@ -434,7 +438,7 @@ enum spk_status spk_load(struct spk_device *device, const void *image, size_t by
     device->loaded = 0U;
     device->platform->flush(device->platform->context, image, bytes);
     at += HEADER_BYTES;
-    left = bytes - HEADER_BYTES;
+    left = network.packets;
     while (left != 0U) {
         const size_t size = ((size_t)FIELD(get64(at), SPK_STREAM_HEADER_LENGTH) + 1U) * WORD_BYTES;
         status = transfer(device, at, size, NULL, 0U);

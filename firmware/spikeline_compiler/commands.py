@@ -10,23 +10,22 @@ if TYPE_CHECKING:
     from spikeline.geometry import Geometry
     from spikeline.image import Image
     from spikeline.network import Layer, Network
-    from spikeline.samples import Samples
+    from spikeline.samples import Find
 
 MARGIN_IMAGES = 10_000
 CHUNK = 1000  # images that the golden model runs at once
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
-    from spikeline.samples import DATA
+    from spikeline import arguments
 
     parser = subparsers.add_parser("compile", help="turn a trained network (QONNX) into a memory image")
     parser.add_argument("model", type=Path, help="ONNX file of one time step")
     parser.add_argument("--out", type=Path, required=True, metavar="IMAGE", help="memory image to write")
     parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="built sizes, or a .json (%(default)s)")
     parser.add_argument("--mem-dir", type=Path, metavar="DIR", help="also write one $readmemh file for each memory")
-    parser.add_argument("--verify", type=int, default=0, metavar="N", help="compare spikes with the ONNX on N images")
-    parser.add_argument("--data", choices=DATA, default="mnist", help="to verify and pick margins on: %(choices)s (%(default)s)")
-    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the data set's files instead of the cache")
+    parser.add_argument("--verify", type=int, default=0, metavar="N", help="compare spikes with the ONNX on N samples")
+    arguments.add_data(parser)
     parser.add_argument("--time-steps", type=int, metavar="T", help="instead of the file's metadata")
     parser.add_argument("--encoder", metavar="NAME", help="instead of the file's metadata")
     parser.add_argument(
@@ -41,24 +40,33 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Compile, and write only what was proved to be equal. Raises SpikelineError."""
+    from functools import partial
+
     from spikeline import image as images
+    from spikeline import samples
     from spikeline.errors import CompileError
     from spikeline.files import atomic
     from spikeline.geometry import Geometry
     from spikeline_compiler import memfiles
-    from spikeline_compiler.lower import compile_onnx
+    from spikeline_compiler.lower import compile_onnx, trained_on
 
     if args.verify < 0:
         raise CompileError(f"--verify {args.verify}: give the number of images, 0 for none")
     geometry = Geometry.load(args.geometry)
-    image = images.build(compile_onnx(args.model, geometry, args.time_steps, args.encoder))
+    network = compile_onnx(args.model, geometry, args.time_steps, args.encoder)
+    data = data_set(network, trained_on(args.model), args.data, args.model)
+    note = {"dataset": {"name": data}} if data else {}
+    image = images.build(network, note)
+    find = partial(samples.load, data=data, root=args.root, strict=args.strict) if data in samples.DATA else None
     report = describe(image, geometry)
     proof = Path(f"{args.out}.verify.json")
+    if args.early_exit is not None and find is None:
+        raise CompileError(f"{args.model}: {unknown(data)}, and --early-exit picks a margin on that; leave out --early-exit")
     if args.verify:
-        report["verify"] = check(args.model, image, args.verify, args.root, args.data)
-    if args.early_exit is not None:
-        report["exit_margin"] = margin(image.network, args.early_exit, args.root, args.data)
-        image = images.build(replace(image.network, exit_margin=report["exit_margin"]))
+        report["verify"] = check(args.model, image, args.verify, find)
+    if args.early_exit is not None and find is not None:
+        report["exit_margin"] = margin(network, args.early_exit, find)
+        image = images.build(replace(network, exit_margin=report["exit_margin"]), note)
         report["crc"] = f"{image.crc:08x}"
     try:
         proof.unlink(missing_ok=True)  # it spoke of the image that is replaced now
@@ -73,24 +81,43 @@ def run(args: argparse.Namespace) -> None:
     print(json.dumps(report, indent=1) if args.json else table(report, args.out))
 
 
-def margin(network: "Network", loss: float, root: Path | None, data: str = "mnist") -> int:
-    """Pick the early-exit margin of a network on MNIST training images; see `spikeline.early_exit.pick_margin`."""
+def data_set(network: "Network", said: str | None, given: str | None, model: Path) -> str | None:
+    """The data set by file and user, None if neither says. Raises CompileError if they differ or it does not suit the network."""
+    from spikeline import samples
+    from spikeline.errors import CompileError, DataError
+
+    try:
+        data = samples.agreed(said, given)
+        if data in samples.DATA:
+            samples.check(network, data)
+    except DataError as error:
+        raise CompileError(f"{model}: {error}") from None
+    return data
+
+
+def unknown(data: str | None) -> str:
+    """Why there are no samples of a network's data set."""
+    if data:
+        return f"the network was trained on {data}, which is not known here"
+    return "the network does not say what it was trained on (if that was MNIST, add --data mnist)"
+
+
+def margin(network: "Network", loss: float, find: "Find") -> int:
+    """Pick the early-exit margin of a network on its training samples; see `spikeline.early_exit.pick_margin`."""
     import numpy as np
 
     from spikeline import early_exit, golden
-    from spikeline.errors import CompileError
 
-    found = samples(network, "train", MARGIN_IMAGES, 1, root, data)  # not the seed of tests
-    if found is None:
-        raise CompileError(f"--early-exit picks on MNIST, this network has {network.sizes[0]} inputs; leave it out")
+    found = find(network, "train", seed=1)  # not the seed of tests
+    found = found.first(min(MARGIN_IMAGES, len(found)))
     counted = [golden.run(network, found.spikes(n, n + CHUNK)).counted for n in range(0, len(found), CHUNK)]
     return early_exit.pick_margin(np.concatenate(counted), found.labels, loss)
 
 
-def check(model: Path, image: "Image", count: int, root: Path | None, data: str = "mnist") -> dict[str, int]:
-    """Verify on `count` MNIST test images, or on random spikes for a network of another input size.
+def check(model: Path, image: "Image", count: int, find: "Find | None") -> dict[str, Any]:
+    """Verify on `count` test samples of the network's data set, or on random spikes if there are none of it.
 
-    Raises CompileError if any image differs.
+    Adds to what `verify` returns which `samples` those were. Raises CompileError if any differs.
     """
     import numpy as np
 
@@ -98,13 +125,15 @@ def check(model: Path, image: "Image", count: int, root: Path | None, data: str 
     from spikeline_compiler.verify import verify
 
     network = image.network
-    found = samples(network, "test", count, 0, root, data)
-    if found is None:
+    if find is None:
         rng = np.random.default_rng(0)
         density = np.linspace(0, 1, count)[:, None, None]  # from silence to all inputs at once
         spikes = (rng.random((count, network.time_steps, network.sizes[0])) < density).astype(np.uint8)
+        name = "random spikes"
     else:
-        spikes = found.spikes()
+        found = find(network, "test")
+        found = found.first(min(count, len(found)))
+        spikes, name = found.spikes(), found.name
     result = verify(model, image, spikes)
     if result["onnx_mismatches"]:
         cause = "A membrane may lie so near the threshold that float32 rounds it across: export biases half-way between two "
@@ -115,20 +144,7 @@ def check(model: Path, image: "Image", count: int, root: Path | None, data: str 
             f"ONNX and golden model differ on {result['onnx_mismatches']} of {result['images']} images, so no image is "
             f"written. {cause}"
         )
-    return result
-
-
-def samples(network: "Network", split: str, count: int, seed: int, root: Path | None, data: str) -> "Samples | None":
-    """The first `count` samples of the data set; None if the network takes other inputs."""
-    from spikeline import events, mnist
-    from spikeline import samples as sets
-    from spikeline.spec import Encoder
-
-    suited = [events.inputs(pool) for pool in (1, 2)] if network.encoder == Encoder.EVENTS else [mnist.PIXELS]
-    if network.sizes[0] not in suited:
-        return None
-    found = sets.load(network, split, data, root, seed)
-    return found.first(min(count, len(found)))
+    return {"samples": name, **result}
 
 
 def describe(image: "Image", geometry: "Geometry") -> dict[str, Any]:
@@ -140,6 +156,7 @@ def describe(image: "Image", geometry: "Geometry") -> dict[str, Any]:
         "time_steps": network.time_steps,
         "encoder": network.encoder.name.lower(),
         "decode": network.decode.name.lower(),
+        "dataset": image.dataset,
         "membrane_bits": {"needed": network.membrane_bits, "available": geometry.membrane_bits},
         "layers": [
             {
@@ -186,7 +203,10 @@ def table(report: dict[str, Any], out: Path) -> str:
     )
     if check := report.get("verify"):
         states = f", {check['states_compared']} states" if "states_compared" in check else ""
-        lines.append(f"verified: {check['images']} images, {check['spikes_compared']} spikes{states}, all equal to the ONNX")
+        images = f"{check['images']} images of {check['samples']}"
+        lines.append(f"verified: {images}, {check['spikes_compared']} spikes{states}, all equal to the ONNX")
+        if report["dataset"] is None:
+            lines.append(unknown(None))
     if "exit_margin" in report:
         lines.append(f"early exit once the class leads by {report['exit_margin']}")
     if "memories" in report:

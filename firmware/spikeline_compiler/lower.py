@@ -16,6 +16,7 @@ from spikeline_compiler.graph import Graph, load, naming, refuse
 from spikeline_compiler.passes import PASSES
 from spikeline_compiler.stages import Stage, number, stages
 
+LONGEST_NAME = 200  # characters of a data set's name
 QUANTISED_FIX = "train with quantised biases and thresholds, whole multiples of the scale of the weights"
 
 
@@ -193,6 +194,17 @@ def compile_onnx(path: Path | str, geometry: Geometry, time_steps: int | None = 
     """
     with naming(path):
         return _compile(read(path), geometry, time_steps, encoder)
+
+
+def trained_on(path: Path | str) -> str | None:
+    """The data set that the file's metadata names, None if it names none. Raises CompileError for what is no name."""
+    with naming(path):
+        name = load(path).metadata.get("dataset")
+        if name is not None and not (name.isprintable() and 0 < len(name) <= LONGEST_NAME):
+            raise CompileError(
+                f"its metadata's dataset is no name of at most {LONGEST_NAME} characters; export the network again"
+            )
+        return name
 
 
 def _compile(graph: Graph, geometry: Geometry, time_steps: int | None, encoder: str | None) -> Network:

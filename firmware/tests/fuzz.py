@@ -47,7 +47,8 @@ def write_corpus(folder: Path, count: int = 64) -> None:
     """Images of random networks, all of which the check must take."""
     folder.mkdir(parents=True)
     for kind in range(count):
-        image.save(image.build(random_network(np.random.default_rng(kind), kind)), folder / f"{kind}.img")
+        note = {"dataset": {"name": "mnist"}} if kind % 2 else {}
+        image.save(image.build(random_network(np.random.default_rng(kind), kind), note), folder / f"{kind}.img")
 
 
 def build(program: Path) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from spikeline import cycles, golden, image, report, samples
+from spikeline import cycles, golden, image, report
 from spikeline.accelerator import BATCH, Accelerator
-from spikeline.errors import DeviceError
+from spikeline.errors import DataError, DeviceError
 from spikeline.geometry import FOLDER, Geometry
 from spikeline.image import Image
 from spikeline.power import Recorder, Source
-from spikeline.samples import Samples
+from spikeline.samples import Find, Samples
 
 Watch = Callable[[str], Callable[[int], None]]  # from what is run to what is told of its images
 
@@ -91,7 +91,7 @@ class Target:
 SIMULATED = Target()
 
 
-def networks(paths: list[Path], data: Path | None, progress: Watch, target: Target = SIMULATED) -> list[dict[str, Any]]:
+def networks(paths: list[Path], find: Find, progress: Watch, target: Target = SIMULATED) -> list[dict[str, Any]]:
     """Run every image file over all test samples, from pixels and from spikes, or spikes and events if it has no encoder.
 
     Named after folder and file. `accuracy` is that of one encoder seed on the accelerator, `accuracy_mean` and its like are
@@ -101,7 +101,7 @@ def networks(paths: list[Path], data: Path | None, progress: Watch, target: Targ
     for path in paths:
         model = image.load(path)
         name = path.parent.name if path.stem == "model" else f"{path.parent.name}-{path.stem}"
-        given = samples.load(model.network, root=data)
+        given = find(model)
         given = given.first(target.images or len(given))
         seeds = report.over_encoder_seeds(model.network, given)
         inputs = ("pixels", "spikes") if given.pixels is not None else ("spikes", "events")
@@ -142,14 +142,15 @@ def estimated_power(source: Source, figures: dict[str, Any]) -> dict[str, Any]:
     return {**recorder.report(figures["images"]), "images": figures["images"]}
 
 
-def sweeps(path: Path, data: Path | None, progress: Watch) -> dict[str, list[dict[str, Any]]]:
+def sweeps(path: Path, find: Find, progress: Watch) -> dict[str, list[dict[str, Any]]]:
     """One network over time steps, over activity (dimmed images) and over spikes per cycle, from spike packets.
 
     The last is not simulated: its cycles are the cycle model's, which equals the RTL wherever both were run.
     """
-    network = image.load(path).network
-    given = samples.load(network, root=data)
-    assert given.pixels is not None
+    model = image.load(path)
+    network, given = model.network, find(model)
+    if given.pixels is None:
+        raise DataError(f"{path} takes events, which cannot be dimmed; sweep a network with an encoder")
     by_steps = []
     for t in SWEEP_STEPS:
         changed, longer = image.build(replace(network, time_steps=t)), replace(given, time_steps=t)

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from spikeline import arguments
 from spikeline.accelerator import BACKENDS, INPUTS
 from spikeline.energy import commands as energy
 from spikeline.errors import DataError, DeviceError
 from spikeline.power import SOURCES
-from spikeline.samples import DATA
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -54,7 +54,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     bench.add_argument("--sweep", type=Path, metavar="IMAGE", help="sweep time steps and activity of this one")
     bench.add_argument("--area", type=Path, metavar="FILE", help="report of `make area` to take up")
     bench.add_argument("--timing", type=Path, metavar="FILE", help="report of `make timing` to take up")
-    bench.add_argument("--root", type=Path, metavar="DIR", help="folder of the MNIST files instead of the cache")
+    arguments.add_data(bench)
     bench.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON file; the plot stands beside it")
     bench.set_defaults(run=run_bench)
 
@@ -72,8 +72,7 @@ def _image_and_backend(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", metavar="NAME", help=f"{', '.join(BACKENDS)} (board with --bitstream, else sim)")
     parser.add_argument("--bitstream", type=Path, metavar="FILE", help="the board's .bit, its .hwh beside it")
     parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="sizes that are built, or a .json (%(default)s)")
-    parser.add_argument("--data", choices=DATA, default="mnist", help="%(choices)s (%(default)s), seen by saccades if need be")
-    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the data set's files instead of the cache")
+    arguments.add_data(parser)
     parser.add_argument("--images", type=_positive, metavar="N", help="the first N test images (all)")
     parser.add_argument("--input", choices=INPUTS, help="what is sent: %(choices)s (pixels, or events if there is no encoder)")
     parser.add_argument("--seed", type=int, default=0, help="of the Bernoulli encoder (%(default)s)")
@@ -122,6 +121,7 @@ def run_info(args: argparse.Namespace) -> None:
         "time_steps": network.time_steps,
         "encoder": network.encoder.name.lower(),
         "decode": network.decode.name.lower(),
+        "dataset": loaded.dataset,
         "bytes": loaded.nbytes,
         "crc32": f"{loaded.crc:08x}",
         "memory": layers,
@@ -137,6 +137,7 @@ def run_info(args: argparse.Namespace) -> None:
         sizes = f"{layer['weight_bytes']:>8} B {layer['threshold_bytes']:>9} B"
         print(f"{n:>5} {layer['inputs']:>7} {layer['neurons']:>8} {sizes}  {low} … {high}{_lasting(layer)}")
     print(f"membranes need {network.membrane_bits} bits; {loaded.nbytes} bytes of packets; CRC-32 {loaded.crc:08x}")
+    print(f"trained on {loaded.dataset or 'a data set that it does not name'}")
 
 
 def _lasting(layer: dict[str, Any]) -> str:
@@ -175,11 +176,12 @@ class _Progress:
 
 def _measure(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     """Load the image and its samples, open the accelerator, classify; the caller closes the accelerator."""
-    from spikeline import image, report, samples
+    from spikeline import image, report
     from spikeline.accelerator import Accelerator
 
+    find = arguments.found(args, [args.image])
     model = image.load(args.image)
-    given = samples.load(model.network, "test", args.data, args.root, args.seed)
+    given = find(model, seed=args.seed)
     given = given.first(args.images or len(given))
     accelerator = Accelerator(args.bitstream, model, backend=args.backend, geometry=args.geometry)
     backend = args.backend or ("board" if args.bitstream else "sim")
@@ -189,7 +191,8 @@ def _measure(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     except BaseException:
         accelerator.close()
         raise
-    return accelerator, given, {"dataset": given.name, "backend": backend, **figures, "commit": report.commit()}
+    oddities = {"oddities": dict(given.oddities)} if given.oddities else {}
+    return accelerator, given, {"dataset": given.name, **oddities, "backend": backend, **figures, "commit": report.commit()}
 
 
 def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
@@ -298,13 +301,14 @@ def run_bench(args: argparse.Namespace) -> None:
         raise DeviceError("the backend board needs a bitstream; name its .bit file with --bitstream")
     if args.backend == "sim" and args.bitstream is not None:
         raise DeviceError("the backend sim takes no bitstream; leave --bitstream out, or use --backend board")
+    find = arguments.found(args, [*args.models, *([args.sweep] if args.sweep else [])])
     total = args.images or mnist.FILES["test", "labels"].images
     target = bench.Target(args.bitstream, open_source(args.power), args.seconds, args.batch, args.images)
     figures: dict[str, Any] = {"commit": report.commit(), "backend": "board" if args.bitstream else "sim"}
     figures["power_source"] = target.power.power_source
     area = areas(args.area, args.timing)  # refused before anything is measured
-    figures["results"] = bench.networks(args.models, args.root, lambda what: _Progress(total, what), target)
-    figures["sweeps"] = bench.sweeps(args.sweep, args.root, lambda what: _Progress(total, what)) if args.sweep else {}
+    figures["results"] = bench.networks(args.models, find, lambda what: _Progress(total, what), target)
+    figures["sweeps"] = bench.sweeps(args.sweep, find, lambda what: _Progress(total, what)) if args.sweep else {}
     figures["area"] = area
     with atomic(args.out) as path:
         path.write_text(json.dumps(figures, indent=1) + "\n")

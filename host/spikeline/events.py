@@ -17,8 +17,8 @@ the digit returns, each pixel has as many ON as OFF events.
 
 import hashlib
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from spikeline.files import atomic, cache_dir
 SIZE = 34  # sensor pixels in x and in y
 DURATION_US = 300_000  # of a recording
 CONTRAST = 96  # levels of 0..255
+POOLS = (1, 2)  # sensor pixels of a cell, each way
 _DIGIT = 28
 _MARGIN = 6  # black pixels around the digit, as far as the path needs them
 _MICRO_US = 3125
@@ -72,11 +73,13 @@ class Events:
 class PackedSpikes:
     """Spike trains of a data set, eight spikes a byte, of which batches are unpacked as they are needed.
 
-    `packed` is uint8 (images, T, ceil(N / 8)), the least significant bit first; `inputs` is N.
+    `packed` is uint8 (images, T, ceil(N / 8)), the least significant bit first; `inputs` is N. `oddities` counts what was met
+    in the recordings and mended.
     """
 
     packed: np.ndarray
     inputs: int
+    oddities: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.packed)
@@ -93,7 +96,7 @@ class PackedSpikes:
 
 def inputs(pool: int) -> int:
     """How many addresses N binned events have: 2,312 for `pool` 1, 578 for 2. Raises DataError for another `pool`."""
-    if pool not in (1, 2):
+    if pool not in POOLS:
         raise DataError(f"pool is {pool}; a cell is 1 x 1 or 2 x 2 sensor pixels")
     return 2 * (SIZE // pool) ** 2
 

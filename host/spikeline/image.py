@@ -1,17 +1,24 @@
-"""The memory image: a header, then the packets that load a network, in the order in which the accelerator takes them.
+"""The memory image: a header, the packets that load a network, in the order in which the accelerator takes them, and a note.
+
+The note is for software, which the accelerator never sees: a JSON object of what else is known of the network. Its keys:
+
+    dataset   what the network was trained on: an object of which `name` is the data set's name; `data.py` reads it
 
 Layout in docs/registers.md (`Image file header`, `Stream words`). All words are little-endian.
 """
 
+import json
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spikeline.encode import latency_band
 from spikeline.errors import ImageError
-from spikeline.files import atomic, read
+from spikeline.files import atomic, parse_json, read
 from spikeline.network import Layer, Network
 from spikeline.spec import (
     CONFIG,
@@ -31,21 +38,28 @@ from spikeline.spec import (
 
 HEADER_BYTES = 64
 LARGEST = 1 << 24  # bytes of a file: no FPGA has as much block RAM
+LARGEST_NOTE = 1 << 16  # bytes
 WORD = np.dtype("<u8")
 
 
 @dataclass(frozen=True)
 class Image:
-    """A network with its packets; each packet is uint64 (words,), header included."""
+    """A network with its packets; each packet is uint64 (words,), header included. `note` is plain JSON data."""
 
     network: Network
     packets: tuple[np.ndarray, ...]
     crc: int
+    note: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all packets."""
         return sum(p.nbytes for p in self.packets)
+
+    @property
+    def dataset(self) -> str | None:
+        """Name of the data set that the network was trained on; None if that is not known."""
+        return self.note["dataset"]["name"] if "dataset" in self.note else None
 
 
 def packet(kind: PacketType, body: np.ndarray, layer: int = 0) -> np.ndarray:
@@ -77,8 +91,32 @@ def pack_pairs(values: np.ndarray) -> np.ndarray:
     return padded.view(WORD)
 
 
-def build(network: Network) -> Image:
-    """Turn an integer network into its packets."""
+def pack_note(note: Mapping[str, Any]) -> bytes:
+    """A note in whole words, the one way there is to write it; nothing for an empty one. Raises ImageError for an unsound one."""
+    if not note:
+        return b""
+    dataset = note.get("dataset", {"name": "-"})
+    name = dataset.get("name") if isinstance(dataset, Mapping) else None
+    if not isinstance(name, str) or not name or not name.isprintable():
+        raise ImageError("the note's data set has no name")
+    text = json.dumps(note, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % WORD.itemsize)
+    if len(text) > LARGEST_NOTE:
+        raise ImageError(f"a note of {len(text):,} bytes; at most {LARGEST_NOTE:,} are kept")
+    return text
+
+
+def unpack_note(text: bytes) -> dict[str, Any]:
+    """Undo `pack_note`. Raises ValueError or ImageError for what it does not write."""
+    note = parse_json(text) if text else {}
+    if not isinstance(note, dict) or pack_note(note) != text:
+        raise ValueError("the note is no JSON object as it would be written")
+    return note
+
+
+def build(network: Network, note: Mapping[str, Any] | None = None) -> Image:
+    """Turn an integer network into its packets; `note` is what else is known of it. Raises ImageError for an unsound note."""
+    note = note or {}
     config = CONFIG.pack(
         layers=len(network.layers),
         time_steps=network.time_steps,
@@ -107,15 +145,23 @@ def build(network: Network) -> Image:
             biases = np.zeros(layer.neurons, np.int32) if layer.biases is None else layer.biases
             packets.append(packet(PacketType.BIASES, pack_pairs(biases), n))
         packets.append(packet(PacketType.WEIGHTS, pack_weights(layer.weights, network.weight_bits).reshape(-1), n))
-    return Image(network, tuple(packets), zlib.crc32(_header(network, packets) + b"".join(p.tobytes() for p in packets)))
+    image = Image(network, tuple(packets), 0, note)
+    return replace(image, crc=zlib.crc32(to_bytes(image)))
 
 
-def _header(network: Network, packets: list[np.ndarray] | tuple[np.ndarray, ...], crc: int = 0) -> bytes:
+def to_bytes(image: Image) -> bytes:
+    """The file of an image."""
+    note = pack_note(image.note)
+    return b"".join([_header(image.network, image.packets, image.crc, len(note)), *(p.tobytes() for p in image.packets), note])
+
+
+def _header(network: Network, packets: tuple[np.ndarray, ...], crc: int = 0, note_bytes: int = 0) -> bytes:
     words = np.zeros(HEADER_BYTES // 4, "<u4")
     words[ImageField.MAGIC // 4] = IMAGE_MAGIC
     words[ImageField.VERSION // 4] = IMAGE_VERSION
     words[ImageField.CRC // 4] = crc
-    words[ImageField.BODY_BYTES // 4] = sum(p.nbytes for p in packets)
+    words[ImageField.BODY_BYTES // 4] = sum(p.nbytes for p in packets) + note_bytes
+    words[ImageField.NOTE_BYTES // 4] = note_bytes
     words[ImageField.GEOMETRY // 4] = GEOMETRY.pack(
         layers=len(network.layers),
         weight_bits=network.weight_bits,
@@ -130,9 +176,7 @@ def _header(network: Network, packets: list[np.ndarray] | tuple[np.ndarray, ...]
 def save(image: Image, path: Path | str) -> None:
     """Write an image file, whole or not at all."""
     with atomic(path) as temporary, open(temporary, "wb") as file:
-        file.write(_header(image.network, image.packets, image.crc))
-        for p in image.packets:
-            file.write(p.tobytes())
+        file.write(to_bytes(image))
 
 
 def load(path: Path | str) -> Image:
@@ -159,22 +203,23 @@ def parse(data: bytes) -> Image:
         raise ImageError(f"image version {words[ImageField.VERSION // 4]}, this runtime reads {IMAGE_VERSION}; {again}")
     body = len(data) - HEADER_BYTES
     if words[ImageField.BODY_BYTES // 4] != body:
-        raise ImageError(
-            f"{body} bytes of packets where the header says {words[ImageField.BODY_BYTES // 4]}: cut short or grown; {again}"
-        )
+        raise ImageError(f"{body} bytes where the header says {words[ImageField.BODY_BYTES // 4]}: cut short or grown; {again}")
     crc = int(words[ImageField.CRC // 4])
     at = ImageField.CRC
     if crc != zlib.crc32(data[:at] + bytes(4) + data[at + 4 :]):
         raise ImageError(f"CRC-32 does not match: the file is damaged; {again}")
+    end = len(data) - int(words[ImageField.NOTE_BYTES // 4])
     try:
-        packets = _split(np.frombuffer(data[HEADER_BYTES:], WORD))
+        if end < HEADER_BYTES:
+            raise ValueError("the note is longer than the file")
+        packets = _split(np.frombuffer(data[HEADER_BYTES:end], WORD))
         network = _network(packets, GEOMETRY.unpack(words[ImageField.GEOMETRY // 4])["weight_bits"])
-        image = build(network)
-    except (ImageError, ValueError, IndexError, KeyError) as error:  # a sound CRC over packets that make no sense
-        raise ImageError(f"packets are inconsistent ({error}); {again}") from None
+        image = build(network, unpack_note(data[end:]))
+    except (ImageError, ValueError, IndexError, KeyError, RecursionError) as error:  # a sound CRC over what makes no sense
+        raise ImageError(f"packets or note are inconsistent ({error}); {again}") from None
     if image.crc != crc:
-        raise ImageError(f"header and packets disagree; {again}")
-    return Image(network, tuple(packets), crc)
+        raise ImageError(f"header, packets and note disagree; {again}")
+    return replace(image, packets=tuple(packets))
 
 
 def _split(words: np.ndarray) -> list[np.ndarray]:

@@ -1,6 +1,11 @@
-"""Labelled samples in the form that a network takes: images that are encoded, or spike trains that were events."""
+"""Labelled samples in the form that a network takes: images that are encoded, or spike trains that were events.
 
-from dataclasses import dataclass, replace
+A network is scored on the data set that it was trained on. Its memory image says which that is; of one that does not say, the
+user does, and what contradicts is refused: labels of other data would give an accuracy that means nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +14,12 @@ from spikeline import events, mnist, nmnist
 from spikeline.encode import encode
 from spikeline.errors import DataError
 from spikeline.events import PackedSpikes
+from spikeline.image import Image
 from spikeline.network import Network
 from spikeline.spec import Encoder
 
 DATA = ("mnist", "nmnist")
+CLASSES = 10  # of each of them
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class Samples:
     encoder: str
     time_steps: int
     seed: int  # of the Bernoulli encoder
+    oddities: Mapping[str, int] = field(default_factory=dict)  # what was met in the whole split as it was read, and how often
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -45,35 +53,89 @@ class Samples:
         return replace(self, labels=self.labels[:count], pixels=None if self.pixels is None else self.pixels[:count])
 
 
-def load_events(data: str, split: str, time_steps: int, pool: int, root: Path | None) -> tuple[PackedSpikes, np.ndarray]:
+Find = Callable[..., Samples]  # of an image, as `of` is
+
+
+def agreed(said: str | None, given: str | None) -> str | None:
+    """The data set of a network by what its file says and what the user says, None if neither does. Raises DataError."""
+    if said and given and said != given:
+        raise DataError(f"the network was trained on {said}, not on {given}; leave out --data")
+    return said or given
+
+
+def data_set(model: Image, given: str | None = None) -> str:
+    """The data set that a model is scored on: its own, or of one that does not say `given`. Checks that they go together.
+
+    Raises DataError if nobody says, if what is said contradicts, and as `check` does. Nothing is read.
+    """
+    data = agreed(model.dataset, given)
+    if data is None:
+        raise DataError("the network does not say what it was trained on; if that was MNIST, add --data mnist")
+    check(model.network, data)
+    return data
+
+
+def check(network: Network, data: str) -> None:
+    """Raise DataError unless the data set is known and makes inputs and classes of the network's kind and number."""
+    if data not in DATA:
+        raise DataError(f"the data set {data!r} is not known here; known are {', '.join(DATA)}")
+    size, classes = network.sizes[0], network.sizes[-1]
+    if classes != CLASSES:
+        raise DataError(f"the network tells {classes} classes apart and {data} has {CLASSES}; it was trained on other data")
+    if network.encoder == Encoder.EVENTS:
+        made = [events.inputs(pool) for pool in events.POOLS]
+        if size not in made:
+            raise DataError(f"the network has {size} inputs; events of {data} make {' or '.join(map(str, made))}")
+    elif data == "nmnist":
+        raise DataError(f"the network takes images, by its {network.encoder.name.lower()} encoder, and N-MNIST has events")
+    elif size != mnist.PIXELS:
+        raise DataError(f"the network has {size} inputs; MNIST images have {mnist.PIXELS}")
+
+
+def require_folder(data: str, root: Path | None) -> None:
+    """Raise DataError for data that are not fetched if no folder is named."""
+    if data == "nmnist" and root is None:
+        raise DataError("N-MNIST is not fetched: name its folder, which holds Train and Test, with --root")
+
+
+def load_events(
+    data: str, split: str, time_steps: int, pool: int, root: Path | None, strict: bool = False
+) -> tuple[PackedSpikes, np.ndarray]:
     """Binned events of `mnist`, by saccades, or of `nmnist`, and labels uint8 (B,); see `load`."""
     if data == "mnist":
         return events.load_saccades(split, time_steps, pool, root)
-    if root is None:
-        raise DataError("N-MNIST is not fetched: name its folder, which holds Train and Test, with --root")
-    return nmnist.load(split, time_steps, pool, root)
+    require_folder(data, root)
+    assert root is not None
+    return nmnist.load(split, time_steps, pool, root, strict)
 
 
-def load(network: Network, split: str = "test", data: str = "mnist", root: Path | None = None, seed: int = 0) -> Samples:
+def load(
+    network: Network, split: str = "test", data: str = "mnist", root: Path | None = None, seed: int = 0, strict: bool = False
+) -> Samples:
     """Samples of a split, `train` or `test`, for `network`.
 
     data: `mnist`, which a network without an encoder sees by simulated saccades, or `nmnist` from the folder `root`; of MNIST
-    too, `root` is the folder of the files instead of the cache. Raises DataError for data that are missing or do not suit.
+    too, `root` is the folder of the files instead of the cache. strict: refuse recordings with oddities that are otherwise
+    mended and counted. Raises DataError for data that are missing or do not suit.
     """
-    if data not in DATA:
-        raise DataError(f"no data set {data!r}; there are {', '.join(DATA)}")
-    encoder = network.encoder.name.lower()
-    size, time_steps = network.sizes[0], network.time_steps
+    check(network, data)
+    encoder, time_steps = network.encoder.name.lower(), network.time_steps
     if network.encoder == Encoder.EVENTS:
-        pools = {events.inputs(pool): pool for pool in (1, 2)}
-        if size not in pools:
-            raise DataError(f"the network has {size} inputs; events make {' or '.join(map(str, pools))}")
-        trains, labels = load_events(data, split, time_steps, pools[size], root)
+        pool = next(pool for pool in events.POOLS if events.inputs(pool) == network.sizes[0])
+        trains, labels = load_events(data, split, time_steps, pool, root, strict)
         name = f"nmnist-{split}" if data == "nmnist" else f"saccades-{split}"
-        return Samples(name, labels, None, trains, encoder, time_steps, seed)
-    if data == "nmnist":
-        raise DataError(f"the network takes images, by its {encoder} encoder, and N-MNIST has events")
+        return Samples(name, labels, None, trains, encoder, time_steps, seed, trains.oddities)
     pixels, labels = mnist.load(split, root)
-    if size != pixels.shape[1]:
-        raise DataError(f"the network has {size} inputs; MNIST images have {pixels.shape[1]}")
     return Samples(f"mnist-{split}", labels, pixels, None, encoder, time_steps, seed)
+
+
+def of(
+    model: Image,
+    split: str = "test",
+    given: str | None = None,
+    root: Path | None = None,
+    seed: int = 0,
+    strict: bool = False,
+) -> Samples:
+    """Samples of a split of the model's own data set, or of one that does not say of the `given`; see `data_set` and `load`."""
+    return load(model.network, split, data_set(model, given), root, seed, strict)

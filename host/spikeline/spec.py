@@ -96,6 +96,7 @@ class ImageField(IntEnum):
     CRC = 0x08
     BODY_BYTES = 0x0C
     GEOMETRY = 0x10
+    NOTE_BYTES = 0x14
     LAYER = 0x20  # 8 of them, 4 bytes apart
 
 
@@ -151,7 +152,7 @@ VERSION_MINOR = 0x1
 VERSION_MAJOR = 0x1
 HEADER_MAGIC = 0x4B50
 IMAGE_MAGIC = 0x494B5053
-IMAGE_VERSION = 0x1
+IMAGE_VERSION = 0x2
 
 # Registers as a board's metadata lists them: name, offset, access, fields as above
 REGISTERS = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeline import image, mnist
+from spikeline import image, samples
 from spikeline.batch import Pixels
 from spikeline.driver import Driver
 from spikeline.errors import DataError, SpikelineError
@@ -76,13 +76,13 @@ def main() -> None:
 
     try:
         model = image.load(args.model)
-        pixels, truth = mnist.load("test")
-        if model.network.sizes[0] != pixels.shape[1]:
-            raise DataError(f"{args.model} takes {model.network.sizes[0]} inputs, MNIST has {pixels.shape[1]} pixels")
-        cycles, labels = record(Geometry.load(args.geometry), model, pixels[: args.images], args.out)
+        given = samples.of(model)
+        if given.pixels is None:
+            raise DataError(f"{args.model} takes events; name a network that takes pixels")
+        cycles, labels = record(Geometry.load(args.geometry), model, given.pixels[: args.images], args.out)
     except SpikelineError as error:
         sys.exit(str(error))
-    right = int((labels == truth[: len(labels)]).sum())
+    right = int((labels == given.labels[: len(labels)]).sum())
     print(f"{args.out}: {cycles:,} clock cycles, {right} of {len(labels)} images right")
 
 

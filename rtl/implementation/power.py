@@ -19,7 +19,7 @@ from typing import Any
 
 from tools import run, tool, version
 
-from spikeline import image, mnist, sim
+from spikeline import image, samples, sim
 from spikeline.batch import Pixels
 from spikeline.driver import Driver
 from spikeline.energy import saif
@@ -95,9 +95,9 @@ def record(geometry: Geometry, model: Path, images: int) -> saif.Saif:
     """Switching activity of a model's first test images, sent as one batch of pixels. Raises DataError, ImageError."""
     loaded = image.load(model)
     geometry.require(loaded.network)
-    pixels, _ = mnist.load("test")
-    if loaded.network.sizes[0] != pixels.shape[1]:
-        raise DataError(f"{model} takes {loaded.network.sizes[0]} inputs, MNIST has {pixels.shape[1]} pixels")
+    pixels = samples.of(loaded).pixels
+    if pixels is None:
+        raise DataError(f"{model} takes events; name a network that takes pixels")
     device = SimDevice(geometry, saif=True)
     try:
         driver = Driver(device, geometry.name, geometry.clock_mhz)

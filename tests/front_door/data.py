@@ -152,8 +152,9 @@ class Events(Kind):
             misplace(rng, self.one)
 
     def enter(self, rng: random.Random, folder: Path) -> None:
-        nmnist.read(self.one)
-        nmnist.load("test", rng.choice((1, 3, 10)), rng.choice((1, 2)), folder)
+        strict = rng.random() < 0.5
+        nmnist.read(self.one, strict)
+        nmnist.load("test", rng.choice((1, 3, 10)), rng.choice((1, 2)), folder, strict)
 
 
 def recorded(given: events.Events) -> bytes:
@@ -170,8 +171,11 @@ def odd_recording(rng: random.Random, content: bytes) -> bytes:
         return damaged(rng, content)
     changed = bytearray(content)
     at = 5 * rng.randrange(count)
-    if how < 0.6:
-        changed[at + rng.randrange(5)] = rng.choice((0, 33, 34, 127, 128, 255))
+    if how < 0.5:
+        changed[at + rng.randrange(5)] = rng.choice((0, 33, 34, 127, 128, 240, 255))
+    elif how < 0.6:
+        for n in rng.sample(range(count), rng.randint(1, count)):
+            changed[5 * n + 1] = 240
     elif how < 0.7:
         del changed[rng.randrange(len(changed)) :]
     elif how < 0.8:

@@ -45,16 +45,20 @@ class Image(Kind):
 
     def make(self, rng: random.Random, folder: Path) -> None:
         model = rng.choice(network_seeds.images())
-        header = image._header(model.network, model.packets, model.crc)
+        data = image.to_bytes(model)
+        header, note = data[:HEADER_BYTES], data[HEADER_BYTES + model.nbytes :]
         how = rng.random()
         if how < 0.2:
-            data = damaged(rng, header + b"".join(p.tobytes() for p in model.packets))
+            data = damaged(rng, data)
         elif how < 0.4:  # damage that the CRC does not show
-            data = signed(damaged(rng, header) + b"".join(p.tobytes() for p in model.packets))
+            data = signed(damaged(rng, header) + data[HEADER_BYTES:])
         elif how < 0.6:
-            data = signed(header + damaged(rng, b"".join(p.tobytes() for p in model.packets)))
+            data = signed(header + damaged(rng, data[HEADER_BYTES:]))
+        elif how < 0.7:
+            data = signed(data[: len(data) - len(note)] + damaged(rng, note))
         else:
-            data = signed(*odd_packets(rng, header, model.packets))
+            header, packets = odd_packets(rng, header, model.packets)
+            data = signed(header, packets + note)
         (folder / self.file).write_bytes(data)
 
     def enter(self, rng: random.Random, folder: Path) -> None:

@@ -727,7 +727,8 @@ def test_command_writes_image_memories_and_proof(tmp_path, capsys):
     assert report["crc"] == f"{image.load(out).crc:08x}"
     assert report["bytes"] == image.load(out).nbytes == out.stat().st_size - image.HEADER_BYTES
     proof = json.loads((tmp_path / "m.img.verify.json").read_text())
-    assert proof == {"images": 25, "time_steps": 2, "spikes_compared": 25 * 2 * 60, "onnx_mismatches": 0}
+    counts = {"images": 25, "time_steps": 2, "spikes_compared": 25 * 2 * 60, "onnx_mismatches": 0}
+    assert proof == {"samples": "random spikes", **counts}
     assert report["memories"] == len(list(mem.glob("*.mem")))
     spikeline(model, "--out", out, "--geometry", "tiny", "--time-steps", 7, "--encoder", "threshold")
     network = image.load(out).network

@@ -655,9 +655,10 @@ def digits(monkeypatch, tmp_path):
     return pixels
 
 
-def digit_network(encoder, inputs):
+def digit_network(encoder, inputs, dataset=None):
     rng = np.random.default_rng(1)
-    b = Step(inputs, 13, encoder=encoder, leak="3", reset="subtract", pool="2", time_steps="6")
+    more = {"dataset": dataset} if dataset else {}
+    b = Step(inputs, 13, encoder=encoder, leak="3", reset="subtract", pool="2", time_steps="6", **more)
     b.hidden(rng.integers(-3, 5, (inputs, 40)), 2.0**-6, rng.integers(-5, 6, 40), 3)
     b.hidden(rng.integers(-3, 5, (40, 40)), 2.0**-5, None, 3)
     return b.output(rng.integers(-7, 8, (40, 10)), 0.5, rng.integers(-9, 9, 10))
@@ -665,12 +666,13 @@ def digit_network(encoder, inputs):
 
 @pytest.mark.parametrize("encoder", ["bernoulli", "latency", "events"])
 def test_command_verifies_and_picks_the_margin_on_what_the_encoder_makes(tmp_path, capsys, geometry_file, digits, encoder):
-    model = digit_network(encoder, events.inputs(2) if encoder == "events" else 784).save(tmp_path)
+    model = digit_network(encoder, events.inputs(2) if encoder == "events" else 784, "mnist").save(tmp_path)
     out = tmp_path / "m.img"
     options = ("--out", out, "--geometry", geometry_file, "--verify", 50, "--early-exit", 0.01, "--mem-dir", tmp_path / "mem")
     spikeline(model, *options, "--json")
     report = json.loads(capsys.readouterr().out)
     assert report["verify"]["onnx_mismatches"] == 0
+    assert report["verify"]["samples"] == ("saccades-test" if encoder == "events" else "mnist-test")
     assert report["verify"]["states_compared"] == report["verify"]["spikes_compared"] == 50 * 6 * 80
     network = image.load(out).network
     assert network.exit_margin == report["exit_margin"]
@@ -688,8 +690,8 @@ def test_command_verifies_and_picks_the_margin_on_what_the_encoder_makes(tmp_pat
 def test_events_of_another_size_are_random(tmp_path, capsys, geometry_file):
     model = digit_network("events", 100).save(tmp_path)
     spikeline(model, "--out", tmp_path / "m.img", "--geometry", geometry_file, "--verify", 20)
-    assert "verified: 20 images" in capsys.readouterr().out
-    with pytest.raises(CompileError, match="picks on MNIST, this network has 100 inputs"):
+    assert "verified: 20 images of random spikes" in capsys.readouterr().out
+    with pytest.raises(CompileError, match=r"does not say what it was trained on .*--early-exit"):
         spikeline(model, "--out", tmp_path / "m.img", "--geometry", geometry_file, "--early-exit", 0.01)
 
 

@@ -1,5 +1,6 @@
 """The memory image: round trips, and every damage told as an ImageError that helps."""
 
+import json
 import struct
 import zlib
 
@@ -77,7 +78,7 @@ def test_file_to_the_byte(tmp_path):
     )
     assert data[64:] == body
     # u − θ: −8 − 5 = −13 up to 1 + 6 = 7, and 9 − 7; five bits
-    header = struct.pack("<4s4I", b"SPKI", 1, zlib.crc32(put(data, 8, 0)), len(body), 3 << 24 | 5 << 16 | 4 << 8 | 1)
+    header = struct.pack("<4s4I", b"SPKI", 2, zlib.crc32(put(data, 8, 0)), len(body), 3 << 24 | 5 << 16 | 4 << 8 | 1)
     assert data[:64] == (header + bytes(12) + struct.pack("<I", 3 << 16 | 2)).ljust(64, b"\0")
 
 
@@ -160,10 +161,10 @@ def test_shuffled_lost_and_repeated_packets(tmp_path, seed):
 
 def test_magic_version_and_crc_are_told_apart(tmp_path):
     data = file_bytes(SMALL, tmp_path)
-    messages = {ImageField.MAGIC: "wrong magic", ImageField.VERSION: "version 2, this runtime reads 1"}
+    messages = {ImageField.MAGIC: "wrong magic", ImageField.VERSION: "version 1, this runtime reads 2; compile the network again"}
     for at, message in (messages | {ImageField.CRC: "damaged"}).items():
         with pytest.raises(ImageError, match=message):
-            image.parse(put(data, at, 2))
+            image.parse(put(data, at, 1))
 
 
 def test_packet_that_runs_past_the_end(tmp_path):
@@ -191,6 +192,69 @@ def test_more_classes_than_the_header_can_tell(tmp_path):
     whole = file_bytes(SMALL, tmp_path)[:64] + body(*packets)
     with pytest.raises(ImageError, match="inconsistent"):
         image.parse(with_crc(put(whole, ImageField.BODY_BYTES, len(whole) - 64)))
+
+
+NOTES = [
+    {"dataset": {"name": "mnist"}},
+    {"dataset": {"name": "Früchte", "classes": ["Äpfel", "梨", "\n"], "shape": [3, 2]}, "later": [1, 0.25, None, True]},
+    {"later": {}},
+]
+
+
+@pytest.mark.parametrize("note", NOTES)
+def test_note_round_trip_and_to_the_byte(tmp_path, note):
+    built = image.build(SMALL, note)
+    image.save(built, tmp_path / "m.img")
+    loaded = image.load(tmp_path / "m.img")
+    assert loaded.note == note
+    assert loaded.dataset == note.get("dataset", {}).get("name")
+    assert_same(loaded.network, SMALL)
+    assert loaded.crc == built.crc != image.build(SMALL).crc
+    data, plain = (tmp_path / "m.img").read_bytes(), image.to_bytes(image.build(SMALL))
+    length = struct.unpack_from("<I", data, 0x14)[0]
+    text = json.dumps(note, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    assert data[len(plain) :] == text.ljust(length)
+    assert data[64 : len(plain)] == plain[64:]
+    assert length % 8 == 0
+    assert struct.unpack_from("<I", data, 0x0C)[0] == len(data) - 64
+
+
+def test_without_a_note_nothing_is_known():
+    assert image.parse(image.to_bytes(image.build(SMALL))).dataset is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *('{"dataset":"mnist"}', '{"dataset":{}}', '{"dataset":{"name":1}}', '{"dataset":{"name":""}}', '{"dataset":null}'),
+        *('{"dataset":{"name":"a\\nb"}}', "[]", "1", "", "{}", "{", '{"b":1,"a":1}', '{"a": 1}', '{"a":1,"a":1}', '{"a":NaN}'),
+        *('{"a":1e999}', '{"a":"\\ud800"}', '{"a":"\udcff"}', '{"a":' * 9000, '{"a":' + "[" * 900 + "]" * 900 + "}x"),
+        *('{"a":' + "9" * 5000 + "}", '{"a":1}' + " " * 8 * 9000),
+    ],
+)
+def test_a_note_that_no_one_wrote_so_is_refused(text):
+    """Behind a sound CRC; the network before it is sound."""
+    plain = image.to_bytes(image.build(SMALL))
+    note = text.encode("utf-8", "surrogateescape")
+    note = note.ljust(-(-max(len(note), 1) // 8) * 8)
+    data = put(put(plain + note, ImageField.NOTE_BYTES, len(note)), ImageField.BODY_BYTES, len(plain) + len(note) - 64)
+    with pytest.raises(ImageError, match=r"note .*compile the network again"):
+        image.parse(with_crc(data))
+
+
+@pytest.mark.parametrize("length", [1, 7, 8, 64, 1 << 14, 1 << 31, (1 << 32) - 8])
+def test_a_note_of_another_length_than_the_header_says(length):
+    data = image.to_bytes(image.build(SMALL, NOTES[0]))
+    with pytest.raises(ImageError, match="compile the network again"):
+        image.parse(with_crc(put(data, ImageField.NOTE_BYTES, length)))
+
+
+@pytest.mark.parametrize(
+    "note", [{"dataset": {"name": 1}}, {"dataset": "mnist"}, {"dataset": {"name": "mnist", "classes": ["x" * (1 << 16)]}}]
+)
+def test_a_note_that_could_not_be_read_is_not_built(note):
+    with pytest.raises(ImageError):
+        image.build(SMALL, note)
 
 
 def test_unknown_encoder(tmp_path):

@@ -1,5 +1,7 @@
 """N-MNIST files: the published layout, what is refused, and the data set as folders."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -52,10 +54,11 @@ def test_what_is_written_is_read(tmp_path_factory, rows):
         (b"\x01", ("ends within the event at byte 0",)),
         (bytes.fromhex("0a0b80002a" "22000003e8" "ff00000000"), ("event at byte 5", "x = 34, y = 0", "outside")),
         (bytes.fromhex("0a0b80002a" "21000003e8" "05ff0003e8"), ("event at byte 10", "x = 5, y = 255", "outside")),
-        (bytes.fromhex("0a0b80002a" "2100000029"), ("event at byte 5", "back in time, from 42 to 41 µs")),
-        (bytes.fromhex("0a0b80002a" "2100000029" "2200000000" "00"), ("event at byte 5", "back in time")),
+        (bytes.fromhex("0a0b80002a" "00f0000000" "22000003e8"), ("event at byte 10", "x = 34, y = 0", "outside")),
+        (bytes.fromhex("0a0b80002a" "2100000029" "2200000000" "00"), ("event at byte 10", "x = 34")),
+        (bytes.fromhex("00f0000000") * 262_144 + HAND_WRITTEN, (f"event at byte {5 * 262_144}", "lies 2,147,483,690 µs")),
     ],
-    ids=["cut short", "too long", "one byte", "x", "y", "time", "the first of several"],
+    ids=["cut short", "too long", "one byte", "x", "y", "behind a mark", "behind one out of order", "longer than can be"],
 )  # fmt: skip
 def test_a_damaged_file_is_refused_with_its_name_and_the_place(tmp_path, content, messages):
     path = tmp_path / "00007.bin"
@@ -64,6 +67,80 @@ def test_a_damaged_file_is_refused_with_its_name_and_the_place(tmp_path, content
         nmnist.read(path)
     for part in (str(path), *messages):
         assert part in str(error.value)
+
+
+MARK = bytes.fromhex("00f0000000")  # at y = 240; x, polarity and time say nothing
+RAN_OVER = bytes.fromhex("0102800064") + MARK + bytes.fromhex("030400000a") + b"\xff" + MARK[1:] + bytes.fromhex("0506800005")
+OUT_OF_ORDER = bytes.fromhex("0a0b80002a2100000029010200002903040000640506000005")
+ODD = {
+    "overflow marks": (
+        RAN_OVER,
+        [(1, 2, 1, 100), (3, 4, 0, 8192 + 10), (5, 6, 1, 2 * 8192 + 5)],
+        {"overflow_marks": 2},
+        "event at byte 5 marks that the clock ran over; leave out --strict",
+    ),
+    "events out of order": (
+        OUT_OF_ORDER,
+        [(5, 6, 0, 5), (33, 0, 0, 41), (1, 2, 0, 41), (10, 11, 1, 42), (3, 4, 0, 100)],
+        {"events_out_of_order": 2},
+        "event at byte 5 goes back in time, from 42 to 41 µs; leave out --strict",
+    ),
+    "both": (
+        MARK + OUT_OF_ORDER,
+        [(5, 6, 0, 8197), (33, 0, 0, 8233), (1, 2, 0, 8233), (10, 11, 1, 8234), (3, 4, 0, 8292)],
+        {"overflow_marks": 1, "events_out_of_order": 2},
+        "event at byte 0 marks",
+    ),
+    "marks alone": (MARK * 3, [], {"overflow_marks": 3}, "event at byte 0 marks"),
+    "a mark keeps the order": (OUT_OF_ORDER[:5] + MARK + OUT_OF_ORDER[5:10], [(10, 11, 1, 42), (33, 0, 0, 8233)],
+                               {"overflow_marks": 1}, "event at byte 5 marks"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "rows", "counts", "refusal"), ODD.values(), ids=ODD.keys())
+def test_recordings_as_found_are_read_and_their_oddities_counted(tmp_path, content, rows, counts, refusal):
+    path = tmp_path / "00007.bin"
+    path.write_bytes(content)
+    events, oddities = nmnist.read_counted(path)
+    assert rows_of(events) == rows == rows_of(nmnist.read(path))
+    assert +oddities == counts
+    with pytest.raises(DataError, match=refusal):
+        nmnist.read(path, strict=True)
+
+
+def as_published(content):
+    """What the data set's own reader makes of a recording, mark by mark: rows in the order of the file."""
+    rows, ahead = [], 0
+    for n in range(0, len(content), 5):
+        x, y, high, middle, low = content[n : n + 5]
+        if y == 240:
+            ahead += 8192
+        else:
+            rows.append((x, y, high >> 7, ((high & 127) << 16 | middle << 8 | low) + ahead))
+    return rows
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 33), st.sampled_from([*range(34), *[240] * 9]), *[st.integers(0, 255)] * 3).map(bytes),
+        max_size=60,
+    )
+)
+def test_any_order_and_any_marks_give_the_spikes_of_the_published_reader(tmp_path_factory, events):
+    path = tmp_path_factory.getbasetemp() / "odd.bin"
+    path.write_bytes(b"".join(events))
+    expected = as_published(path.read_bytes())
+    found, oddities = nmnist.read_counted(path)
+    assert rows_of(found) == sorted(expected, key=lambda row: row[3])
+    assert oddities["overflow_marks"] == len(events) - len(expected)
+    times = [row[3] for row in expected]
+    assert oddities["events_out_of_order"] == sum(b < a for a, b in pairwise(times))
+    spikes = bin_events(found, 7, DURATION_US, 2)
+    by_hand = np.zeros_like(spikes)
+    for x, y, polarity, time in expected:
+        by_hand[min(time * 7 // DURATION_US, 6), polarity * 289 + y // 2 * 17 + x // 2] = 1
+    assert np.array_equal(spikes, by_hand)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
@@ -117,6 +194,21 @@ def test_a_damaged_recording_of_a_data_set_is_named(dataset):
     (root / "Test" / "6" / "00005.bin").write_bytes(HAND_WRITTEN[:7])
     with pytest.raises(DataError, match=r"6/00005\.bin: ends within the event at byte 5"):
         nmnist.load("test", 4, 2, root)
+
+
+def test_oddities_of_a_data_set_are_counted_said_and_refused_if_wanted(dataset, capsys):
+    root, _ = dataset
+    spikes, _ = nmnist.load("test", 4, 2, root)
+    assert spikes.oddities == {}
+    assert capsys.readouterr().err == ""
+    (root / "Test" / "6" / "00005.bin").write_bytes(RAN_OVER)
+    (root / "Test" / "7" / "00004.bin").write_bytes(MARK + OUT_OF_ORDER)
+    spikes, _ = nmnist.load("test", 4, 2, root)
+    assert spikes.oddities == {"overflow_marks": 3, "events_out_of_order": 2}
+    said = "N-MNIST, test: 3 overflow marks and 2 events out of order in 11 recordings, mended; --strict refuses them\n"
+    assert capsys.readouterr().err == said
+    with pytest.raises(DataError, match=r"7/00004\.bin: the event at byte 0 marks"):
+        nmnist.load("test", 4, 2, root, strict=True)
 
 
 @pytest.mark.parametrize(("time_steps", "pool"), [(0, 2), (-1, 2), (4, 3)])

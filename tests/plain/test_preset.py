@@ -143,3 +143,37 @@ def test_a_broken_file_is_named(tmp_path, content):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(PresetError, match=r"absent\.toml"):
         preset.load(str(tmp_path / "absent.toml"))
+
+
+TEXT = "# Größe\nsizes = [784, 20, 10]\nname = 'süß'\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_byte_order_mark_and_line_ends_of_windows_are_read(tmp_path, encoding, end):
+    (tmp_path / "mine.toml").write_bytes(TEXT.replace("\n", end).encode(encoding))
+    chosen = preset.load(str(tmp_path / "mine.toml"))
+    assert (chosen.sizes, chosen.name) == ((784, 20, 10), "süß")
+
+
+@pytest.mark.parametrize(("mark", "encoding"), [("\ufeff", "utf-16-be"), ("\ufeff", "utf-32-be")])
+def test_the_mark_says_the_order_of_bytes(tmp_path, mark, encoding):
+    (tmp_path / "mine.toml").write_bytes((mark + TEXT).encode(encoding))
+    assert preset.load(str(tmp_path / "mine.toml")).sizes == (784, 20, 10)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (TEXT.encode("latin-1"), r"mine\.toml is not UTF-8: byte 0xf6 in line 1; save it as UTF-8"),
+        (b"seed = 1\nname = 'M\xfcller'\n", r"byte 0xfc in line 2"),
+        ("seed = 1\n".encode("utf-16-le"), r"zero bytes, as UTF-16 without its mark has; save it as UTF-8"),
+        (TEXT.encode("utf-16")[:-1], r"is not UTF-8: byte .* in line"),
+        (b"\xef\xbb\xbfseed = \xff", r"byte 0xff in line 1"),
+        (b"\xef\xbb\xbf\xef\xbb\xbfseed = 1", "is no TOML"),
+    ],
+)
+def test_a_text_of_another_encoding_is_named_with_the_way_out(tmp_path, content, message):
+    (tmp_path / "mine.toml").write_bytes(content)
+    with pytest.raises(PresetError, match=message):
+        preset.load(str(tmp_path / "mine.toml"))

@@ -2,17 +2,23 @@
 
 import argparse
 import dataclasses
+import gzip
+import io
 import json
 import pickle
+import shutil
 import subprocess
 import sys
+import zipfile
 
+import numpy as np
 import pytest
 import torch
 
 pytest.importorskip("brevitas", reason="training needs the train extra")
 
 import brevitas.nn as qnn
+import onnx
 
 from spikeline.errors import PresetError
 from spikeline_training import checkpoint, commands, preset
@@ -182,12 +188,21 @@ def test_resuming_gives_the_bits_of_an_uninterrupted_run(trained, tmp_path):
     torch.rand(100)  # the resumed run must not depend on what this process drew
     train(TINY, tmp_path, resume=True)
     assert_identical(state(tmp_path), state(trained))
+    assert_same_files(tmp_path, trained)
+
+
+def assert_same_files(folder, other):
+    """Byte for byte, but for the seconds that epochs took."""
+    assert (folder / "checkpoint.pt").read_bytes() == (other / "checkpoint.pt").read_bytes()
+    lines, others = ([json.loads(x) for x in (f / "metrics.jsonl").read_text().splitlines()] for f in (folder, other))
+    assert all(line.pop("seconds") > 0 for line in lines + others)
+    assert [json.dumps(line) for line in lines] == [json.dumps(line) for line in others]
 
 
 def test_a_seed_decides_everything(trained, tmp_path):
     train(TINY, tmp_path / "same")
     train(dataclasses.replace(TINY, seed=1), tmp_path / "other")
-    assert_identical(state(tmp_path / "same"), state(trained))
+    assert_same_files(tmp_path / "same", trained)
     weights, others = (state(folder)["network"]["output.weight"] for folder in (trained, tmp_path / "other"))
     assert not torch.equal(weights, others)
 
@@ -214,6 +229,174 @@ def test_metrics_and_events_are_written(trained):
 def test_resuming_another_preset_names_what_changed(trained):
     with pytest.raises(PresetError, match="seed = 3 instead of 0"):
         train(dataclasses.replace(TINY, seed=3), trained, resume=True)
+
+
+def longer(folder, **changes):
+    """Continue a run of TINY with other values."""
+    return train(dataclasses.replace(TINY, **changes), folder, resume=True)
+
+
+@pytest.fixture
+def finished(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_finished_run_continues_to_more_epochs_at_their_rates(finished, capsys):
+    before = state(finished)["history"]
+    last = longer(finished, epochs=TINY.epochs + 2)
+    said = capsys.readouterr().err
+    assert "epochs 1 to 2 had the learning rates of a cycle of 2, the others have those of one of 4" in said
+    after = state(finished)
+    assert after["history"][: TINY.epochs] == before
+    assert [epoch["epoch"] for epoch in after["history"]] == [1, 2, 3, 4]
+    assert after["preset"]["epochs"] == 4
+    steps = TINY.train_images // TINY.batch
+    assert last["lr"] == learning_rate(dataclasses.replace(TINY, epochs=4), 4 * steps - 1, 4 * steps)
+    assert after["history"][2]["lr"] == learning_rate(TINY, 3 * steps - 1, 4 * steps)
+
+
+def test_at_a_constant_rate_more_epochs_are_a_run_without_a_break(tmp_path, capsys):
+    constant = dataclasses.replace(TINY, schedule="constant", train_images=512)
+    train(dataclasses.replace(constant, epochs=3), tmp_path / "whole")
+    train(dataclasses.replace(constant, epochs=1), tmp_path / "parts")
+    train(dataclasses.replace(constant, epochs=3), tmp_path / "parts", resume=True)
+    assert_same_files(tmp_path / "parts", tmp_path / "whole")
+    assert capsys.readouterr().err == ""
+
+
+def test_an_interrupted_run_may_end_sooner(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(dataclasses.replace(TINY, train_images=512, epochs=9), tmp_path, after_epoch=stop)
+    train(dataclasses.replace(TINY, train_images=512, epochs=2), tmp_path, resume=True)
+    assert len(state(tmp_path)["history"]) == 2
+
+
+def test_no_epoch_is_taken_back_and_nothing_else_may_change(finished):
+    before = {path.name: path.read_bytes() for path in finished.iterdir() if path.is_file()}
+    with pytest.raises(PresetError, match=r"has 2 epochs behind it and epochs = 1, .*give --epochs 2 or more"):
+        longer(finished, epochs=1)
+    for changes, message in (
+        ({"seed": 3, "epochs": 4}, "seed = 3 instead of 0; train without"),
+        ({"peak_lr": 0.5, "epochs": 4}, "peak_lr = 0.5 instead of 0.01; train without"),
+        ({"schedule": "constant"}, "schedule = 'constant' instead of 'one_cycle'"),
+    ):
+        with pytest.raises(PresetError, match=message):
+            longer(finished, **changes)
+    assert {path.name: path.read_bytes() for path in finished.iterdir() if path.is_file()} == before
+
+
+def test_seconds_are_kept_when_a_run_is_resumed(finished):
+    first = json.loads((finished / "metrics.jsonl").read_text().splitlines()[0])
+    longer(finished, epochs=3)
+    lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    assert lines[0] == first
+    (finished / "metrics.jsonl").write_text("no json\n")
+    longer(finished, epochs=4)
+    lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
+    assert ["seconds" in line for line in lines] == [False] * 3 + [True]
+
+
+@pytest.fixture(scope="module")
+def small_checkpoint(tmp_path_factory):
+    """Bytes of a small one, which a test may damage in every place."""
+    path = tmp_path_factory.mktemp("small") / "checkpoint.pt"
+    chosen = preset.from_dict({"sizes": [784, 1, 10]}, "small")
+    network = checkpoint.build(chosen)
+    checkpoint.save(path, chosen, network, torch.optim.Adam(network.parameters(), fused=True), [{"epoch": 1, "seconds": 0.5}])
+    return path.read_bytes()
+
+
+def test_every_flipped_bit_of_a_byte_of_a_checkpoint_is_found(small_checkpoint):
+    assert checkpoint._damage(small_checkpoint) is None
+    for at in range(len(small_checkpoint)):
+        damaged = bytearray(small_checkpoint)
+        damaged[at] ^= 1 << at % 8
+        assert checkpoint._damage(bytes(damaged)), f"byte {at}"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.7, 0.99, 1.0])
+def test_a_damaged_checkpoint_is_named_and_no_run_goes_on_from_it(small_checkpoint, tmp_path, share):
+    path = tmp_path / "checkpoint.pt"
+    damaged = bytearray(small_checkpoint)
+    damaged[int(share * (len(damaged) - 1))] ^= 0x10
+    path.write_bytes(damaged)
+    with pytest.raises(PresetError, match=r"checkpoint\.pt is no readable checkpoint \(it is .*damaged.*; train again"):
+        checkpoint.load(path)
+    with pytest.raises(PresetError, match=r"checkpoint\.pt is no readable checkpoint"):
+        train(preset.from_dict({"sizes": [784, 1, 10]}, "small"), tmp_path, resume=True)
+    assert path.read_bytes() == damaged
+
+
+def test_damage_within_a_member_is_found_where_the_whole_has_no_checksum(small_checkpoint, tmp_path):
+    """As someone saves a checkpoint again by PyTorch alone."""
+    path = tmp_path / "checkpoint.pt"
+    torch.save(torch.load(io.BytesIO(small_checkpoint), weights_only=True), path)
+    checkpoint.load(path)
+    content = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        members = [(archive.getinfo(name), archive.read(name)) for name in archive.namelist()]
+    for info, data in members:
+        at = content.index(data, info.header_offset + 30)
+        path.write_bytes(content[:at] + bytes([data[0] ^ 1]) + content[at + 1 :])
+        with pytest.raises(PresetError, match="damaged"):
+            checkpoint.load(path)
+
+
+def foreign_files():
+    """Files that others write, by what they should be called."""
+    tensors = {"fc1.weight": torch.ones(3, 2), "fc1.bias": torch.ones(3)}
+
+    def saved(value, **options):
+        file = io.BytesIO()
+        torch.save(value, file, **options)
+        return file.getvalue()
+
+    def script():
+        file = io.BytesIO()
+        torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 3), torch.ones(1, 2)), file)
+        return file.getvalue()
+
+    def arrays():
+        file = io.BytesIO()
+        np.savez(file, x=np.ones(3))
+        return file.getvalue()
+
+    header = json.dumps({"fc1.weight": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    values = [onnx.helper.make_tensor_value_info(name, 1, [1]) for name in "xy"]
+    network = onnx.helper.make_model(onnx.helper.make_graph([node], "g", values[:1], values[1:]))
+    yield "state_dict", saved(tensors), r"state_dict\) of another program, 2 tensors such as 'fc1\.weight'"
+    yield "lightning", saved({"pytorch-lightning_version": "2.0", "state_dict": tensors}), "PyTorch Lightning"
+    yield "training state", saved({"epoch": 3, "model": tensors}), "data of another program, with 'epoch', 'model'"
+    yield "tensor", saved(torch.ones(3)), "another program, a Tensor"
+    yield "module", saved(torch.nn.Linear(2, 3)), "objects of another program"
+    yield "legacy", saved(tensors, _use_new_zipfile_serialization=False), "a pickle"
+    yield "pickle", pickle.dumps({"a": 1}), "a pickle"
+    yield "script", script(), "a TorchScript module"
+    yield "arrays", arrays(), "NumPy arrays"
+    yield "safetensors", len(header).to_bytes(8, "little") + header + bytes(4), "a file of safetensors"
+    yield "onnx", network.SerializeToString(), "an ONNX network, which `spikeline compile` takes"
+    yield "hdf5", b"\x89HDF\r\n\x1a\n" + bytes(99), "an HDF5 file"
+    yield "image", b"SPKI" + bytes(99), "a memory image"
+    yield "gzip", gzip.compress(b"x"), "packed with gzip"
+    yield "text", b"hello\n", "text"
+    yield "empty", b"", "empty"
+    yield "unknown", b"\xff\xfe\xfd" * 9, "of an unknown kind"
+
+
+FOREIGN = list(foreign_files())
+
+
+@pytest.mark.parametrize(("content", "name"), [x[1:] for x in FOREIGN], ids=[x[0] for x in FOREIGN])
+def test_a_file_of_another_program_is_called_what_it_is(tmp_path, content, name):
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(content)
+    with pytest.raises(PresetError, match=rf"checkpoint\.pt is no .*{name}.*; .*train again or restore") as caught:
+        checkpoint.load(path)
+    for advice in ("weights_only", "torch.serialization", "trusted", "allowlist", "file an issue", "http"):
+        assert advice not in str(caught.value)
 
 
 @pytest.mark.parametrize("cut", [0, 100, 20000])
@@ -289,8 +472,10 @@ def test_the_commands_train_resume_and_export(tmp_path, capsys):
     out = tmp_path / "out"
     run("train", "--preset", small, "--out", out, "--seed", 5)
     assert "of the test images at T = 2" in capsys.readouterr().out
-    with pytest.raises(PresetError, match="epochs = 2 instead of 1"):
-        run("train", "--preset", small, "--out", out, "--seed", 5, "--epochs", 2, "--resume")
+    run("train", "--preset", small, "--out", out, "--seed", 5, "--epochs", 2, "--resume")
+    assert "epoch 2: " in capsys.readouterr().out
+    with pytest.raises(PresetError, match="seed = 6 instead of 5"):
+        run("train", "--preset", small, "--out", out, "--seed", 6, "--epochs", 2, "--resume")
     run("export", "--checkpoint", out / "checkpoint.pt", "--out", out / "model.onnx", "--verify", 20)
     assert f"{20 * 2 * 16} spikes of 20 images at T = 2 agree" in capsys.readouterr().out
     expected = {"checkpoint.pt", "metrics.jsonl", "tensorboard", "model.onnx", "model.proof.json"}

@@ -173,7 +173,7 @@ class Runtime:
 
 
 def image_bytes(model: image.Image) -> bytes:
-    return image._header(model.network, model.packets, model.crc) + b"".join(p.tobytes() for p in model.packets)
+    return image.to_bytes(model)
 
 
 def build(name: str, *sources: str) -> Path:
@@ -846,6 +846,34 @@ def test_image_of_any_other_length(sound, network, pixels, expected):
         if length >= HEADER_BYTES:
             assert sound.load(sealed(other)).status == Status.ERR_PACKETS, length
     check(sound.infer(pixels), expected)
+
+
+NOTED = {"dataset": {"name": "Zahlen über hundert", "classes": ["eins"] * 3}}
+
+
+def test_note_after_the_packets_is_passed_over(fresh, network, pixels, expected):
+    assert fresh.open().status == Status.OK
+    assert fresh.load(image.build(network, NOTED)).status == Status.OK
+    check(fresh.infer(pixels), expected)
+
+
+@pytest.mark.parametrize("words", [-1, 0.5, 1, 1 << 14, 1 << 29])
+def test_note_of_another_length_than_the_header_says(sound, network, pixels, expected, words):
+    data = bytearray(image_bytes(image.build(network, NOTED)))
+    at = ImageField.NOTE_BYTES
+    length = int.from_bytes(data[at : at + 4], "little") + int(8 * words)
+    data[at : at + 4] = (length % (1 << 32)).to_bytes(4, "little")
+    assert sound.load(sealed(data)).status == Status.ERR_PACKETS
+    with pytest.raises(ImageError):
+        image.parse(sealed(data))
+    check(sound.infer(pixels), expected)
+
+
+def test_note_that_is_too_long(sound, network):
+    data = bytearray(image_bytes(image.build(network)))
+    length = image.LARGEST_NOTE + 8
+    data[ImageField.NOTE_BYTES : ImageField.NOTE_BYTES + 4] = length.to_bytes(4, "little")
+    assert sound("check", sound.write("image", sealed(data + b" " * length))).status == Status.ERR_PACKETS
 
 
 def change(words: np.ndarray, at: int, word, **fields: int) -> None:

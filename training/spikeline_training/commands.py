@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+STRICT = "refuse recordings of N-MNIST with oddities that are else mended"
+
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add both subcommands to the `spikeline` command."""
@@ -12,7 +14,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     train.add_argument("--out", required=True, type=Path, metavar="DIR", help="checkpoint, metrics and events go here")
     train.add_argument("--data", metavar="NAME", help="instead of the preset's: mnist or nmnist")
     train.add_argument("--root", type=Path, metavar="DIR", help="folder of the data set's files (MNIST: fetched and cached)")
-    train.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out, not afresh")
+    train.add_argument("--strict", action="store_true", help=STRICT)
+    train.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out, also to more --epochs")
     train.add_argument("--sizes", type=_sizes, metavar="784,H,...,10", help="instead of the preset's layers")
     train.add_argument("--time-steps", type=int, metavar="T", help="instead of the preset's; training does not depend on it")
     train.add_argument("--epochs", type=int, help="instead of the preset's")
@@ -27,6 +30,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     export.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help="checkpoint.pt of a training")
     export.add_argument("--out", required=True, type=Path, metavar="FILE", help="the .onnx file to write")
     export.add_argument("--root", type=Path, metavar="DIR", help="folder of the data set's files (MNIST: fetched and cached)")
+    export.add_argument("--strict", action="store_true", help=STRICT)
     export.add_argument("--verify", type=_positive, default=1000, metavar="N", help="test images to prove on (1000)")
     export.set_defaults(run=_export)
 
@@ -62,7 +66,7 @@ def _train(args: argparse.Namespace) -> None:
     given = ("data", "sizes", "time_steps", "epochs", "seed")
     chosen = preset.load(args.preset, **dict(args.set) | {key: v for key in given if (v := getattr(args, key)) is not None})
     torch.set_num_threads(args.threads)
-    last = train(chosen, args.out, args.root, args.resume, after_epoch=_report)
+    last = train(chosen, args.out, args.root, args.resume, after_epoch=_report, strict=args.strict)
     print(
         f"{chosen.name}: {100 * last['test_accuracy']:.2f} % of the test images at T = {chosen.time_steps}; "
         f"{args.out / CHECKPOINT}"
@@ -82,7 +86,7 @@ def _report(metrics: dict) -> None:
 def _export(args: argparse.Namespace) -> None:
     from spikeline_training.export import export
 
-    proof = export(args.checkpoint, args.out, args.verify, args.root)
+    proof = export(args.checkpoint, args.out, args.verify, args.root, args.strict)
     print(
         f"{args.out}: {proof['spikes_compared']} spikes of {proof['images']} images at T = {proof['time_steps']} "
         f"agree, accuracy {100 * proof['accuracy']:.2f} %"

@@ -28,19 +28,24 @@ class Course:
     score: Callable[[torch.nn.Module], tuple[float, list[float]]]  # accuracy, spike rates of input and hidden layers
 
 
-def prepare(preset: Preset, root: Path | None = None) -> Course:
-    """Load the data of a preset; `root` is the folder of the data set's files, None for the cache. Raises DataError."""
+def prepare(preset: Preset, root: Path | None = None, strict: bool = False) -> Course:
+    """Load the data of a preset. Raises DataError.
+
+    `root` is the folder of the data set's files, None for the cache; `strict` refuses recordings that are otherwise mended.
+    """
     if preset.encoder == "events":
-        pool = next(pool for pool in (1, 2) if events.inputs(pool) == preset.sizes[0])
-        trains, truth = samples.load_events(preset.data, "train", preset.time_steps, pool, root)
+        pool = next(pool for pool in events.POOLS if events.inputs(pool) == preset.sizes[0])
+        trains, truth = samples.load_events(preset.data, "train", preset.time_steps, pool, root, strict)
         labels = torch.from_numpy(truth[: preset.train_images]).long()
-        return Course(lambda chosen: _tensor(trains.batch(chosen.numpy())), labels, lambda n: _score_lasting(n, preset, root))
+        return Course(
+            lambda chosen: _tensor(trains.batch(chosen.numpy())), labels, lambda n: _score_lasting(n, preset, root, strict)
+        )
     images, labels = (torch.from_numpy(a[: preset.train_images].copy()) for a in mnist.load("train", root))
     if preset.integration == "continuous":
         return Course(
             lambda chosen: sample_steps(augment(images[chosen], preset), preset.encoder, preset.time_steps),
             labels.long(),
-            lambda network: _score_lasting(network, preset, root),
+            lambda network: _score_lasting(network, preset, root, strict),
         )
     pixels, truth = mnist.load("test", root)
     test = torch.from_numpy(encode(pixels, preset.encoder, preset.time_steps, preset.eval_seed))
@@ -78,11 +83,11 @@ def _tensor(spikes: np.ndarray) -> Tensor:
     return torch.from_numpy(spikes).transpose(0, 1).float()
 
 
-def _score_lasting(network: torch.nn.Module, preset: Preset, root: Path | None) -> tuple[float, list[float]]:
+def _score_lasting(network: torch.nn.Module, preset: Preset, root: Path | None, strict: bool) -> tuple[float, list[float]]:
     """Accuracy and spike rates of a continuous network's integers over the test samples, by the golden model."""
     assert isinstance(network, ContinuousNetwork)
     whole = integers(network)
-    given = samples.load(whole, "test", preset.data, root, preset.eval_seed)
+    given = samples.load(whole, "test", preset.data, root, preset.eval_seed, strict)
     hits, reads = 0, np.zeros(len(whole.layers))
     for at in range(0, len(given), CHUNK):
         trace = golden.run(whole, given.spikes(at, at + CHUNK))

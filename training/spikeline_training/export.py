@@ -62,19 +62,22 @@ class FoldedNetwork(nn.Module):
         return layers, self.output(spikes)
 
 
-def export(checkpoint_path: Path, out: Path, images: int = 1000, root: Path | None = None) -> dict[str, Any]:
+def export(
+    checkpoint_path: Path, out: Path, images: int = 1000, root: Path | None = None, strict: bool = False
+) -> dict[str, Any]:
     """Write the checkpoint's network to `out` (.onnx) and the proof beside it (.proof.json); return the proof.
 
     The proof runs the file in the QONNX executor on the first `images` test samples, and compares every hidden spike,
     the integer output membranes, all that last, and the class with the Brevitas model. `root` is the folder of the data set's
-    files. Raises PresetError for an unusable checkpoint, DataError for bad data, SpikelineError for a mismatch; no file is
-    left then. Wherever the program may be killed, the model is the old one or the new, and a proof is that of the model.
+    files; `strict` refuses recordings that are otherwise mended. Raises PresetError for an unusable checkpoint, DataError for
+    bad data, SpikelineError for a mismatch; no file is left then. Wherever the program may be killed, the model is the old one
+    or the new, and a proof is that of the model.
     """
     network, preset, history = checkpoint.load(checkpoint_path)
     facts = {"epochs_trained": str(len(history))}
     try:
         if isinstance(network, ContinuousNetwork):
-            score, truth, model, proves = export_continuous.prepare(network, preset, root, facts)
+            score, truth, model, proves = export_continuous.prepare(network, preset, root, facts, strict)
         else:
             score, truth, model, proves = _prepare(network, preset, root, facts)
     except PresetError as error:

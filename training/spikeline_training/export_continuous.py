@@ -78,10 +78,12 @@ def _leaked(v: Tensor, layer: Layer, grid: float) -> Tensor:
     return v - torch.floor(v * (1 / (grid * 2**layer.leak))) * grid if layer.leak else v
 
 
-def prepare(network: ContinuousNetwork, preset: Preset, root: Path | None, facts: dict[str, str]) -> Prepared:
+def prepare(
+    network: ContinuousNetwork, preset: Preset, root: Path | None, facts: dict[str, str], strict: bool = False
+) -> Prepared:
     """What `export.export` needs of a continuous network. Raises PresetError, DataError."""
     whole = integers(network)
-    given = samples.load(whole, "test", preset.data, root, preset.eval_seed)
+    given = samples.load(whole, "test", preset.data, root, preset.eval_seed, strict)
     hits = sum(
         int((golden.run(whole, given.spikes(at, at + PROOF_BATCH)).labels == given.labels[at : at + PROOF_BATCH]).sum())
         for at in range(0, len(given), PROOF_BATCH)
@@ -193,6 +195,7 @@ def _name(graph: onnx.GraphProto, step: Step) -> None:
         add(f"v{n}_out")
     add(OUTPUT)
     nodes = [deepcopy(node) for node in ordered]
+    graph.ClearField("quantization_annotation")  # of names that there are no more
     graph.ClearField("node")
     graph.node.extend(nodes)
     fixed = {x.name for x in (*graph.input, *graph.output)}

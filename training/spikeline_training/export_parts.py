@@ -34,6 +34,7 @@ def metadata(preset: Preset) -> dict[str, str]:
         "encoder": preset.encoder,
         "time_steps": str(preset.time_steps),
         "output": OUTPUT,
+        "dataset": preset.data,
         "preset": preset.name,
         "sizes": ",".join(map(str, preset.sizes)),
         "weight_bits": str(preset.weight_bits),

@@ -1,6 +1,6 @@
 """From the trained network to integers: BatchNorm folds into each neuron's threshold, firing boundaries are snapped.
 
-A continuous network is on an integer grid already; `integers` reads it off. Of a discontinuous one, a hidden neuron fires
+A continuous network is on an integer grid already, which is read off. Of a discontinuous one, a hidden neuron fires
 iff scale * u + bias >= 1, where u is the integer sum of the weights of its input spikes. That is u >= θ with the integer
 threshold θ = ceil((1 - bias) / scale). Only θ matters to the spikes, so scale and bias are free
 as long as they give the same θ, and we choose those with which float arithmetic cannot go wrong:
@@ -83,8 +83,26 @@ def fold(network: SpikingNetwork) -> IntegerNetwork:
     return IntegerNetwork(hidden, OutputLayer(weights, _power_of_two(float(weight_scale[0]))))
 
 
-def integers(network: ContinuousNetwork) -> Network:
-    """The integer network that a continuous network is. Raises PresetError if the training diverged or it is none."""
+def integers(network: SpikingNetwork | ContinuousNetwork) -> Network:
+    """The integer network that a trained one is, as the compiler makes it of the export.
+
+    Raises PresetError if the training diverged or it is none.
+    """
+    preset = network.preset
+    layers = _lasting_layers(network) if isinstance(network, ContinuousNetwork) else _layers(fold(network))
+    bits = next(bits for bits in (2, 4, 8) if bits >= preset.weight_bits)
+    try:
+        return Network(tuple(layers), bits, preset.time_steps, Encoder[preset.encoder.upper()])
+    except ImageError as error:
+        raise PresetError(f"the trained network is no integer network: {error}") from None
+
+
+def _layers(folded: IntegerNetwork) -> list[Layer]:
+    hidden = [Layer(x.weights.T.copy(), x.thresholds.astype(np.int32)) for x in folded.hidden]
+    return [*hidden, Layer(folded.output.weights.T.copy(), np.zeros(len(folded.output.weights), np.int32))]
+
+
+def _lasting_layers(network: ContinuousNetwork) -> list[Layer]:
     preset, layers = network.preset, []
     for linear, bias in zip(network.linear, network.bias, strict=True):
         with torch.no_grad():
@@ -100,11 +118,7 @@ def integers(network: ContinuousNetwork) -> Network:
             thresholds = np.full(len(biases), round(1 / grid), np.int32)
             reset = Reset[preset.reset.upper()]
             layers.append(Layer(whole, thresholds, preset.state_bits, biases if preset.bias else None, preset.leak, reset))
-    bits = next(bits for bits in (2, 4, 8) if bits >= preset.weight_bits)
-    try:
-        return Network(tuple(layers), bits, preset.time_steps, Encoder[preset.encoder.upper()])
-    except ImageError as error:
-        raise PresetError(f"the trained network is no integer network: {error}") from None
+    return layers
 
 
 def snap(weights: np.ndarray, scale: np.ndarray, bias: np.ndarray) -> HiddenLayer:

@@ -5,7 +5,6 @@ is one plain feed-forward pass, and training sees single steps. BatchNorm is gon
 each neuron's threshold (fold.py).
 """
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikeline_training.preset import Preset
 from spikeline_training.quantiser import weight_quantiser
 
 # BatchNorm centres membranes on 0, the lower edge of the surrogate gradient's window 0 <= u < 2; half a threshold
@@ -28,26 +28,26 @@ class SpikingNetwork(nn.Module):
     membranes compare like the real ones.
     """
 
-    def __init__(self, sizes: Sequence[int], weight_bits: int, input_dropout: float = 0.0, hidden_dropout: float = 0.0) -> None:
+    def __init__(self, preset: Preset) -> None:
         super().__init__()
-        *hidden, last = pairwise(sizes)
-        per_neuron, per_layer = weight_quantiser(weight_bits, True), weight_quantiser(weight_bits, False)
+        self.preset = preset
+        *hidden, last = pairwise(preset.sizes)
+        per_neuron, per_layer = weight_quantiser(preset.weight_bits, True), weight_quantiser(preset.weight_bits, False)
         self.linear = nn.ModuleList(qnn.QuantLinear(i, o, False, weight_quant=per_neuron) for i, o in hidden)
         self.norm = nn.ModuleList(nn.BatchNorm1d(o) for _, o in hidden)
         self.output = qnn.QuantLinear(*last, False, weight_quant=per_layer)
-        self.input_dropout, self.hidden_dropout = input_dropout, hidden_dropout
 
     def forward(self, spikes: Tensor) -> tuple[Tensor, list[Tensor]]:
         """One time step. Spikes (B, N) of 0 and 1 give the output membrane (B, 10) and each hidden layer's spike rate.
 
         A rate is the mean over the batch and the layer's neurons, a scalar through which gradients flow.
         """
-        s = _drop(spikes, self.input_dropout, self.training)
+        s = _drop(spikes, self.preset.input_dropout, self.training)
         rates = []
         for linear, norm in zip(self.linear, self.norm, strict=True):
             s = Fire.apply(norm(self.current(linear, s)) + MEMBRANE_OFFSET)  # (B, H)
             rates.append(s.mean())
-            s = _drop(s, self.hidden_dropout, self.training)
+            s = _drop(s, self.preset.hidden_dropout, self.training)
         return self.current(self.output, s), rates
 
     def current(self, linear: nn.Module, spikes: Tensor) -> Tensor:

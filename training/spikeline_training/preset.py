@@ -1,5 +1,6 @@
 """A preset: everything that decides what a training run produces, read from a TOML file."""
 
+import codecs
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -15,6 +16,13 @@ from spikeline.samples import DATA
 
 FOLDER = Path(__file__).parent / "presets"
 LARGEST = 1 << 16  # bytes of a file
+MARKS = {  # byte order marks; that of UTF-16 begins one of UTF-32
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 WEIGHT_BITS = (1, 2, 3, 4, 8)
 INTEGRATIONS = ("discontinuous", "continuous")
 ENCODERS = (*encode.ENCODERS, "events")
@@ -80,13 +88,31 @@ def load(name_or_file: str, **overrides: Any) -> Preset:
         if not path.is_file():
             raise PresetError(f"no preset {name_or_file!r}; shipped are {', '.join(names())}, or give a .toml file")
     try:
-        values = parsed(read(path, LARGEST).decode())
+        values = parsed(_text(read(path, LARGEST)))
     except OSError as error:
         raise PresetError(f"cannot read preset {path}: {error.strerror}; shipped are {', '.join(names())}") from None
+    except UnicodeError as error:
+        raise PresetError(f"preset {path} is not UTF-8: {error}; save it as UTF-8") from None
     except ValueError as error:
         raise PresetError(f"preset {path} is no TOML: {error}; mend it there") from None
     given = {key: value for key, value in overrides.items() if value is not None}
     return from_dict({"name": path.stem} | values | given, str(path))
+
+
+def _text(content: bytes) -> str:
+    """A text file in UTF-8, or in the encoding that its byte order mark says. Raises UnicodeError, with the line."""
+    mark, encoding = next((x for x in MARKS.items() if content.startswith(x[0])), (b"", "utf-8"))
+    content = content[len(mark) :]
+    if mark and not content:
+        raise UnicodeError("it holds nothing but a byte order mark")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UnicodeError(f"byte {content[error.start]:#04x} in line {line}") from None
+    if "\0" in text:
+        raise UnicodeError("it has zero bytes, as UTF-16 without its mark has")
+    return text
 
 
 def parsed(text: str) -> dict[str, Any]:
@@ -120,7 +146,7 @@ def from_dict(values: Mapping[str, Any], origin: str) -> Preset:
         legal = fields[key].metadata["legal"]
         return PresetError(f"{origin}: {key} = {_shown(getattr(preset, key))} {why}; legal is {legal}")
 
-    inputs = [events.inputs(pool) for pool in (1, 2)] if preset.encoder == "events" else [784]
+    inputs = [events.inputs(pool) for pool in events.POOLS] if preset.encoder == "events" else [784]
     first, *hidden, last = preset.sizes if 1 < len(preset.sizes) <= 1 + MAX_LAYERS else (0, 0)
     if first not in inputs or last != 10 or not hidden or not all(1 <= size <= 4096 for size in hidden):
         raise refuse("sizes", f"is no network for {preset.encoder} input")

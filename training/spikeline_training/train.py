@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from spikeline.errors import PresetError
-from spikeline.files import atomic
+from spikeline.files import atomic, parse_json, read
 from spikeline_training import checkpoint
 from spikeline_training.course import Course, prepare
 from spikeline_training.preset import Preset
 
 CHECKPOINT, METRICS, EVENTS = "checkpoint.pt", "metrics.jsonl", "tensorboard"
+LARGEST = 1 << 26  # bytes of metrics
 PROGRESS_EVERY = 20  # batches
 
 
@@ -28,24 +30,31 @@ def train(
     root: Path | None = None,
     resume: bool = False,
     after_epoch: Callable[[dict[str, Any]], None] = lambda metrics: None,
+    strict: bool = False,
 ) -> dict[str, Any]:
     """Train a preset and return the metrics of its last epoch.
 
     Writes `out`/checkpoint.pt (atomically, every epoch), metrics.jsonl (one JSON object per epoch) and tensorboard/.
-    `root` is the folder of the data set's files, None for the cache. `resume` continues from the checkpoint in `out`
-    and ends with the same bits as a run without a break; without a checkpoint it starts from the beginning.
+    `root` is the folder of the data set's files, None for the cache; `strict` refuses recordings that are otherwise mended.
+    `resume` continues from the checkpoint in `out` and ends with the same bits as a run without a break; without a checkpoint
+    it starts from the beginning. It also continues to another number of epochs than the run was meant for: then the learning
+    rate goes on where it is in the schedule of that many, which for `one_cycle` is not that of a run without a break.
     `after_epoch` is called with each epoch's metrics when its checkpoint is on disk. For the same preset and number of
     threads, results are deterministic. Raises PresetError for a checkpoint of another preset, DataError for bad data.
     """
     from torch.utils.tensorboard import SummaryWriter
 
-    course = prepare(preset, root)
+    course = prepare(preset, root, strict)
     torch.manual_seed(preset.seed)
     network = checkpoint.build(preset)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     history: list[dict[str, Any]] = []
     if resume and (out / CHECKPOINT).exists():
-        history = checkpoint.restore(out / CHECKPOINT, preset, network, optimizer)
+        history, meant = checkpoint.restore(out / CHECKPOINT, preset, network, optimizer)
+        history = _with_seconds(history, out / METRICS)
+        if meant != preset.epochs and len(history) < preset.epochs and preset.schedule == "one_cycle":
+            told = f"epochs 1 to {len(history)} had the learning rates of a cycle of {meant}, the others have those of one of"
+            print(f"{told} {preset.epochs}; a run of {preset.epochs} without a break is another", file=sys.stderr, flush=True)
 
     out.mkdir(parents=True, exist_ok=True)
     with SummaryWriter(str(out / EVENTS), purge_step=len(history)) as board:
@@ -65,6 +74,18 @@ def train(
                 board.add_scalar(f"spike_rate/{f'hidden{layer}' if layer else 'input'}", rate, epoch)
             after_epoch(metrics)
     return history[-1]
+
+
+def _with_seconds(history: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+    """Epochs of a checkpoint, with the seconds that they took as far as metrics.jsonl knows them."""
+    known = {}
+    try:
+        for line in read(path, LARGEST).splitlines():
+            epoch = parse_json(line)
+            known[json.dumps({key: value for key, value in epoch.items() if key != "seconds"})] = epoch
+    except (OSError, ValueError, AttributeError):
+        pass  # it is written anew
+    return [known.get(json.dumps(epoch), epoch) for epoch in history]
 
 
 def train_epoch(

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from spikeline import image, mnist
+from spikeline import image, samples
+from spikeline.errors import SpikelineError
 from spikeline.files import atomic
-from spikeline.spec import Encoder
 
 
 def main() -> None:
@@ -14,10 +14,13 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=300, help="the first so many test digits (%(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="folder")
     options = parser.parse_args()
-    network = image.load(options.model).network
-    if network.sizes[0] != mnist.PIXELS or network.encoder == Encoder.EVENTS:
-        parser.error(f"{options.model} does not take MNIST pixels")
-    pixels, labels = mnist.load("test")
+    try:
+        given = samples.of(image.load(options.model))
+    except SpikelineError as error:
+        parser.error(f"{options.model}: {error}")
+    if given.pixels is None:
+        parser.error(f"{options.model} takes events, not pixels")
+    pixels, labels = given.pixels, given.labels
     if not 1 <= options.images <= len(labels):
         parser.error(f"--images must be 1 to {len(labels)}")
     for name, content in (

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from spikeline import arguments
 from spikeline.accelerator import INPUTS
 
 UNKNOWN = (
@@ -25,7 +26,7 @@ def register(subparsers: argparse._SubParsersAction, watch: Callable[[int, str],
     energy.add_argument("--parallel", type=_parallel, default=(4, 2), metavar="P,…", help="spikes per cycle of the layers (4,2)")
     energy.add_argument("--input", choices=INPUTS, help="what is sent: %(choices)s (pixels, or events if there is no encoder)")
     energy.add_argument("--sweep", type=Path, nargs="+", default=[], metavar="IMAGE", help="time steps and early exit of these")
-    energy.add_argument("--root", type=Path, metavar="DIR", help="folder of the MNIST files instead of the cache")
+    arguments.add_data(energy)
     energy.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for report.json and frontier.png")
     energy.set_defaults(run=lambda args: run(args, watch))
 
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace, watch: Callable[[int, str], Callable[[int], No
     from spikeline.files import atomic
 
     profile = model.load(args.profile)
+    find = arguments.found(args, [*args.models, *args.sweep])
     total = args.images or mnist.FILES["test", "labels"].images
 
     def progress(what: str) -> Callable[[int], None]:
@@ -66,13 +68,11 @@ def run(args: argparse.Namespace, watch: Callable[[int, str], Callable[[int], No
         "hardware": "of each network's own sizes: memories of its layers, weights of the bits that they need",
         "unknown_of_paper": list(UNKNOWN),
     }
-    results = measure.networks(args.models, profile, args.images, args.root, progress, args.parallel, args.input)
+    results = measure.networks(args.models, profile, args.images, find, progress, args.parallel, args.input)
     figures["dataset"] = ", ".join(sorted({r["dataset"] for r in results}))
     figures["results"] = results
     figures["sweeps"] = [
-        r
-        for path in args.sweep
-        for r in measure.sweep(path, profile, args.images, args.root, progress, args.parallel, args.input)
+        r for path in args.sweep for r in measure.sweep(path, profile, args.images, find, progress, args.parallel, args.input)
     ]
     figures["frontier"] = [r["name"] for r in measure.pareto(results + figures["sweeps"])]
     with atomic(args.out / "report.json") as path:

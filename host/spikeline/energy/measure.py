@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from spikeline import early_exit, golden, image, report, samples
+from spikeline import early_exit, golden, image, report
 from spikeline.energy import activity, model
 from spikeline.energy.activity import Activity
 from spikeline.energy.model import LEAKAGE, LOGIC, MEMORY, Profile
 from spikeline.network import Network
-from spikeline.samples import Samples
+from spikeline.samples import Find, Samples
 from spikeline.spec import Encoder
 
 CHUNK = 1000  # images of a packet
@@ -95,7 +95,7 @@ def networks(
     paths: list[Path],
     profile: Profile,
     images: int | None,
-    root: Path | None,
+    find: Find,
     progress: Watch,
     spikes_per_cycle: tuple[int, ...] = (4, 2),
     input: str | None = None,
@@ -103,8 +103,7 @@ def networks(
     """`run` every memory image over the test samples, or the first `images` of them."""
     results = []
     for path in paths:
-        network = image.load(path).network
-        given = _samples(network, images, root)
+        network, given = _loaded(path, images, find)
         results.append(run(name_of(path), network, given, profile, spikes_per_cycle, input, progress(name_of(path))))
     return results
 
@@ -113,7 +112,7 @@ def sweep(
     path: Path,
     profile: Profile,
     images: int | None,
-    root: Path | None,
+    find: Find,
     progress: Watch,
     spikes_per_cycle: tuple[int, ...] = (4, 2),
     input: str | None = None,
@@ -122,8 +121,7 @@ def sweep(
 
     Margins are set by the leads of the test images themselves: to show a trade, not to pick one by.
     """
-    network = image.load(path).network
-    given = _samples(network, images, root)
+    network, given = _loaded(path, images, find)
     name, results = name_of(path), []
 
     def go(what: str, label: str, changed: Network, samples_of: Samples) -> None:
@@ -149,9 +147,10 @@ def margin_for(counted: np.ndarray, share: float) -> int:
     return margin
 
 
-def _samples(network: Network, images: int | None, root: Path | None) -> Samples:
-    given = samples.load(network, root=root)
-    return given.first(images) if images else given
+def _loaded(path: Path, images: int | None, find: Find) -> tuple[Network, Samples]:
+    model = image.load(path)
+    given = find(model)
+    return model.network, given.first(images) if images else given
 
 
 def pareto(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
