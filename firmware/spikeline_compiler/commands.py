@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,19 +41,29 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Compile, and write only what was proved to be equal. Raises SpikelineError."""
+    """Compile, and write only what was proved to be equal. Warnings go to standard error. Raises SpikelineError.
+
+    An ONNX file that is not the one of the proof beside it is compiled only if it is proved afresh, with --verify.
+    """
     from spikeline import image as images
     from spikeline.errors import CompileError
     from spikeline.files import atomic
     from spikeline.geometry import Geometry
     from spikeline_compiler import memfiles
-    from spikeline_compiler.lower import compile_onnx
+    from spikeline_compiler.lower import compile_with_warnings
+    from spikeline_compiler.proof import mismatch
 
     if args.verify < 0:
         raise CompileError(f"--verify {args.verify}: give the number of images, 0 for none")
     geometry = Geometry.load(args.geometry)
-    image = images.build(compile_onnx(args.model, geometry, args.time_steps, args.encoder))
-    report = describe(image, geometry)
+    changed = mismatch(args.model)
+    if changed and not args.verify:
+        raise CompileError(f"{changed}; prove it afresh with --verify 1000, export it again, or remove the proof")
+    network, warnings = compile_with_warnings(args.model, geometry, args.time_steps, args.encoder)
+    if changed:
+        warnings.append(f"{changed}; it is proved afresh here")
+    image = images.build(network)
+    report = describe(image, geometry) | {"warnings": warnings}
     proof = Path(f"{args.out}.verify.json")
     if args.verify:
         report["verify"] = check(args.model, image, args.verify, args.root, args.data)
@@ -70,6 +81,8 @@ def run(args: argparse.Namespace) -> None:
                 path.write_text(json.dumps(report["verify"], indent=1) + "\n")
     except OSError as error:
         raise CompileError(f"cannot write {error.filename or args.out} ({error.strerror}); write elsewhere") from None
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     print(json.dumps(report, indent=1) if args.json else table(report, args.out))
 
 
