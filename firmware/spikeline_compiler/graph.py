@@ -193,14 +193,15 @@ def _check_weights(model: ModelProto, folder: Path) -> None:
 
 
 def _rename_domains(model: ModelProto) -> None:
-    """Give operators of QONNX the domain that they have today; import it if it is not imported."""
+    """Give operators of QONNX the domain that they have today; import domains that are not imported, as QONNX does."""
     versions = {x.domain: x.version for x in model.opset_import}
     found = [x for x in model.graph.node if x.op_type in QONNX_OPS and x.domain in (QONNX, *OLDER_DOMAINS)]
     version = next((versions[x.domain] for x in found if x.domain and x.domain in versions), 1)
     for node in found:
         node.domain = QONNX
-    if found and QONNX not in versions:
-        model.opset_import.append(helper.make_opsetid(QONNX, version))
+    used = {x.domain for x in model.graph.node if not isinstance(x.domain, bytes)}
+    for domain in sorted(used - versions.keys() - {*STANDARD_DOMAINS}):
+        model.opset_import.append(helper.make_opsetid(domain, version if domain == QONNX else 1))
 
 
 def load(path: Path | str) -> Graph:
