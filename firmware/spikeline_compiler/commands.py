@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,10 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Compile, and write only what was proved to be equal. Raises SpikelineError."""
+    """Compile, and write only what was proved to be equal. Warnings go to standard error. Raises SpikelineError.
+
+    An ONNX file that is not the one of the proof beside it is compiled only if it is proved afresh, with --verify.
+    """
     from functools import partial
 
     from spikeline import image as images
@@ -48,17 +52,23 @@ def run(args: argparse.Namespace) -> None:
     from spikeline.files import atomic
     from spikeline.geometry import Geometry
     from spikeline_compiler import memfiles
-    from spikeline_compiler.lower import compile_onnx, trained_on
+    from spikeline_compiler.lower import compile_with_warnings, trained_on
+    from spikeline_compiler.proof import mismatch
 
     if args.verify < 0:
         raise CompileError(f"--verify {args.verify}: give the number of images, 0 for none")
     geometry = Geometry.load(args.geometry)
-    network = compile_onnx(args.model, geometry, args.time_steps, args.encoder)
+    changed = mismatch(args.model)
+    if changed and not args.verify:
+        raise CompileError(f"{changed}; prove it afresh with --verify 1000, export it again, or remove the proof")
+    network, warnings = compile_with_warnings(args.model, geometry, args.time_steps, args.encoder)
+    if changed:
+        warnings.append(f"{changed}; it is proved afresh here")
     data = data_set(network, trained_on(args.model), args.data, args.model)
     note = {"dataset": {"name": data}} if data else {}
     image = images.build(network, note)
     find = partial(samples.load, data=data, root=args.root, strict=args.strict) if data in samples.DATA else None
-    report = describe(image, geometry)
+    report = describe(image, geometry) | {"warnings": warnings}
     proof = Path(f"{args.out}.verify.json")
     if args.early_exit is not None and find is None:
         raise CompileError(f"{args.model}: {unknown(data)}, and --early-exit picks a margin on that; leave out --early-exit")
@@ -78,6 +88,8 @@ def run(args: argparse.Namespace) -> None:
                 path.write_text(json.dumps(report["verify"], indent=1) + "\n")
     except OSError as error:
         raise CompileError(f"cannot write {error.filename or args.out} ({error.strerror}); write elsewhere") from None
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     print(json.dumps(report, indent=1) if args.json else table(report, args.out))
 
 

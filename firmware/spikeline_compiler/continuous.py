@@ -3,7 +3,7 @@
     sum        what a discontinuous layer computes before its spike
     leaked     the state input, or state − scale · ⌊state / (scale · 2^leak)⌋
     membrane   leaked + sum; constants may be added after it
-    spikes     1-bit Quant of the membrane
+    spikes     what elementwise operators make of the membrane (see `steps`)
     reset      membrane − spikes, or membrane · (1 − spikes)
     state      that, between two constants (Clip, or Max and Min): the state output
 
@@ -13,12 +13,27 @@ The output layer has sum and membrane only, without a leak; its membrane is the 
 import math
 from fractions import Fraction
 
-from onnx import NodeProto
+from onnx import NodeProto, TensorProto
 
 from spikeline.errors import CompileError
 from spikeline.spec import Reset
 from spikeline_compiler.graph import Graph, attribute, operator, refuse
-from spikeline_compiler.stages import AFFINE, SPIKE_FIX, Lasting, Stage, affine, begin, number, per_neuron, spike, unknown
+from spikeline_compiler.stages import (
+    AFFINE,
+    SPIKE_FIX,
+    Lasting,
+    Stage,
+    Values,
+    affine,
+    begin,
+    close,
+    elementwise,
+    number,
+    start,
+    two_valued,
+    unknown,
+)
+from spikeline_compiler.steps import MAKERS, UNARY, Step, operand
 
 AGREE = "export the network again so that the two agree"
 CHAIN = "export a plain chain of layers, each with its membrane as state input and output"
@@ -39,11 +54,11 @@ def continuous_stages(graph: Graph) -> list[Stage]:
         )
     found: list[Stage] = []
     used: set[str] = set()  # what the nodes make that have been read
-    tensor, width, amplitude = graph.input, graph.inputs, Fraction(1)
+    tensor, values = start(graph), Values([Fraction(0)] * graph.inputs)
     while not found or found[-1].spikes:
-        stage = _layer(graph, tensor, width, amplitude, used)
+        stage = _layer(graph, tensor, values, used)
         found.append(stage)
-        tensor, width, amplitude = stage.tensor, stage.weights.shape[1], stage.amplitude
+        tensor, values = stage.tensor, Values([stage.silent] * len(stage.scale), stage.amplitude)
     for name in graph.states:
         if all(name not in node.input for node in graph.nodes if node.output[0] in used):
             raise CompileError(f"state input {name!r} is not connected to any layer; {CHAIN}")
@@ -57,11 +72,14 @@ def grid(stage: Stage) -> list[Fraction]:
     return [abs(a) for a in stage.scale]
 
 
-def _layer(graph: Graph, tensor: str, width: int, amplitude: Fraction, used: set[str]) -> Stage:
-    node = _next(graph, tensor, used)
-    if operator(node) != "MatMul":
-        raise refuse(node, "it works on spikes", "apply it after a layer's MatMul") if operator(node) in AFFINE else unknown(node)
-    stage = begin(graph, node, tensor, width, amplitude)
+def _layer(graph: Graph, tensor: str, values: Values, used: set[str]) -> Stage:
+    node, kind = _next(graph, tensor, used), int(TensorProto.FLOAT)
+    lead: list[Step] = []
+    while operator(node) != "MatMul":
+        lead.append(elementwise(graph, node, tensor, kind, len(values.silent)))
+        tensor, kind = node.output[0], lead[-1].kind
+        node = _next(graph, tensor, used)
+    stage = begin(graph, node, tensor, two_valued(lead, values))
     integrate, tensor = _sum(graph, stage, node.output[0], used)
     source, leak, leak_node = _leaked(graph, stage, integrate, tensor, used)
     if graph.widths[source] != stage.weights.shape[1]:
@@ -73,10 +91,13 @@ def _layer(graph: Graph, tensor: str, width: int, amplitude: Fraction, used: set
             raise refuse(leak_node, "the output layer leaks", "train with an output layer that adds up all steps")
         target = stage.tensor = tensor
     else:
-        quant = _spiking(graph, integrate, tensor)
-        spike(graph, quant, stage, tensor)
-        reset, reset_node = _reset(graph, stage, quant, tensor, used)
+        spikes = _spiking(graph, stage, integrate, tensor, used)
+        reset, reset_node, kept = _reset(graph, stage, spikes, tensor, used)
         target, state_bits, clip = _saturated(graph, stage, reset_node, used)
+        close(stage, (-(1 << state_bits), (1 << state_bits) - 1))
+        if stage.silent or (reset == Reset.ZERO and stage.amplitude != 1):
+            shown = f"{number(stage.silent, 6)} and {number(stage.silent + stage.amplitude, 6)}"
+            raise refuse(kept, f"its spikes are {shown}", f"{RESET_FIX}, with spikes of 0 and 1")
         for node, key, value in (
             (leak_node, "leak", leak),
             (reset_node, "reset", reset.name.lower()),
@@ -85,7 +106,7 @@ def _layer(graph: Graph, tensor: str, width: int, amplitude: Fraction, used: set
             if (declared := graph.metadata.get(key, str(value))) != str(value):
                 raise refuse(node, f"its layer has {key} = {value} where the metadata say {declared}", AGREE)
         stage.lasting = Lasting(target, leak, reset, state_bits)
-        stage.tensor = quant.output[0]
+        stage.tensor = spikes
     if graph.states[source] != target:
         reason = f"its state input {source!r} is paired with output {graph.states[source]!r}, but the layer leaves {target!r}"
         raise refuse(integrate, reason, "name them x_in and x_out, or list state inputs and outputs in the same order")
@@ -99,10 +120,12 @@ def _sum(graph: Graph, stage: Stage, tensor: str, used: set[str]) -> tuple[NodeP
         op = operator(node)
         if op == "Add" and not graph.constants.keys() & set(node.input):
             return node, tensor
-        if op in ("MatMul", "Quant"):
+        if op == "MatMul" or op in MAKERS or op in UNARY:
             reason = "no membrane lasts in the layer before it" if op == "MatMul" else "it does not see a membrane that lasts"
             raise refuse(node, reason, "add the layer's state input to its sum, or train with discontinuous integration")
         _check_operator(node)
+        if op not in AFFINE:
+            raise unknown(node)
         affine(graph, node, stage, tensor)
         tensor = node.output[0]
 
@@ -143,8 +166,8 @@ def _factor(graph: Graph, stage: Stage, node: NodeProto) -> list[Fraction]:
     """What a Mul or Div by a constant multiplies by."""
     neurons = len(stage.scale)
     if operator(node) == "Mul":
-        return per_neuron(graph, node, 0 if node.input[0] in graph.constants else 1, "factor", neurons)
-    divisors = per_neuron(graph, node, 1, "divisor", neurons)
+        return operand(graph, node, 0 if node.input[0] in graph.constants else 1, "factor", neurons)
+    divisors = operand(graph, node, 1, "divisor", neurons)
     if not all(divisors):
         raise refuse(node, "division by 0", LEAK_FIX)
     return [1 / x for x in divisors]
@@ -164,33 +187,46 @@ def _late_biases(graph: Graph, stage: Stage, tensor: str, used: set[str]) -> str
     return tensor
 
 
-def _spiking(graph: Graph, integrate: NodeProto, membrane: str) -> NodeProto:
-    consumers = graph.consumers(membrane)
-    for node in consumers:
-        if operator(node) not in ("Quant", "Sub", "Mul"):
-            _check_operator(node)
-            raise refuse(node, "it works on a membrane that lasts", "let only spike and reset take the membrane")
-    quants = [x for x in consumers if operator(x) == "Quant"]
-    if len(quants) != 1:
-        raise refuse(integrate, f"{len(quants)} spikes are made of its membrane", f"put one there: {SPIKE_FIX}")
-    return quants[0]
+def _spiking(graph: Graph, stage: Stage, integrate: NodeProto, membrane: str, used: set[str]) -> str:
+    """Read the steps from the membrane to the spikes; returns their tensor, which reset and next layer take."""
+    starts = []
+    for node in graph.consumers(membrane):
+        op = operator(node)
+        if op not in {*UNARY, *MAKERS, *AFFINE}:
+            raise unknown(node)
+        _check_operator(node)
+        if _alone(graph, node, membrane):
+            starts.append(node)
+    if len(starts) != 1:
+        raise refuse(integrate, f"{len(starts)} spikes are made of its membrane", f"put one there: {SPIKE_FIX}")
+    tensor, kind, consumers = membrane, int(TensorProto.FLOAT), starts
+    while len(consumers) == 1 and operator(consumers[0]) != "MatMul" and _alone(graph, consumers[0], tensor):
+        stage.steps.append(elementwise(graph, consumers[0], tensor, kind, len(stage.scale)))
+        tensor, kind = consumers[0].output[0], stage.steps[-1].kind
+        used.add(tensor)
+        consumers = graph.consumers(tensor)
+    return tensor
 
 
-def _reset(graph: Graph, stage: Stage, quant: NodeProto, membrane: str, used: set[str]) -> tuple[Reset, NodeProto]:
-    spikes = quant.output[0]
-    used.add(spikes)
+def _alone(graph: Graph, node: NodeProto, tensor: str) -> bool:
+    """Whether a node takes nothing but `tensor` and constants."""
+    return all(x == tensor or x in graph.constants for x in node.input if x)
+
+
+def _reset(graph: Graph, stage: Stage, spikes: str, membrane: str, used: set[str]) -> tuple[Reset, NodeProto, NodeProto]:
+    """The reset of a layer, the node that makes it, and the node that takes the spikes for it."""
     for node in graph.consumers(membrane):
         if operator(node) == "Sub" and list(node.input) == [membrane, spikes]:
             used.add(node.output[0])
-            return Reset.SUBTRACT, node
+            return Reset.SUBTRACT, node, node
         kept = graph.producer(next((x for x in node.input if x != membrane), ""))
         if operator(node) == "Mul" and kept is not None and operator(kept) == "Sub" and kept.input[1] == spikes:
-            one = per_neuron(graph, kept, 0, "minuend", len(stage.scale))
-            if any(x != 1 for x in one) or stage.amplitude != 1:
-                raise refuse(kept, f"it makes {number(one[0], 6)} - spikes of {number(stage.amplitude, 6)}", RESET_FIX)
+            one = operand(graph, kept, 0, "minuend", len(stage.scale))
+            if any(x != 1 for x in one):
+                raise refuse(kept, f"it makes {number(one[0], 6)} - spikes", RESET_FIX)
             used.update((kept.output[0], node.output[0]))
-            return Reset.ZERO, node
-    raise refuse(quant, "its spikes do not reset the membrane", RESET_FIX)
+            return Reset.ZERO, node, kept
+    raise refuse(stage.steps[-1].node, "its spikes do not reset the membrane", RESET_FIX)
 
 
 def _saturated(graph: Graph, stage: Stage, reset: NodeProto, used: set[str]) -> tuple[str, int, NodeProto]:
@@ -206,7 +242,7 @@ def _saturated(graph: Graph, stage: Stage, reset: NodeProto, used: set[str]) -> 
             lows.append(_limit(graph, node, 1, "min", neurons))
             highs.append(_limit(graph, node, 2, "max", neurons))
         elif op in ("Max", "Min") and len(node.input) == 2:
-            (lows if op == "Max" else highs).append(per_neuron(graph, node, side, "limit", neurons))
+            (lows if op == "Max" else highs).append(operand(graph, node, side, "limit", neurons))
         else:
             raise refuse(node, "it works on a membrane after its reset", CLIP_FIX)
         tensor = node.output[0]
@@ -226,7 +262,7 @@ def _limit(graph: Graph, node: NodeProto, index: int, name: str, neurons: int) -
     """An end of a Clip, which is an attribute up to opset 10."""
     value = attribute(node, name, None)
     if value is None:
-        return per_neuron(graph, node, index, f"{name}imum", neurons)
+        return operand(graph, node, index, f"{name}imum", neurons)
     if not math.isfinite(value):
         raise refuse(node, f"its {name} is {value}", CLIP_FIX)
     return [Fraction(value)] * neurons
@@ -248,5 +284,3 @@ def _check_operator(node: NodeProto) -> None:
     if operator(node) == "BatchNormalization":
         reason = "it moves biases and thresholds off the integers that a membrane is kept in from step to step"
         raise refuse(node, reason, "train without BatchNormalization, with quantised biases and thresholds")
-    if operator(node) not in AFFINE:
-        raise unknown(node)

@@ -1,7 +1,9 @@
 """The ONNX graph that the passes rewrite, and the contract that each of them keeps."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,20 @@ from onnx.external_data_helper import load_external_data_for_model
 
 from spikeline.errors import CompileError
 from spikeline.files import read
+from spikeline_compiler import foreign
 
 LARGEST, MOST_NODES = 1 << 28, 2000  # bytes and nodes of a file: eight layers need far fewer
 OLDEST_OPSET = 9  # before it, broadcasting, Dropout and BatchNormalization meant other things
 STANDARD_DOMAINS = ("", "ai.onnx")
-QUANT_OPS = {"Quant": "Quant", "IntQuant": "Quant", "BipolarQuant": "BipolarQuant"}
-QUANT_INPUTS = {"Quant": 4, "BipolarQuant": 2}
-QUANT_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas")
+QONNX = "qonnx.custom_op.general"
+QONNX_INPUTS = {"Quant": 4, "IntQuant": 4, "BipolarQuant": 2, "MultiThreshold": 2}
+QONNX_OPS = {*QONNX_INPUTS, "Trunc", "FloatQuant"}
+OLDER_DOMAINS = ("onnx.brevitas", "finn.custom_op.general", "finn", "qonnx", "brevitas", "")  # of the same operators
+
+FLAT = (
+    "export the network with float32 inputs of a known shape, (batch, inputs), or of images that a Flatten makes flat; states "
+    "(batch, neurons)"
+)
 
 # A pass rewrites a graph in place, so that
 #   - the graph computes the same function of real numbers, and its inputs and outputs keep their names;
@@ -28,6 +37,14 @@ QUANT_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas")
 #   - what it does not know it leaves alone, and `lower` refuses what is left; it raises CompileError only for a node
 #     that it knows but that cannot be mapped.
 Pass = Callable[["Graph"], None]
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A constant as integers, and what they are multiplied or divided by, exactly."""
+
+    integers: np.ndarray  # int64
+    factors: tuple[tuple[str, np.ndarray], ...] = ()  # ("Mul" or "Div", float32 that broadcasts to the integers)
 
 
 class Graph:
@@ -40,8 +57,10 @@ class Graph:
         """Raise CompileError unless there are float32 spikes (batch, width) and an output, or an output for each membrane."""
         self.model = model
         graph = model.graph
+        self.opset = next((x.version for x in model.opset_import if x.domain in STANDARD_DOMAINS), onnx.defs.onnx_opset_version())
         self.nodes: list[NodeProto] = list(graph.node)
         self.constants: dict[str, np.ndarray] = {x.name: numpy_helper.to_array(x) for x in graph.initializer}
+        self.scaled: dict[str, Scaled] = {}  # constants of which more is known than their rounded product
         self.metadata = {p.key: p.value for p in model.metadata_props}
         inputs = [x for x in graph.input if x.name not in self.constants]
         self.outputs = [x.name for x in graph.output]
@@ -53,7 +72,12 @@ class Graph:
                 "network from one spike vector to one output, of a continuous one (integration = continuous) from spikes and "
                 "the membranes of all layers to the membrane of the last and those of the others"
             )
-        self.widths = {x.name: _width(x) for x in inputs}  # values of one sample
+        self.shapes = {x.name: _shape(x) for x in inputs}  # of one sample
+        self.widths = {name: math.prod(shape) for name, shape in self.shapes.items()}
+        for name in list(self.shapes)[1:]:
+            if len(self.shapes[name]) != 1:
+                shape = ", ".join(map(str, self.shapes[name]))
+                raise CompileError(f"state input {name!r} has the shape (batch, {shape}); {FLAT}")
         self.input, self.inputs = inputs[0].name, self.widths[inputs[0].name]
         self.output = self.outputs[0]
         self.states = _feedback([x.name for x in inputs[1:]], self.outputs)
@@ -93,16 +117,14 @@ class Graph:
         self.nodes[at : at + 1] = others
 
 
-def _width(value: ValueInfoProto) -> int:
+def _shape(value: ValueInfoProto) -> tuple[int, ...]:
+    """Shape of one sample of an input."""
     tensor = value.type.tensor_type
     dims = tensor.shape.dim
-    if len(dims) != 2 or dims[1].dim_value < 1 or tensor.elem_type != onnx.TensorProto.FLOAT:
+    if len(dims) < 2 or any(d.dim_value < 1 for d in dims[1:]) or tensor.elem_type != onnx.TensorProto.FLOAT:
         shape = [d.dim_value or d.dim_param or "?" for d in dims]
-        raise CompileError(
-            f"input {value.name!r} is {onnx.TensorProto.DataType.Name(tensor.elem_type)} {shape}; export the "
-            "network with float32 inputs of shape (batch, inputs), images flattened before it"
-        )
-    return dims[1].dim_value
+        raise CompileError(f"input {value.name!r} is {onnx.TensorProto.DataType.Name(tensor.elem_type)} {shape}; {FLAT}")
+    return tuple(d.dim_value for d in dims[1:])
 
 
 def _feedback(inputs: list[str], outputs: list[str]) -> dict[str, str]:
@@ -127,27 +149,77 @@ def naming(path: Path | str) -> Iterator[None]:
 
 
 def load_model(path: Path | str) -> ModelProto:
-    """The file as it is, with tensors that it keeps in other files of its folder. Raises what `load` makes a CompileError of."""
-    model = onnx.load_model_from_string(read(path, LARGEST))
+    """The file, with tensors that it keeps in other files of its folder, and QONNX operators under the name that they have today.
+
+    Raises CompileError for a file of another kind, else what `load` makes a CompileError of.
+    """
+    data = read(path, LARGEST)
+    try:
+        model = onnx.load_model_from_string(data)
+        is_model = bool(model.graph.node)
+    except DecodeError:
+        is_model = False
+    if not is_model and (known := foreign.describe(Path(path), data)):
+        raise CompileError(f"it is {known[0]}, no ONNX file; {known[1]}")
+    if not data or not is_model:
+        model = onnx.load_model_from_string(data)  # raises what is wrong with it
+    _check_weights(model, Path(path).parent)
     load_external_data_for_model(model, str(Path(path).parent))  # refuses links, and what lies elsewhere
+    _rename_domains(model)
     return model
 
 
+def _check_weights(model: ModelProto, folder: Path) -> None:
+    """Raise CompileError if tensors lie in a file that is not there, or too short."""
+    for tensor in model.graph.initializer:
+        if tensor.data_location != onnx.TensorProto.EXTERNAL:
+            continue
+        facts = {x.key: x.value for x in tensor.external_data}
+        name = facts.get("location", "")
+        if not name or Path(name).name != name or (folder / name).is_symlink():
+            continue  # onnx refuses it
+        if not (folder / name).exists():
+            reason = f"its weights are in a file of their own, {name!r}, which is not beside it"
+            raise CompileError(f"{reason}; put that file into the same folder under this name, or export with the weights inside")
+        if not (folder / name).is_file():
+            continue
+        with (folder / name).open("rb") as file:
+            if file.read(len(foreign.LFS[0])) == foreign.LFS[0]:
+                raise CompileError(f"its weights in {name!r} are {foreign.LFS[1]}; {foreign.LFS[2]}")
+        numbers = [facts.get(key, "0") for key in ("offset", "length")]
+        sound = all(x.isascii() and x.isdigit() and len(x) < 20 for x in numbers)
+        if sound and sum(map(int, numbers)) > (folder / name).stat().st_size:
+            raise CompileError(f"its weights in {name!r} are cut short; copy or export both files again")
+
+
+def _rename_domains(model: ModelProto) -> None:
+    """Give operators of QONNX the domain that they have today; import domains that are not imported, as QONNX does."""
+    versions = {x.domain: x.version for x in model.opset_import}
+    found = [x for x in model.graph.node if x.op_type in QONNX_OPS and x.domain in (QONNX, *OLDER_DOMAINS)]
+    version = next((versions[x.domain] for x in found if x.domain and x.domain in versions), 1)
+    for node in found:
+        node.domain = QONNX
+    used = {x.domain for x in model.graph.node if not isinstance(x.domain, bytes)}
+    for domain in sorted(used - versions.keys() - {*STANDARD_DOMAINS}):
+        model.opset_import.append(helper.make_opsetid(domain, version if domain == QONNX else 1))
+
+
 def load(path: Path | str) -> Graph:
-    """Read an ONNX file. Raises CompileError for one that is missing, damaged, too old, too large or not one time step."""
+    """Read an ONNX file. Raises CompileError if it is missing, damaged, too old, too new, too large or not one time step."""
     try:
         model = load_model(path)
         if len(model.graph.node) > MOST_NODES:
             raise CompileError(f"{len(model.graph.node)} nodes are no network of layers; export at most {MOST_NODES}")
-        onnx.checker.check_model(model)
         opset = next((x.version for x in model.opset_import if x.domain in STANDARD_DOMAINS), 0)
+        _check_versions(model.ir_version, opset)
+        onnx.checker.check_model(model)
         if opset < OLDEST_OPSET:
             raise CompileError(f"it is of ONNX opset {opset}; export it at opset {OLDEST_OPSET} or later")
         for node in model.graph.node:  # the checker knows the standard operators only
             if any(isinstance(x, bytes) for x in (node.name, *node.input, *node.output)):  # what protobuf cannot decode
                 raise refuse(node, "a name that is not UTF-8", "export the network again")
             lacks_attributes = operator(node) == "Constant" and not node.attribute
-            if len(node.input) < QUANT_INPUTS.get(operator(node), 0) or not node.output or lacks_attributes:
+            if len(node.input) < QONNX_INPUTS.get(operator(node), 0) or not node.output or lacks_attributes:
                 raise refuse(node, "it lacks inputs, outputs or attributes", "export the network again")
         return Graph(model)
     except OSError as error:
@@ -157,12 +229,22 @@ def load(path: Path | str) -> Graph:
         raise CompileError(f"it is not a sound ONNX file ({reason}); export the network again") from None
 
 
+def _check_versions(ir: int, opset: int) -> None:
+    newest = onnx.defs.onnx_opset_version()
+    for what, value, known in (("IR version", ir, onnx.IR_VERSION), ("opset", opset, newest)):
+        if known < value < 1000:
+            raise CompileError(
+                f"it is of ONNX {what} {value}, the installed onnx {onnx.__version__} reads up to {known}; "
+                f"run `pip install --upgrade onnx`, or export at opset {min(newest, 21)}"
+            )
+
+
 def operator(node: NodeProto) -> str:
     """Name of the operator; one of a foreign domain carries the domain, so that it matches nothing we know."""
     if node.domain in STANDARD_DOMAINS:
         return node.op_type
-    if node.domain in QUANT_DOMAINS and node.op_type in QUANT_OPS:
-        return QUANT_OPS[node.op_type]
+    if node.domain == QONNX and node.op_type in QONNX_OPS:
+        return "Quant" if node.op_type == "IntQuant" else node.op_type
     return f"{node.domain}.{node.op_type}"
 
 
@@ -185,10 +267,14 @@ def refuse(node: NodeProto, reason: str, fix: str) -> CompileError:
 
 
 def constant_input(graph: Graph, node: NodeProto, index: int, what: str) -> np.ndarray:
-    """A constant operand of `node`. Raises CompileError if it is computed, or not finite."""
+    """A constant operand of `node`. Raises CompileError if it is not constant, or not finite."""
     name = node.input[index] if index < len(node.input) else ""
+    if not name:
+        raise refuse(node, f"it has no {what}", "export the network again")
     if name not in graph.constants:
-        raise refuse(node, f"its {what} {name!r} is not a constant", "export the network in evaluation mode")
+        maker = graph.producer(name)
+        by = f"made by {operator(maker)}, " if maker is not None else ""
+        raise refuse(node, f"its {what} {name!r} is {by}not a constant", "export it as a constant of the file")
     value = graph.constants[name]
     if value.dtype.kind in "cOSU":
         raise refuse(node, f"its {what} {name!r} is {value.dtype}", "export it as float32 or as integers")
@@ -197,10 +283,3 @@ def constant_input(graph: Graph, node: NodeProto, index: int, what: str) -> np.n
     if not np.isfinite(value.astype(np.float64)).all():
         raise refuse(node, f"its {what} {name!r} has a NaN or an infinity", "train again from before the loss diverged")
     return value
-
-
-def walk_back(graph: Graph, tensor: str, through: tuple[str, ...]) -> Iterator[NodeProto]:
-    """The nodes of these operators that make `tensor` from their first input, last one first."""
-    while (node := graph.producer(tensor)) is not None and operator(node) in through:
-        yield node
-        tensor = node.input[0]

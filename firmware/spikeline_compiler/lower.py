@@ -1,6 +1,5 @@
 """Layers of the graph → the integer network, exactly."""
 
-import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,35 +10,14 @@ from spikeline.errors import CompileError, ImageError
 from spikeline.geometry import FOLDER, Geometry
 from spikeline.network import Layer, Network
 from spikeline.spec import Decode, Encoder, Reset
+from spikeline_compiler.attributes import check_attributes
 from spikeline_compiler.continuous import continuous_stages, grid
 from spikeline_compiler.graph import Graph, load, naming, refuse
-from spikeline_compiler.passes import PASSES
+from spikeline_compiler.passes import PASSES, drop_dead
 from spikeline_compiler.stages import Stage, number, stages
 
 LONGEST_NAME = 200  # characters of a data set's name
 QUANTISED_FIX = "train with quantised biases and thresholds, whole multiples of the scale of the weights"
-
-
-def firing_layer(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (inputs, neurons) and thresholds (neurons,), int64, of a layer that fires in just the same cases.
-
-    For scale > 0, x ≥ level iff u ≥ ceil((level − bias) / scale). For scale < 0 the same holds of the negated weights.
-    With scale 0 the neuron fires always or never. Thresholds that no sum reaches, or every sum does, are drawn in to
-    the nearest one that does the same, so that membranes stay small.
-    """
-    signs = np.array([-1 if a < 0 else 1 for a in stage.scale])
-    weights = stage.weights * signs
-    low, high = np.minimum(weights, 0).sum(0), np.maximum(weights, 0).sum(0)
-    thresholds = []
-    for a, b, never in zip(stage.scale, stage.bias, high + 1, strict=True):
-        if a == 0:
-            fires = b > stage.level or (b == stage.level and not stage.strict)
-            thresholds.append(-math.inf if fires else int(never))
-        else:
-            at = (stage.level - b) / abs(a)
-            thresholds.append(math.floor(at) + 1 if stage.strict else math.ceil(at))
-    clamped = [min(max(t, int(lo)), int(hi) + 1) for t, lo, hi in zip(thresholds, low, high, strict=True)]
-    return weights, np.array(clamped, np.int64)
 
 
 def continuous_layer(stage: Stage, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -49,25 +27,24 @@ def continuous_layer(stage: Stage, n: int) -> tuple[np.ndarray, np.ndarray, np.n
     """
     assert stage.lasting is not None
     thresholds, biases = [], []
-    for neuron, (unit, b) in enumerate(zip(grid(stage), stage.bias, strict=True)):
-        for what, value in (("threshold", stage.level / unit), ("bias", b / unit)):
-            if value.denominator != 1 or abs(value) >= 1 << 24:
-                raise refuse(
-                    stage.node,
-                    f"the {what} of neuron {neuron} in layer {n} is {number(value)} times the scale of the weights, "
-                    + ("more than 24 bits" if value.denominator == 1 else "not an integer"),
-                    QUANTISED_FIX,
-                )
-        threshold = int(stage.level / unit) + stage.strict
+    for neuron, (unit, b, threshold) in enumerate(zip(grid(stage), stage.bias, stage.thresholds, strict=True)):
+        bias = b / unit
+        if bias.denominator != 1 or abs(bias) >= 1 << 24:
+            raise refuse(
+                stage.node,
+                f"the bias of neuron {neuron} in layer {n} is {number(bias)} times the scale of the weights, "
+                + ("more than 24 bits" if bias.denominator == 1 else "not an integer"),
+                QUANTISED_FIX,
+            )
         if stage.lasting.reset == Reset.SUBTRACT and stage.amplitude / unit != threshold:
             raise refuse(
                 stage.node,
                 f"neuron {neuron} in layer {n} fires at {threshold} but its reset takes {number(stage.amplitude / unit)}, "
                 "in units of the scale of the weights",
-                "subtract the threshold itself: spikes by a Quant with rounding FLOOR",
+                "let the reset subtract the threshold itself, a whole multiple of the scale within the range of the state",
             )
         thresholds.append(threshold)
-        biases.append(int(b / unit))
+        biases.append(int(bias))
     signs = np.array([-1 if a < 0 else 1 for a in stage.scale])
     return stage.weights * signs, np.array(thresholds, np.int64), np.array(biases, np.int64)
 
@@ -96,15 +73,15 @@ def output_layer(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
     return stage.weights * (-1 if scale < 0 else 1), np.array(thresholds, np.int64)
 
 
-def lower(graph: Graph, geometry: Geometry, time_steps: int, encoder: Encoder) -> Network:
-    """Make the integer network for this geometry. Raises CompileError for one that does not fit it, or not exactly."""
+def lower(graph: Graph, found: list[Stage], geometry: Geometry, time_steps: int, encoder: Encoder) -> Network:
+    """Make the integer network of these layers. Raises CompileError for one that does not fit the geometry, or not exactly."""
     layers = []
-    for n, stage in enumerate(read_stages(graph)):
+    for n, stage in enumerate(found):
         biases = None
         if stage.lasting:
             weights, thresholds, biases = continuous_layer(stage, n)
         else:
-            weights, thresholds = firing_layer(stage) if stage.spikes else output_layer(stage)
+            weights, thresholds = (stage.weights, np.array(stage.thresholds, np.int64)) if stage.spikes else output_layer(stage)
         limit = 1 << (geometry.weight_bits - 1)
         if weights.min() < -limit or weights.max() >= limit:
             raise refuse(
@@ -138,8 +115,8 @@ def lower(graph: Graph, geometry: Geometry, time_steps: int, encoder: Encoder) -
     declared = graph.metadata.get("output", decode.name.lower())
     if declared != decode.name.lower():
         raise CompileError(
-            f"metadata says output = {declared} but the last layer ends {'in' if stage.spikes else 'without'} a spike "
-            f"Quant, which means {decode.name.lower()}; export the network again so that the two agree"
+            f"metadata says output = {declared} but the last layer ends {'in' if stage.spikes else 'without'} a spike, "
+            f"which means {decode.name.lower()}; export the network again so that the two agree"
         )
     try:
         network = Network(tuple(layers), geometry.weight_bits, time_steps, encoder, decode)
@@ -175,12 +152,16 @@ def _check_state(geometry: Geometry, stage: Stage, layer: Layer, n: int) -> None
 
 def read_stages(graph: Graph) -> list[Stage]:
     """Read the layers off a graph that went through the passes. Raises CompileError for whatever is not a layer."""
+    if graph.integration not in ("discontinuous", "continuous"):
+        raise CompileError(f"integration = {graph.integration} is not known; train with discontinuous or continuous integration")
     return continuous_stages(graph) if graph.integration == "continuous" else stages(graph)
 
 
 def read(path: Path | str) -> Graph:
     """Read an ONNX file and run all passes over it. Raises CompileError."""
     graph = load(path)
+    drop_dead(graph)
+    check_attributes(graph)
     for rewrite in PASSES:
         rewrite(graph)
     return graph
@@ -192,8 +173,18 @@ def compile_onnx(path: Path | str, geometry: Geometry, time_steps: int | None = 
     `time_steps` and `encoder` overrule the file's metadata. Raises CompileError that names the file, the node,
     the reason and the fix for anything that cannot be mapped exactly.
     """
+    return compile_with_warnings(path, geometry, time_steps, encoder)[0]
+
+
+def compile_with_warnings(
+    path: Path | str, geometry: Geometry, time_steps: int | None = None, encoder: str | None = None
+) -> tuple[Network, list[str]]:
+    """As `compile_onnx`, and what the user should know of the network, a sentence each."""
     with naming(path):
-        return _compile(read(path), geometry, time_steps, encoder)
+        graph = read(path)
+        found = read_stages(graph)
+        network = _compile(graph, found, geometry, time_steps, encoder)
+        return network, [rounding(n, stage) for n, stage in enumerate(found) if stage.risks]
 
 
 def trained_on(path: Path | str) -> str | None:
@@ -207,9 +198,20 @@ def trained_on(path: Path | str) -> str | None:
         return name
 
 
-def _compile(graph: Graph, geometry: Geometry, time_steps: int | None, encoder: str | None) -> Network:
-    if graph.integration not in ("discontinuous", "continuous"):
-        raise CompileError(f"integration = {graph.integration} is not known; train with discontinuous or continuous integration")
+def rounding(n: int, stage: Stage) -> str:
+    """The warning that float32 may round sums of a layer across its threshold."""
+    neurons = sorted({neuron for neuron, _ in stage.risks})
+    neuron, u = stage.risks[0]
+    x = abs(stage.scale[neuron]) * u if stage.lasting else stage.scale[neuron] * u + stage.bias[neuron]
+    return (
+        f"layer {n}: {len(neurons)} of {len(stage.scale)} neurons can have a sum so near their threshold that float32 may round "
+        f"it across (neuron {neuron} at {number(x, 8)}); the accelerator decides by exact arithmetic, so a spike may differ from "
+        "the ONNX. Use scales that are powers of two, or biases half-way between two multiples of the scale; --verify counts "
+        "what differs"
+    )
+
+
+def _compile(graph: Graph, found: list[Stage], geometry: Geometry, time_steps: int | None, encoder: str | None) -> Network:
     encoder = encoder or graph.metadata.get("encoder")
     if encoder is None or encoder.upper() not in Encoder.__members__:
         known = ", ".join(e.name.lower() for e in Encoder)
@@ -217,4 +219,4 @@ def _compile(graph: Graph, geometry: Geometry, time_steps: int | None, encoder: 
     steps = time_steps if time_steps is not None else graph.metadata.get("time_steps", "")
     if not re.fullmatch("[0-9]{1,5}", str(steps)) or not 1 <= int(steps) < 1 << 16:
         raise CompileError(f"time_steps is {steps or 'not in the metadata'}; give 1 to 65535 with --time-steps")
-    return lower(graph, geometry, int(steps), Encoder[encoder.upper()])
+    return lower(graph, found, geometry, int(steps), Encoder[encoder.upper()])

@@ -1,88 +1,103 @@
 """The passes, in the order in which they run. Their contract is at `graph.Pass`.
 
-What they leave of a network that can be mapped is a chain of, for each layer, MatMul by an integer constant, any
-Add, Sub, Mul, Div and BatchNormalization by constants, and the spike Quant; `continuous` says what else membranes that
-last from step to step need.
+What they leave of a network that can be mapped is a chain of, for each layer, MatMul by an integer constant, any Add, Sub,
+Mul, Div and BatchNormalization by constants, and the elementwise operators that make a spike (see `steps`); `continuous` says
+what else membranes that last from step to step need.
 """
 
+import math
+
 import numpy as np
-from onnx import NodeProto, helper, numpy_helper
-from qonnx.custom_op.general.intquant import max_int, min_int, resolve_rounding_mode
+from onnx import NodeProto, TensorProto, helper
 
-from spikeline_compiler.graph import Graph, Pass, attribute, constant_input, operator, refuse, walk_back
-from spikeline_compiler.spikes import spikes_of_comparisons, spikes_of_qcdq
-
-WEIGHT_BITS = (1, 2, 3, 4, 8)
-WEIGHT_OPS = ("Quant", "BipolarQuant", "QuantizeLinear", "DequantizeLinear", "Clip", "Transpose", "Identity")
-
-
-def inline_constants(graph: Graph) -> None:
-    """Constant → initializer."""
-    for node in [n for n in graph.nodes if operator(n) == "Constant"]:
-        kind = node.attribute[0].name
-        if kind == "value":
-            try:
-                value = numpy_helper.to_array(node.attribute[0].t)
-            except (ValueError, TypeError) as error:
-                raise refuse(node, f"a damaged tensor ({error})", "export the network again") from None
-        elif kind in ("value_float", "value_floats", "value_int", "value_ints"):
-            value = np.asarray(attribute(node, kind, None), np.float32 if "float" in kind else np.int64)
-        else:
-            raise refuse(node, f"a constant given by {kind}", "export it as a dense tensor")
-        graph.constants[node.output[0]] = value
-        graph.replace(node)
+from spikeline_compiler.constants import fold_constants, scaled
+from spikeline_compiler.graph import Graph, Pass, Scaled, attribute, constant_input, operator, refuse
+from spikeline_compiler.steps import COMPARISONS
 
 
 def split_gemm(graph: Graph) -> None:
-    """Gemm → Transpose of the weights, MatMul, Mul by alpha, Add of C; each only where needed."""
+    """Gemm → Transpose of the weights, MatMul, Mul by alpha, Add of C, by beta; each only where needed."""
     for node in [n for n in graph.nodes if operator(n) == "Gemm"]:
         alpha, beta = attribute(node, "alpha", 1.0), attribute(node, "beta", 1.0)
         bias = node.input[2] if len(node.input) > 2 else ""
         if attribute(node, "transA", 0):
             raise refuse(node, "it transposes the spikes (transA = 1)", "export the layer with transA = 0")
-        if bias and beta != 1:
-            raise refuse(node, f"beta = {beta}", "multiply the bias by beta before the export")
+        bias = bias if beta else ""
         weights, prefix = node.input[1], []
         if attribute(node, "transB", 0):
             weights = graph.fresh(f"{node.input[1]}.transposed")
             prefix = [helper.make_node("Transpose", [node.input[1]], [weights], f"{node.name}.Transpose", perm=[1, 0])]
         steps = [("MatMul", [node.input[0], weights])]
-        if alpha != 1:
-            steps.append(("Mul", [graph.add_constant(f"{node.output[0]}.alpha", np.float32(alpha).reshape(1))]))
+        factors = {"Mul": alpha} if beta in (0, 1) or not bias else {"Mul": alpha, "Div": beta}
+        for op, factor in factors.items():
+            if factor != 1:
+                steps.append((op, [graph.add_constant(f"{node.output[0]}.{op}.factor", np.float32(factor).reshape(1))]))
         if bias:
             steps.append(("Add", [bias]))
+            if "Div" in factors:  # alpha · x + beta · C = beta · (alpha · x / beta + C)
+                steps.append(("Mul", [graph.add_constant(f"{node.output[0]}.beta", np.float32(beta).reshape(1))]))
         graph.replace(node, *prefix, *_chain(graph, node, steps))
 
 
-def extract_weights(graph: Graph) -> None:
-    """MatMul by quantised weights → MatMul by their integers, then Mul by their scale.
+def cast_like(graph: Graph) -> None:
+    """CastLike → Cast, where the type of its second operand is known."""
+    for node in [n for n in graph.nodes if operator(n) == "CastLike"]:
+        kind = _type(graph, node.input[1])
+        if kind is not None:
+            graph.replace(node, helper.make_node("Cast", [node.input[0]], [node.output[0]], node.name, to=kind))
 
-    The weights are an initializer behind Quant, BipolarQuant or (QuantizeLinear, Clip and) DequantizeLinear, Transposes
-    among them.
+
+def extract_weights(graph: Graph) -> None:
+    """MatMul by constants that are integers times a factor → MatMul by the integers, then the factor.
+
+    The factors are those that are known (see `constants`), else the largest number of which all weights are whole multiples.
     """
-    for node in [n for n in graph.nodes if operator(n) == "MatMul"]:
-        path = list(walk_back(graph, node.input[1], WEIGHT_OPS))
-        if not path or path[-1].input[0] not in graph.constants:
+    for node in [n for n in graph.nodes if operator(n) == "MatMul" and n.input[1] in graph.constants]:
+        weights = constant_input(graph, node, 1, "weights")
+        if weights.ndim != 2:
+            continue  # it is no layer
+        known = scaled(graph, node.input[1]) or _common(weights)
+        if known is None or (not known.factors and weights.dtype == np.float32):
             continue
-        weights = constant_input(graph, path[-1], 0, "weights")
-        scale = np.ones((1, 1), np.float32)
-        for step in reversed(path):
-            weights, scale = _weight_step(graph, step, weights, scale)
-        if scale.shape[0] != 1 and not (scale == scale[:1]).all():
-            raise refuse(
-                path[0],
-                "the scale of the weights differs from input to input",
-                "use one scale per neuron (or one for all) in the weight quantiser",
-            )
-        integers = graph.add_constant(f"{node.input[1]}.integers", weights.astype(np.float32))
+        integers = graph.add_constant(f"{node.input[1]}.integers", known.integers.astype(np.float32))
         steps = [("MatMul", [node.input[0], integers])]
-        if not (scale == 1).all():
-            steps.append(("Mul", [graph.add_constant(f"{node.input[1]}.scale", scale[:1])]))
+        for op, factor in known.factors:
+            if factor.ndim and (1,) * (2 - factor.ndim) + factor.shape != (1, weights.shape[1]):
+                rows = np.broadcast_to(factor, weights.shape)
+                if (rows != rows[:1]).any():
+                    raise refuse(
+                        node,
+                        "the scale of the weights differs from input to input",
+                        "use one scale per neuron (or one for all) in the weight quantiser",
+                    )
+                factor = rows[:1]
+            if not (factor == 1).all():
+                steps.append((op, [graph.add_constant(f"{node.input[1]}.scale", np.atleast_1d(factor))]))
         graph.replace(node, *_chain(graph, node, steps))
 
 
+def _common(weights: np.ndarray) -> Scaled | None:
+    """Float weights as integers of 8 bits times the largest number that makes them so, one for all or one for each neuron."""
+    if weights.dtype.kind != "f" or weights.dtype.itemsize > 8:
+        return None
+    whole = weights.astype(np.float64)
+    _, exponents = np.frexp(whole)
+    if not whole.any() or exponents[whole != 0].max() - exponents[whole != 0].min() > 8:
+        return None
+    lowest = int(exponents[whole != 0].min()) - 53
+    integers = np.array([[int(x) for x in row] for row in np.ldexp(whole, -lowest)], object)  # exact: float64 holds them
+    for common in (np.gcd.reduce(integers, axis=None), np.gcd.reduce(integers, axis=0)):
+        unit = np.where(np.asarray(common) == 0, 1, common)
+        small = integers // unit
+        factor = np.array([np.float32(math.ldexp(int(x), lowest)) for x in np.ravel(unit)], np.float32)
+        exact = all(math.ldexp(int(x), lowest) == y for x, y in zip(np.ravel(unit), factor.tolist(), strict=True))
+        if exact and np.abs(small).max() < 128:
+            return Scaled(small.astype(np.int64), (("Mul", factor if len(factor) == 1 else factor[None]),))
+    return None
+
+
 def drop_identities(graph: Graph) -> None:
-    """Take out Identity, Dropout in evaluation, and Flatten and Reshape that leave (batch, width) as it is."""
+    """Take out what leaves (batch, width) as it is: Identity, Flatten, Reshape, Dropout in evaluation, Cast to its own type."""
     for node in [n for n in graph.nodes if _is_identity(graph, n)]:
         source, target = node.input[0], node.output[0]
         if target in graph.outputs and (graph.producer(source) is None or source in graph.outputs):
@@ -102,15 +117,16 @@ def drop_dead(graph: Graph) -> None:
             alive.update(node.input)
             nodes.append(node)
     graph.nodes = nodes[::-1]
-    graph.constants = {name: value for name, value in graph.constants.items() if name in alive}
+    for known in (graph.constants, graph.scaled):
+        for name in known.keys() - alive:
+            del known[name]
 
 
 PASSES: tuple[Pass, ...] = (
-    inline_constants,
+    cast_like,
     split_gemm,
+    fold_constants,
     extract_weights,
-    spikes_of_comparisons,
-    spikes_of_qcdq,
     drop_identities,
     drop_dead,
 )
@@ -126,118 +142,27 @@ def _chain(graph: Graph, node: NodeProto, steps: list[tuple[str, list[str]]]) ->
     return nodes
 
 
-def _weight_step(graph: Graph, node: NodeProto, weights: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, ...]:
-    """One step from the stored weights to those that MatMul takes: (weights, scale), of which the product is meant.
-
-    Quant and BipolarQuant round just as the QONNX executor does, in the file's own precision.
-    """
-    op = operator(node)
-    if op == "Identity":
-        return weights, scale
-    if weights.ndim != 2:
-        raise refuse(node, f"weights of shape {weights.shape}", "use fully connected layers, weights (inputs, neurons)")
-    if op == "Transpose":
-        if list(attribute(node, "perm", [1, 0])) == [1, 0]:
-            weights, scale = weights.T, scale.T
-        return weights, scale
-    if op == "Clip":  # to the narrow range, before DequantizeLinear
-        low, high = (constant_input(graph, node, n, what) for n, what in ((1, "minimum"), (2, "maximum")))
-        if weights.dtype.kind == "f" or low.size != 1 or high.size != 1:
-            raise refuse(node, "it clips weights that are not stored as integers", "store the weights as int8")
-        return np.clip(weights, low.reshape(-1)[0], high.reshape(-1)[0]), scale
-    if not (scale == 1).all():
-        raise refuse(node, "the weights are quantised twice", "leave one quantiser on them")
-    if op == "QuantizeLinear":
-        return _stored(graph, node, weights), scale
-    scale = constant_input(graph, node, 1, "scale")
-    if op == "BipolarQuant":
-        _check_scale(node, scale)
-        return np.where(weights >= 0, 1, -1), _per_channel(node, scale, weights.shape)
-    if op == "DequantizeLinear":
-        if weights.dtype.kind == "f":
-            raise refuse(node, f"it takes {weights.dtype}", "store the weights as int8")
-        scale, zero_point = _along_axis(graph, node, weights.shape)
-        return weights.astype(np.int64) - zero_point.astype(np.int64), scale
-    _check_scale(node, scale)
-    scale = _per_channel(node, scale, weights.shape)
-    return _quantise(graph, node, weights, scale), scale
-
-
-def _along_axis(graph: Graph, node: NodeProto, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Scale and zero point of QuantizeLinear or DequantizeLinear, in two dimensions that broadcast to `shape`."""
-    scale = constant_input(graph, node, 1, "scale")
-    given = len(node.input) > 2 and node.input[2]
-    zero_point = constant_input(graph, node, 2, "zero point") if given else np.zeros(scale.shape, np.uint8)
-    along = [1, -1] if attribute(node, "axis", 1) in (1, -1) else [-1, 1]
-    scale, zero_point = (_per_channel(node, x.reshape(along) if x.ndim == 1 else x, shape) for x in (scale, zero_point))
-    return scale, zero_point
-
-
-def _stored(graph: Graph, node: NodeProto, weights: np.ndarray) -> np.ndarray:
-    """What QuantizeLinear makes of constant weights: integers of the zero point's type, unsigned bytes without one."""
-    if weights.dtype.kind != "f":
-        raise refuse(node, f"it quantises {weights.dtype}", "leave one quantiser on the weights")
-    scale, zero_point = _along_axis(graph, node, weights.shape)
-    _check_scale(node, scale)
-    if zero_point.dtype.kind not in "iu":
-        raise refuse(node, f"a zero point of {zero_point.dtype}", "store the weights as int8")
-    ends = np.iinfo(zero_point.dtype)
-    return (np.rint(weights / scale) + zero_point).clip(ends.min, ends.max).astype(zero_point.dtype)
-
-
-def _quantise(graph: Graph, node: NodeProto, weights: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    bits = quant_bits(graph, node)
-    if bits not in WEIGHT_BITS:
-        raise refuse(node, f"weights of {bits:g} bits", "train with weights of 1, 2, 3, 4 or 8 bits")
-    signed, narrow = bool(attribute(node, "signed", 1)), bool(attribute(node, "narrow", 1))
-    zero_point = _per_channel(node, constant_input(graph, node, 2, "zero point"), weights.shape)
-    if (zero_point != np.rint(zero_point)).any():
-        raise refuse(node, "a zero point that is no integer", "quantise the weights symmetrically, zero point 0")
-    y = weights / scale + zero_point
-    if bits == 1 and signed:
-        return np.where(y >= 0, 1, -1) - zero_point
-    try:
-        rounded = resolve_rounding_mode(attribute(node, "rounding_mode", "ROUND"))
-    except ValueError:
-        raise refuse(node, "an unknown rounding mode", "use ROUND or FLOOR") from None
-    return rounded(np.clip(y, min_int(signed, narrow, int(bits)), max_int(signed, narrow, int(bits)))) - zero_point
-
-
-def quant_bits(graph: Graph, node: NodeProto) -> float:
-    """Bit width of a Quant node."""
-    bits = constant_input(graph, node, 3, "bit width")
-    if bits.size != 1:
-        raise refuse(node, "a bit width for each channel", "give all weights of a layer the same bit width")
-    return float(bits.reshape(-1)[0])
-
-
-def _check_scale(node: NodeProto, scale: np.ndarray) -> None:
-    if (scale == 0).any():
-        raise refuse(node, "a quantisation scale of 0", "train again with a scale bounded away from 0")
-
-
-def _per_channel(node: NodeProto, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """`value` with two dimensions that broadcast to `shape`."""
-    try:
-        np.broadcast_to(value, shape)
-        return value.reshape((1,) * (2 - value.ndim) + value.shape)
-    except ValueError:
-        reason = f"a scale or zero point of shape {value.shape} on weights {shape}"
-        raise refuse(node, reason, "use one for each neuron or one for all") from None
-
-
 def _is_identity(graph: Graph, node: NodeProto) -> bool:
     op = operator(node)
     if op == "Dropout":
         training = node.input[2] if len(node.input) > 2 else ""
         return not training or (training in graph.constants and not graph.constants[training].any())
-    if op == "Flatten":
-        return attribute(node, "axis", 1) in (1, -1)
-    if op == "Reshape" and node.input[1] in graph.constants:
-        batch_width = graph.constants[node.input[1]].reshape(-1).tolist()
-        width = _width(graph, node.input[0])
-        return width is not None and batch_width in ([-1, width], [0, width], [1, width], [0, -1], [1, -1])
+    if op in ("Flatten", "Reshape") and len(graph.shapes.get(node.input[0], (1,))) == 1:
+        return flattens(graph, node)
+    if op == "Cast":
+        return attribute(node, "to", 0) == _type(graph, node.input[0]) == TensorProto.FLOAT
     return op == "Identity"
+
+
+def flattens(graph: Graph, node: NodeProto) -> bool:
+    """Whether a Flatten or Reshape makes (batch, width) of its input."""
+    if operator(node) == "Flatten":
+        return attribute(node, "axis", 1) in (1, -len(graph.shapes.get(node.input[0], (1,))))
+    if operator(node) != "Reshape" or node.input[1] not in graph.constants:
+        return False
+    shape, width = graph.constants[node.input[1]].reshape(-1).tolist(), _width(graph, node.input[0])
+    zero = [] if attribute(node, "allowzero", 0) else [[0, width], [0, -1]]
+    return width is not None and shape in [[-1, width], [1, width], [1, -1], *zero]
 
 
 def _width(graph: Graph, tensor: str) -> int | None:
@@ -248,6 +173,25 @@ def _width(graph: Graph, tensor: str) -> int | None:
             return None if weights is None else weights.shape[-1]
         tensor = next((x for x in node.input if x not in graph.constants), "")
     return graph.widths.get(tensor)
+
+
+def _type(graph: Graph, tensor: str) -> int | None:
+    """ONNX type of a tensor; None if it is not known."""
+    if tensor in graph.constants:
+        return helper.np_dtype_to_tensor_dtype(graph.constants[tensor].dtype)
+    node = graph.producer(tensor)
+    if node is None:
+        return TensorProto.FLOAT if tensor in graph.shapes else None
+    op = operator(node)
+    if op == "Cast":
+        return attribute(node, "to", 0) or None
+    if op in ("Not", *COMPARISONS):
+        return TensorProto.BOOL
+    if op in ("Quant", "BipolarQuant", "MultiThreshold", "DequantizeLinear"):
+        return TensorProto.FLOAT
+    if op in ("QuantizeLinear", "Shape", "Constant") or not node.input:
+        return None
+    return _type(graph, node.input[1 if op in ("Where", "CastLike") else 0])
 
 
 def _rename(nodes: list[NodeProto], old: str, new: str) -> None:

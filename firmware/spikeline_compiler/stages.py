@@ -8,38 +8,39 @@ to float64.
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
-from onnx import NodeProto
+from onnx import NodeProto, TensorProto
 
 from spikeline.errors import CompileError
 from spikeline.spec import Reset
 from spikeline_compiler.graph import Graph, attribute, constant_input, operator, refuse
-from spikeline_compiler.passes import quant_bits
+from spikeline_compiler.passes import flattens
+from spikeline_compiler.steps import WHOLE, Step, change, operand, run, step
 
-SPIKE_FIX = "export the spike as a QONNX Quant of 1 bit, signed 0, zero point 0, one positive scale, rounding FLOOR"
+FLATTEN = "make them flat first: Flatten from axis 1, or Reshape to (batch, inputs)"
+SPIKE_FIX = "write the spike as (u >= threshold).float(), which every exporter keeps"
+WEIGHTS_FIX = "quantise the weights to 8 bits or fewer, in Brevitas or by QuantizeLinear and DequantizeLinear, and export them so"
 MAPPED = (
-    "MatMul, Gemm, Add, Sub, Mul, Div, BatchNormalization, Quant, Identity, Flatten, Reshape, Dropout, the Cast of a comparison "
-    "with a constant, and QuantizeLinear, Clip and DequantizeLinear"
+    "MatMul or Gemm by constants, then Add, Sub, Mul, Div and BatchNormalization by constants, then a spike: elementwise "
+    "operators that leave two values of the membrane"
 )
+DENSE = "use fully connected layers"
 FIXES = {
-    "Conv": "use fully connected layers",
-    "Relu": "use the binary activation, a 1-bit Quant",
-    "Sign": "spikes are 0 and 1: use a 1-bit Quant",
-    "BipolarQuant": SPIKE_FIX,
+    **dict.fromkeys(("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "QuantAvgPool2d", "Im2Col"), DENSE),
+    **dict.fromkeys(("QLinearConv", "ConvInteger", "MaxPoolNHWC"), DENSE),
+    **dict.fromkeys(("QLinearMatMul", "MatMulInteger", "QGemm"), "export weights in QDQ form, DequantizeLinear before MatMul"),
+    "XnorPopcountMatMul": "export the network before its MatMul becomes XnorPopcountMatMul",
+    **dict.fromkeys(("Sigmoid", "Tanh", "Softplus", "Erf", "Gelu", "HardSwish", "Elu"), SPIKE_FIX),
     **dict.fromkeys(("Softmax", "LogSoftmax", "ArgMax", "TopK"), "leave it out: the accelerator picks the class"),
-    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "MultiThreshold"), SPIKE_FIX),
-}
-
-# A 1-bit Quant makes 1 of y = x / scale where y ≥ the first number, or y > it if the second is true: the rounding modes
-# of the QONNX executor, which clips to [0, 1] before it rounds.
-ROUNDING: dict[str, tuple[Fraction, bool]] = {
-    **dict.fromkeys(("FLOOR", "DOWN"), (Fraction(1), False)),
-    "HALF_UP": (Fraction(1, 2), False),
-    **dict.fromkeys(("ROUND", "HALF_EVEN", "HALF_DOWN"), (Fraction(1, 2), True)),
-    **dict.fromkeys(("CEIL", "UP"), (Fraction(0), True)),
+    **dict.fromkeys(("Loop", "Scan", "If", "LSTM", "GRU", "RNN"), "export one time step, without control flow"),
+    "Dropout": "export the network in evaluation mode",
+    "Trunc": "leave it out, membranes are exact",
+    "FloatQuant": "quantise to integers",
+    "Transpose": "transpose constants only, and images before they become spikes",
+    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), "keep spikes and membranes as (batch, neurons)"),
 }
 
 
@@ -55,21 +56,35 @@ class Lasting:
 
 @dataclass
 class Stage:
-    """A layer as the graph has it: x = scale · u + bias; it fires iff x ≥ level, or x > level if strict.
+    """A layer as the graph has it: x = scale · u + bias of the integer sum u, and the steps from x to the spikes.
 
-    If its membrane lasts, x is what one step adds to it.
+    If its membrane lasts, x is what one time step adds to it.
     """
 
     node: NodeProto  # the MatMul
-    weights: np.ndarray  # int64 (inputs, neurons)
+    weights: np.ndarray  # int64 (inputs, neurons), negated where a neuron fires below its threshold
     scale: list[Fraction]  # per neuron
     bias: list[Fraction]  # per neuron
     tensor: str  # the spikes, or x of an output layer without them
-    spikes: bool = False
-    level: Fraction = Fraction(0)
-    strict: bool = False
-    amplitude: Fraction = Fraction(1)  # of a spike in the tensor
+    steps: list[Step] = field(default_factory=list)  # from x to the spikes
+    thresholds: list[int] = field(default_factory=list)  # per neuron: it fires iff u ≥ this
+    silent: Fraction = Fraction(0)  # value of the tensor without a spike
+    amplitude: Fraction = Fraction(1)  # what a spike adds to it
     lasting: Lasting | None = None
+    course: list[tuple[list[Fraction], list[Fraction]]] = field(default_factory=list)  # scale and bias after each operator
+    risks: list[tuple[int, int]] = field(default_factory=list)  # (neuron, u) that float32 may round across the threshold
+
+    @property
+    def spikes(self) -> bool:
+        return bool(self.steps)
+
+
+@dataclass
+class Values:
+    """What stands in a spike tensor, (batch, neurons): silent[n], or amplitude more where there is a spike."""
+
+    silent: list[Fraction]
+    amplitude: Fraction = Fraction(1)
 
 
 def stages(graph: Graph) -> list[Stage]:
@@ -84,47 +99,182 @@ def stages(graph: Graph) -> list[Stage]:
     if not any(operator(n) == "MatMul" for n in graph.nodes):
         raise unconnected
     found: list[Stage] = []
-    tensor, width, amplitude = graph.input, graph.inputs, Fraction(1)
+    tensor, kind = start(graph), int(TensorProto.FLOAT)
+    lead: list[Step] = []
+    values = Values([Fraction(0)] * graph.inputs)
     while consumers := graph.consumers(tensor):
         node = consumers[0]
         if len(consumers) > 1 or tensor == graph.output:
             names = ", ".join([repr(n.name or n.output[0]) for n in consumers] + ["the output"] * (tensor == graph.output))
             raise refuse(node, f"tensor {tensor!r} branches, to {names}", "use a plain chain of layers, no residuals")
         op = operator(node)
-        is_open = bool(found) and not found[-1].spikes
         if op == "MatMul":
-            if is_open:
+            if found and not found[-1].spikes:
                 raise refuse(node, "no spikes between it and the layer before", f"put a spike there: {SPIKE_FIX}")
-            found.append(begin(graph, node, tensor, width, amplitude))
-            width = found[-1].weights.shape[1]
-        elif op in AFFINE or op == "Quant":
-            if not is_open:
-                raise refuse(node, "it works on spikes", "apply it after a layer's MatMul, before its spike")
-            if op == "Quant":
-                amplitude = spike(graph, node, found[-1], tensor)
-            else:
-                affine(graph, node, found[-1], tensor)
+            values = close(found[-1]) if found else two_valued(lead, values)
+            found.append(begin(graph, node, tensor, values))
+            kind = int(TensorProto.FLOAT)
+        elif found and op in AFFINE and not found[-1].spikes:
+            affine(graph, node, found[-1], tensor)
         else:
-            raise unknown(node)
+            steps = found[-1].steps if found else lead
+            steps.append(elementwise(graph, node, tensor, kind, len(found[-1].bias) if found else graph.inputs))
+            kind = steps[-1].kind
         tensor = node.output[0]
         if found:
             found[-1].tensor = tensor
-    if tensor != graph.output:
+    if tensor != graph.output or not found:
         raise unconnected
+    if found[-1].spikes:
+        close(found[-1])
     return found
 
 
-def begin(graph: Graph, node: NodeProto, tensor: str, width: int, amplitude: Fraction) -> Stage:
-    """The layer that begins with this MatMul of `width` spikes of this amplitude."""
-    weights = _integer_weights(graph, node, tensor, width)
+def start(graph: Graph) -> str:
+    """The tensor of the input spikes as (batch, inputs): the input, or what a leading Flatten or Reshape makes of images."""
+    if len(graph.shapes[graph.input]) == 1:
+        return graph.input
+    consumers = graph.consumers(graph.input)
+    if len(consumers) == 1 and flattens(graph, consumers[0]):
+        return consumers[0].output[0]
+    node = consumers[0] if consumers else None
+    shape = ", ".join(map(str, graph.shapes[graph.input]))
+    if node is None:
+        raise CompileError(f"input {graph.input!r} of shape (batch, {shape}) is not used; export the whole network")
+    raise refuse(node, f"it takes images (batch, {shape})", FLATTEN)
+
+
+def two_valued(steps: list[Step], values: Values) -> Values:
+    """What elementwise operators make of a spike tensor. Raises CompileError if spikes are not worth the same in all places."""
+    if not steps:
+        return values
+    silent = [run(steps, x, n) for n, x in enumerate(values.silent)]
+    amplitudes = {run(steps, x + values.amplitude, n) - silent[n] for n, x in enumerate(values.silent)}
+    if len(amplitudes) > 1 or 0 in amplitudes:
+        raise refuse(steps[-1].node, "its spikes are not worth the same in all places", "scale all spikes of a layer alike")
+    return Values(silent, amplitudes.pop())
+
+
+def begin(graph: Graph, node: NodeProto, tensor: str, values: Values) -> Stage:
+    """The layer that begins with this MatMul of spikes of these values."""
+    weights = _integer_weights(graph, node, tensor, len(values.silent))
     neurons = weights.shape[1]
-    return Stage(node, weights, [amplitude] * neurons, [Fraction(0)] * neurons, tensor)
+    bias = [Fraction(0)] * neurons
+    for row, x in zip(weights.tolist(), values.silent, strict=True):
+        if x:
+            bias = [b + x * w for b, w in zip(bias, row, strict=True)]
+    scale = [values.amplitude] * neurons
+    return Stage(node, weights, scale, bias, tensor, course=[(scale, bias)])
+
+
+def elementwise(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -> Step:
+    """The function that `node` applies to `tensor`, exactly. Raises CompileError for an operator that is no such function."""
+    if operator(node) in AFFINE:
+        one = Stage(node, np.ones((1, neurons), np.int64), [Fraction(1)] * neurons, [Fraction(0)] * neurons, tensor)
+        affine(graph, node, one, tensor)
+        whole = kind in WHOLE and operator(node) == "Div"
+        if whole and node.input[0] != tensor:
+            raise unknown(node)
+
+        def apply(x: Fraction, n: int) -> Fraction:
+            y = one.scale[n] * x + one.bias[n]
+            return Fraction(math.trunc(y)) if whole else y
+
+        return Step(node, apply, kind)
+    found = step(graph, node, tensor, kind, neurons)
+    if found is None:
+        raise unknown(node)
+    return found
+
+
+def close(stage: Stage, ends: tuple[int, int] | None = None) -> Values:
+    """Find the thresholds of a layer whose steps are complete, and the two values of its spikes.
+
+    ends: of the membrane in units of the scale, if it lasts; else they are those of the sums that its weights can make.
+    A neuron that fires below some sum gets negated weights; one that always or never fires a threshold that does the same, out of
+    reach by one. Raises CompileError if there are not two values.
+    """
+    lows, highs = np.minimum(stage.weights, 0).sum(0).tolist(), np.maximum(stage.weights, 0).sum(0).tolist()
+    if ends:
+        lows, highs = [ends[0]] * len(lows), [ends[1]] * len(highs)
+    found = []
+    for n, (low, high) in enumerate(zip(lows, highs, strict=True)):
+        scale, bias = (abs(stage.scale[n]), Fraction(0)) if ends else (stage.scale[n], stage.bias[n])
+        found.append(change(stage.steps, n, lambda u, a=scale, b=bias: a * u + b, low, high))  # type: ignore[misc]
+    values = sorted({x for low, high, _ in found for x in (low, high)})
+    if len(values) > 2:
+        shown = ", ".join(number(x, 6) for x in values[:4])
+        fix = "give all spikes of a layer the same two values"
+        raise refuse(stage.steps[-1].node, f"spikes of different values ({shown})", fix)
+    if len(values) == 1:  # no neuron ever changes
+        values = sorted((Fraction(0), values[0])) if values[0] else [Fraction(0), Fraction(1)]
+    stage.silent, stage.amplitude = values[0], values[1] - values[0]
+    signs = np.ones(len(found), np.int64)
+    for n, (first, last, at) in enumerate(found):
+        if first == last:
+            at = highs[n] + 1 if first == values[0] else lows[n]
+        else:
+            stage.risks += [(n, u) for u in _risks(stage, n, at, max(abs(lows[n]), abs(highs[n])), bool(ends))]
+            if last < first:
+                signs[n], at = -1, 1 - at
+        stage.thresholds.append(at)
+    if ends and (signs < 0).any():
+        raise refuse(stage.steps[-1].node, "the neuron fires below its threshold, where its membrane lasts", SPIKE_FIX)
+    stage.weights = stage.weights * signs
+    return Values([stage.silent] * len(found), stage.amplitude)
+
+
+def _risks(stage: Stage, n: int, at: int, reach: int, lasts: bool) -> list[int]:
+    """Those of the sums `at` and one less that float32 may round across the threshold of neuron n.
+
+    None if float32 holds all that is computed of them exactly, in any order. Else those that are nearer to it than a float32 sum
+    of as many inputs may be off.
+    """
+    course = [(abs(stage.scale[n]), Fraction(0))] if lasts else [(a[n], b[n]) for a, b in stage.course]
+    sums = (at, at - 1)
+
+    def exact() -> bool:
+        if any(_bits(a) + reach.bit_length() > MANTISSA for a, _ in course):
+            return False
+        for u in sums:
+            if any(_bits(a * u + b) > MANTISSA for a, b in course):
+                return False
+            x = course[-1][0] * u + course[-1][1]
+            for each in stage.steps:
+                x = each.apply(x, n)
+                if _bits(x) > MANTISSA:
+                    return False
+        return True
+
+    if exact():
+        return []
+    a, b = course[-1]
+    share = Fraction(len(stage.weights) + len(course) + len(stage.steps), 1 << MANTISSA)
+    found = []
+    for u in sums:
+        size = max(max(abs(p * u), abs(q)) * (abs(a / p) if p else 1) for p, q in course)
+        x, margin = a * u + b, share * size
+        value = run(stage.steps, x, n)
+        if any(run(stage.steps, y, n) != value for y in (x - margin, x + margin)):
+            found.append(u)
+    return found
+
+
+MANTISSA = 24  # bits of float32
+
+
+def _bits(x: Fraction) -> int:
+    """Bits of a float's mantissa that hold x; more than any has if none does."""
+    if x.denominator & (x.denominator - 1):
+        return 1 << 20
+    return (abs(x.numerator) // (x.numerator & -x.numerator)).bit_length() if x else 0
 
 
 def affine(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None:
     """Compose an operator on `tensor`, one of AFFINE, into the layer."""
     _check_chained(node, tensor)
     AFFINE[operator(node)](graph, node, stage, tensor)
+    stage.course.append((stage.scale, stage.bias))
     if max(map(abs, (*stage.scale, *stage.bias))) > sys.float_info.max:
         raise refuse(node, "with the constants before it, it makes more than float64 holds", "train again with scales near 1")
 
@@ -139,8 +289,7 @@ def number(value: Fraction, digits: int = 10) -> str:
 
 def unknown(node: NodeProto) -> CompileError:
     """The error for an operator that has no place there."""
-    op = operator(node)
-    return refuse(node, f"the accelerator has no {op}", FIXES.get(op, f"the compiler maps {MAPPED}"))
+    return refuse(node, f"the accelerator has no {operator(node)}", FIXES.get(node.op_type, f"the compiler maps {MAPPED}"))
 
 
 def _check_chained(node: NodeProto, tensor: str) -> None:
@@ -155,59 +304,33 @@ def _integer_weights(graph: Graph, node: NodeProto, tensor: str, width: int) -> 
     if weights.ndim != 2 or weights.shape[0] != width or not weights.size:
         raise refuse(node, f"weights of shape {weights.shape} on {width} inputs", f"they must be ({width}, neurons)")
     if (weights != np.rint(weights)).any():
-        raise refuse(node, "its weights are not quantised", "train with a weight quantiser and export it as Quant")
+        raise refuse(node, "its weights are not quantised", WEIGHTS_FIX)
     if np.abs(weights).max() > 1 << 15:
         raise refuse(node, "a weight of more than 16 bits", "train with weights of 8 bits or fewer")
     return weights.astype(np.int64)
 
 
-def spike(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> Fraction:
-    """Close the layer with this Quant of `tensor`; returns the amplitude of the spikes."""
-    _check_chained(node, tensor)
-    bits, signed = quant_bits(graph, node), attribute(node, "signed", 1)
-    if bits != 1 or signed or attribute(node, "narrow", 1):
-        raise refuse(node, f"{bits:g}-bit {'signed ' if signed else ''}activations, spikes are 0 and 1", SPIKE_FIX)
-    scale, zero_point = constant_input(graph, node, 1, "scale"), constant_input(graph, node, 2, "zero point")
-    if (zero_point != 0).any() or (scale <= 0).any() or (scale != scale.flat[0]).any():
-        raise refuse(node, "spikes that are not 0 and one positive value for all neurons", SPIKE_FIX)
-    rounding = attribute(node, "rounding_mode", "ROUND").upper()
-    if rounding not in ROUNDING:
-        raise refuse(node, f"unknown rounding mode {rounding}", SPIKE_FIX)
-    stage.amplitude = Fraction(float(scale.flat[0]))
-    level, stage.strict = ROUNDING[rounding]
-    stage.level, stage.spikes = level * stage.amplitude, True
-    return stage.amplitude
-
-
-def per_neuron(graph: Graph, node: NodeProto, index: int, what: str, neurons: int) -> list[Fraction]:
-    """A constant operand, exactly."""
-    value = constant_input(graph, node, index, what)
-    if value.size not in (1, neurons) or value.ndim > 2 or (value.ndim == 2 and value.shape[0] != 1):
-        raise refuse(node, f"{what} of shape {value.shape} on {neurons} neurons", "use one for each neuron or one for all")
-    return [Fraction(float(x)) for x in np.broadcast_to(value.reshape(-1), neurons)]
-
-
 def _add(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None:
-    other = per_neuron(graph, node, 1 if node.input[0] == tensor else 0, "addend", len(stage.bias))
+    other = operand(graph, node, 1 if node.input[0] == tensor else 0, "addend", len(stage.bias))
     stage.bias = [a + b for a, b in zip(stage.bias, other, strict=True)]
 
 
 def _sub(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None:
     if node.input[0] == tensor:
-        other = per_neuron(graph, node, 1, "subtrahend", len(stage.bias))
+        other = operand(graph, node, 1, "subtrahend", len(stage.bias))
         stage.bias = [a - b for a, b in zip(stage.bias, other, strict=True)]
     else:
-        other = per_neuron(graph, node, 0, "minuend", len(stage.bias))
+        other = operand(graph, node, 0, "minuend", len(stage.bias))
         stage.bias = [b - a for a, b in zip(stage.bias, other, strict=True)]
         stage.scale = [-a for a in stage.scale]
 
 
 def _mul(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None:
-    _multiply(stage, per_neuron(graph, node, 1 if node.input[0] == tensor else 0, "factor", len(stage.bias)))
+    _multiply(stage, operand(graph, node, 1 if node.input[0] == tensor else 0, "factor", len(stage.bias)))
 
 
 def _div(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None:
-    other = per_neuron(graph, node, 1, "divisor", len(stage.bias))
+    other = operand(graph, node, 1, "divisor", len(stage.bias))
     if not all(other):
         raise refuse(node, "division by 0", "train again with a scale bounded away from 0")
     _multiply(stage, [1 / b for b in other])
@@ -217,7 +340,7 @@ def _batchnorm(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None
     if attribute(node, "training_mode", 0):
         raise refuse(node, "it is in training mode", "export the network in evaluation mode")
     gamma, beta, mean, variance = (
-        per_neuron(graph, node, n, what, len(stage.bias)) for n, what in enumerate(("gamma", "beta", "mean", "variance"), 1)
+        operand(graph, node, n, what, len(stage.bias)) for n, what in enumerate(("gamma", "beta", "mean", "variance"), 1)
     )
     spread = [float(v) + attribute(node, "epsilon", 1e-5) for v in variance]
     if min(spread) <= 0:

@@ -26,8 +26,10 @@ OPS = (
     ),
     *("Dropout", "Cast", "Greater", "QuantizeLinear", "DequantizeLinear", "Clip", "Max", "Floor", "Constant", "Transpose", "If"),
     *("Relu", "Conv", "Softmax", "Trunc", "IntQuant", "Loop", "", "é", "NoSuch"),
+    *("Where", "CastLike", "Not", "Sign", "Expand", "ConstantOfShape", "Shape", "Concat", "Slice", "Gather", "Unsqueeze"),
+    *("MultiThreshold", "Equal", "Abs", "Round", "Ceil", "Min", "Reciprocal", "Sqrt", "Squeeze"),
 )
-DOMAINS = ("", "ai.onnx", "qonnx.custom_op.general", "onnx.brevitas", "com.microsoft", "x" * 300)
+DOMAINS = ("", "ai.onnx", "qonnx.custom_op.general", "onnx.brevitas", "finn", "com.microsoft", "x" * 300)
 SIZES = (0, 1, -1, 3, 8, 12, 1 << 16, 1 << 31, 1 << 40, 1 << 62, (1 << 63) - 1, -(1 << 63))
 FLOATS = (0.0, -0.0, -1.0, 0.3, 1e-45, 1e-38, 3e38, 1e6, math.nan, math.inf, -math.inf)
 TEXTS = ("", "0", "-1", "2.5", "9" * 5000, "²", "nan", "continuous", "spike_count", "events", "latency", "é\0", "x" * 10_000)
@@ -120,7 +122,7 @@ def add_end(rng: random.Random, model: ModelProto) -> None:
 def change_operator(rng: random.Random, model: ModelProto) -> None:
     node = _node(rng, model.graph)
     node.op_type = rng.choice(OPS)
-    node.domain = rng.choice((node.domain, *DOMAINS[:4]))
+    node.domain = rng.choice((node.domain, *DOMAINS[:5]))
 
 
 def change_domain(rng: random.Random, model: ModelProto) -> None:
@@ -135,7 +137,12 @@ def change_attribute(rng: random.Random, model: ModelProto) -> None:
     """Another value or another type of one attribute; or one more, one fewer, or the same twice."""
     nodes = [x for x in model.graph.node if x.attribute] or [_node(rng, model.graph)]
     node = rng.choice(nodes)
-    name = rng.choice(("signed", "narrow", "rounding_mode", "axis", "epsilon", "perm", "to", "alpha", "transA", "value", "min"))
+    name = rng.choice(
+        (
+            *("signed", "narrow", "rounding_mode", "axis", "epsilon", "perm", "to", "alpha", "transA", "value", "min"),
+            *("block_size", "output_dtype", "allowzero", "out_scale", "data_layout", "beta", "start", "precision"),
+        )
+    )
     if not node.attribute or rng.random() < 0.3:
         attribute = node.attribute.add()
     else:

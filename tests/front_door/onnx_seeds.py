@@ -22,7 +22,7 @@ class Graph:
         return name
 
     def node(self, op: str, *inputs: str, output: str = "", **attributes) -> str:
-        domain = QONNX if op in ("Quant", "BipolarQuant") else ""
+        domain = QONNX if op in ("Quant", "BipolarQuant", "MultiThreshold") else ""
         output = output or f"t{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, inputs, [output], f"{op.lower()}{len(self.nodes)}", domain=domain, **attributes))
         return output
@@ -41,12 +41,12 @@ class Graph:
     def spike(self, tensor: str) -> str:
         return self.quant(tensor, 1.0, 1, 0, "FLOOR")
 
-    def model(self, inputs: dict[str, int], outputs: dict[str, int], metadata: dict[str, str]) -> ModelProto:
+    def model(self, inputs: dict[str, int], outputs: dict[str, int], metadata: dict[str, str], opset: int = 13) -> ModelProto:
         values = [
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, n)) for name, n in x.items()] for x in (inputs, outputs)
         ]
         graph = helper.make_graph(self.nodes, "step", *values, self.constants)
-        opsets = [helper.make_opsetid("", 13), helper.make_opsetid(QONNX, 1)]
+        opsets = [helper.make_opsetid("", opset), helper.make_opsetid(QONNX, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
         helper.set_model_props(model, metadata)
         return model
@@ -90,6 +90,28 @@ def foreign() -> ModelProto:
     return g.model({"spikes": INPUTS}, {"out": CLASSES}, METADATA)
 
 
+def odd() -> ModelProto:
+    """Images, 4-bit integers, constants made of constants, spikes by Where, Sign and MultiThreshold."""
+    g = Graph()
+    shape = g.node("Concat", g.constant([1], np.int64), g.constant([-1], np.int64), axis=0)
+    x = g.node("Reshape", "spikes", shape)
+    whole = g.node(
+        "QuantizeLinear", g.constant(g.weights(INPUTS, HIDDEN) * 0.25), g.constant(0.25), output_dtype=TensorProto.INT4
+    )
+    x = g.node("MatMul", x, g.node("DequantizeLinear", whole, g.constant(0.25)))
+    x = g.node("Where", g.node("Not", g.node("Less", x, g.constant(g.weights(HIDDEN) * 0.25))), g.constant(1), g.constant(0))
+    w = g.node("Mul", g.node("Cast", g.constant(g.weights(HIDDEN, HIDDEN), np.int8), to=TensorProto.FLOAT), g.constant(0.5))
+    x = g.node("Sign", g.node("Relu", g.node("Sub", g.node("MatMul", x, w), g.node("Div", g.constant(1), g.constant(2)))))
+    x = g.node("MatMul", x, g.constant(g.weights(HIDDEN, CLASSES)))
+    x = g.node(
+        "MultiThreshold", x, g.node("Unsqueeze", g.constant(np.ones(CLASSES)), g.constant([1], np.int64)), out_dtype="BINARY"
+    )
+    g.node("Identity", x, output="out")
+    model = g.model({"spikes": INPUTS}, {"out": CLASSES}, METADATA, 21)
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("spikes", TensorProto.FLOAT, (1, 1, 3, 4)))
+    return model
+
+
 def lasting(reset: str = "subtract") -> ModelProto:
     """Continuous, with a leak; membranes are inputs and outputs."""
     g = Graph()
@@ -106,4 +128,4 @@ def lasting(reset: str = "subtract") -> ModelProto:
 
 def seeds() -> tuple[ModelProto, ...]:
     """All of them; each compiles for the geometry `tiny`."""
-    return plain(), folded(), foreign(), lasting(), lasting("zero")
+    return plain(), folded(), foreign(), odd(), lasting(), lasting("zero")

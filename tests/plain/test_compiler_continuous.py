@@ -327,6 +327,37 @@ def test_negative_scales_negate_the_weights(tmp_path):
     assert verify(tmp_path / "model.onnx", image.build(network), spikes_for(3, steps=5))["onnx_mismatches"] == 0
 
 
+def test_a_threshold_between_two_states_is_the_next_one_if_the_reset_is_to_zero(tmp_path):
+    path = whole(scale=0.375, reset="zero").save(tmp_path)
+    network = compile_onnx(path, room(8))
+    assert network.layers[0].thresholds.tolist() == [3, 3, 3]
+    assert verify(path, image.build(network), spikes_for(4, steps=5))["onnx_mismatches"] == 0
+
+
+@pytest.mark.parametrize("form", ["compare", "subtract, compare", "floor, clamp", "sign"])
+def test_spikes_of_a_membrane_that_lasts_in_other_forms(tmp_path, form):
+    b = Step(4, 8, leak="2", reset="subtract")
+    b.taken.append(("v0_in", 3))
+    b.current(np.ones((4, 3)), 0.125, [1, 0, -1])
+    b.x = membrane = b.integrate(b.leaked("v0_in", 0.125, 2), 0.125, None)
+    if form == "compare":
+        b.comparison()
+    elif form == "subtract, compare":
+        b.then("Sub", b.const(1.0)).comparison(threshold=0.0)
+    elif form == "floor, clamp":
+        b.then("Floor").then("Clip", b.const(0.0), b.const(1.0))
+    else:
+        b.then("Sub", b.const(0.9375)).then("Sign").then("Relu")
+    spikes = b.x
+    b.clipped(b.node("Sub", membrane, spikes), 0.125)
+    b.left.append((b.named("v0_out"), 3))
+    b.x = b.node("Mul", spikes, b.const(0.5))
+    path = b.output(np.ones((3, 2))).save(tmp_path)
+    network = compile_onnx(path, room(8))
+    assert network.layers[0].thresholds.tolist() == [8, 8, 8]
+    assert verify(path, image.build(network), spikes_for(4, batch=20, steps=9))["onnx_mismatches"] == 0
+
+
 def test_metadata_may_be_absent(tmp_path):
     b = example()
     b.metadata = {"note": "no word of integration", "pool": "none"}
@@ -492,20 +523,20 @@ def rounding_half(node):
 REFUSALS = {
     "bias between": (lambda: whole([0, 0.5, 0]), "bias of neuron 1 in layer 0 is 0.5 times", "n1_MatMul", "quantised biases"),
     "bias too large": (lambda: whole([0, 2.0**30, 0]), "bias of neuron 1 in layer 0", "more than 24 bits", "quantised biases"),
-    "threshold between": (lambda: whole(scale=0.375), "threshold of neuron 0 in layer 0 is 2.666666667 times", "quantised"),
-    "threshold between, reset to 0": (lambda: whole(scale=0.375, reset="zero"), "threshold of neuron 0", "quantised"),
-    "threshold far off": (lambda: whole(scale=2.0**-25), "threshold of neuron 0 in layer 0", "more than 24 bits", "quantised"),
+    "threshold between": (lambda: whole(scale=0.375), "neuron 0 in layer 0 fires at 3 but its reset takes 2.666666667", "whole"),
+    "threshold far off": (lambda: whole(scale=2.0**-25), "neuron 0 in layer 0 fires at 256 but", "range of the state"),
     "scale that rounds": (lambda: whole(scale=0.1), "'clip0'", "-128 to 126.9999962 times", "power of two"),
-    "reset by another amount": (lambda: patched(whole(), "spike0", rounding_half), "fires at 4 but its reset takes 8", "FLOOR"),
+    "reset by another amount": (lambda: patched(whole(), "spike0", rounding_half), "fires at 4 but its reset takes 8", "itself"),
     "BatchNormalization": (
         lambda: inserted("BatchNormalization", 1, 0, 0, 1), "'op'", "off the integers", "without BatchNormalization",
     ),
     "BatchNormalization of the membrane": (
         lambda: inserted("BatchNormalization", 1, 0, 0, 1, before=True), "'op'", "off the integers", "without BatchNorm",
     ),
-    "Relu": (lambda: inserted("Relu"), "'op'", "no Relu", "1-bit Quant"),
-    "Relu of the membrane": (lambda: inserted("Relu", before=True), "'op'", "no Relu", "1-bit Quant"),
-    "scaled membrane": (lambda: inserted("Mul", 2, before=True), "0 spikes are made of its membrane", "Quant of 1 bit"),
+    "Relu": (lambda: inserted("Relu"), "'op'", "does not see a membrane", "state input"),
+    "Sin of the membrane": (lambda: inserted("Sin", before=True), "'op'", "no Sin", "MatMul or Gemm"),
+    "Relu of the membrane": (lambda: inserted("Relu", before=True), "'op'", "do not reset", "subtract the spikes"),
+    "scaled membrane": (lambda: inserted("Mul", 2, before=True), "'op'", "do not reset", "subtract the spikes"),
     "scale of 0": (lambda: inserted("Mul", 0), "scale of 0", "bounded away"),
     "no lasting membrane": (without_state, "'act'", "does not see a membrane", "discontinuous integration"),
     "no spike": (no_spike, "no membrane lasts in the layer before", "state input"),
@@ -523,14 +554,14 @@ REFUSALS = {
     "reset against metadata": (lambda: whole(metadata={"reset": "zero"}), "'reset0'", "reset = subtract", "say zero", "agree"),
     "bits against metadata": (lambda: whole(metadata={"state_bits": "13"}), "'clip0'", "state_bits = 8", "say 13", "agree"),
     "no reset": (lambda: renamed("reset0", "Mul"), "'spike0'", "do not reset", "subtract the spikes"),
-    "reset of half": (lambda: rewired("t4", 0, 0.5, reset="zero"), "makes 0.5 - spikes of 1", "1 - spikes"),
+    "reset of half": (lambda: rewired("t4", 0, 0.5, reset="zero"), "makes 0.5 - spikes", "1 - spikes"),
     "no clip": (lambda: rewired("clip0", 1, -1e9), "'clip0'", "-8000000000 to 127 times", "2^(V-1)"),
     "clip off by one": (lambda: rewired("clip0", 2, 16.0), "'clip0'", "-128 to 128 times", "2^(V-1)"),
     "clip without an end": (one_end, "'clip0'", "no lower and upper end", "2^(V-1)"),
     "clip within the clip": (clipped_twice, "'clip0'", "-64 to 127 times", "2^(V-1)"),
     "clip to infinity": (clip_to_infinity, "Clip node", "min is -inf", "2^(V-1)"),
     "mean instead of clip": (lambda: renamed("clip0", "Mean"), "'clip0'", "after its reset", "2^(V-1)"),
-    "spikes of two values": (lambda: whole(amplitude=-1.0), "'spike0'", "one positive", "1 bit"),
+    "spikes of two values": (lambda: whole(amplitude=-1.0), "'reset0'", "spikes are -1 and 0", "spikes of 0 and 1"),
     "crossed states": (crossed, "'v1_in' is paired with output 'v1_out'", "leaves 'v0_out'", "x_in and x_out"),
     "residual": (residual, "branches", "'residual'", "plain chain"),
     "useless state": (useless_state, "'extra_in' is not connected", "plain chain"),
