@@ -177,7 +177,7 @@ always @(posedge aclk) begin
                     exit_tag <= tag_reg;
                 end
             end
-        STATE_VALUES:
+        default: // STATE_VALUES
             if (out_ready) begin
                 m_axis_tvalid <= 1'b1;
                 m_axis_tlast <= last_image_reg && decided && values_end;

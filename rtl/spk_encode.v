@@ -64,6 +64,7 @@ function [64*64-1:0] parities(input integer count);
     integer k;
     reg [63:0] x;
     begin
+        parities = 0;
         for (from = 0; from < 64; from = from + 1) begin
             x = 64'd1 << from;
             for (k = 0; k < count; k = k + 1) x = advance(x);

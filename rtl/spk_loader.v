@@ -212,8 +212,19 @@ always @(posedge aclk) begin
     weight_words_reg <= inputs_reg * slices_reg;
     threshold_words_reg <= ({16'd0, neurons_reg} + 1) / 2;
     spike_words_reg <= (config_inputs[15:0] + 16'd63) >> 6;
-    image_words_reg <= pixels_packet ? 1 + ({16'd0, config_inputs[15:0]} + 7) / 8 : spike_words_reg * config_time_steps;
+    image_words_reg <= pixels_packet ? 1 + ({16'd0, config_inputs[15:0]} + 7) / 8 : {16'd0, spike_words_reg} * {16'd0, config_time_steps};
 end
+
+// ---- which layers are used, and named by the header ----
+reg [LAYERS-1:0] layer_used;
+reg [LAYERS-1:0] layer_named;
+
+integer u;
+always @*
+    for (u = 0; u < LAYERS; u = u + 1) begin
+        layer_used[u] = u < {24'd0, config_layers};
+        layer_named[u] = {24'd0, layer_reg} == u;
+    end
 
 // ---- is a header acceptable? ----
 reg [7:0] refusal;
@@ -242,15 +253,6 @@ end
 reg [LAYERS-1:0] weights_loaded_reg;
 reg [LAYERS-1:0] thresholds_loaded_reg;
 reg [LAYERS-1:0] biases_loaded_reg;
-reg [LAYERS-1:0] layer_used;
-reg [LAYERS-1:0] layer_named;
-
-integer u;
-always @*
-    for (u = 0; u < LAYERS; u = u + 1) begin
-        layer_used[u] = u < {24'd0, config_layers};
-        layer_named[u] = {24'd0, layer_reg} == u;
-    end
 
 assign loaded = config_layers != 0 && &((weights_loaded_reg & thresholds_loaded_reg & (biases_loaded_reg | ~config_continuous)) | ~layer_used);
 

@@ -69,7 +69,10 @@ endfunction
 // Which groups hold a spike.
 function [GROUPS-1:0] summary(input [GROUPS*GROUP-1:0] vector);
     integer i;
-    for (i = 0; i < GROUPS; i = i + 1) summary[i] = |vector[i*GROUP +: GROUP];
+    begin
+        summary = 0;
+        for (i = 0; i < GROUPS; i = i + 1) summary[i] = |vector[i*GROUP +: GROUP];
+    end
 endfunction
 
 wire [GROUPS-1:0]       first = pending_reg & (~pending_reg + 1'b1);

@@ -84,6 +84,18 @@ spk_encode #(.INPUTS(INPUTS)) encode (
 (* hierconn *) wire                \encode.first_1_reg ;
 (* hierconn *) wire                \encode.last_1_reg ;
 
+reg         begun = 1'b0;
+reg [1:0]   settled = 0;
+reg         packet = 1'b0;
+reg         seeded;         // the image's first word, a seed, has come
+reg [15:0]  came;           // words of its pixels that have
+reg         word = 0;       // of the step that is given
+reg [15:0]  step = 0;
+reg [2:0]   held_images = 0;     // images that came and were not given whole
+reg         held = 1'b0;
+reg [66:0]  was;
+reg         next_first;     // the next image is its packet's first
+
 wire [15:0] pixel_words = (config_inputs + 16'd7) >> 3;
 wire        two = config_inputs > 64; // words a step
 wire        take = s_valid && s_ready;
@@ -92,22 +104,10 @@ wire        step_out = give && word == two;
 wire        image_in = take && seeded && came + 16'd1 == pixel_words;
 wire        image_out = step_out && step + 16'd1 == config_time_steps;
 
-reg         begun = 1'b0;
-reg [1:0]   settled = 0;
-reg         packet = 1'b0;
-reg         seeded;         // the image's first word, a seed, has come
-reg [15:0]  came;           // words of its pixels that have
-reg         word = 0;       // of the step that is given
-reg [15:0]  step = 0;
-reg [2:0]   inside = 0;     // images that came and were not given whole
-reg         held = 1'b0;
-reg [66:0]  was;
-reg         next_first;     // the next image is its packet's first
-
 // ---- the picked image: how many go before it, and its marks ----
 reg         picked = 1'b0;
 reg         arrives = 1'b0; // it has not come whole
-reg [2:0]   before;
+reg [2:0]   ahead;
 reg         first;
 reg         last;
 
@@ -125,11 +125,11 @@ always @(posedge aclk) begin
     if (take && !seeded && pick && !picked) {picked, arrives} <= 2'b11;
     if (image_in && arrives) begin
         arrives <= 1'b0;
-        before <= inside - image_out;
+        ahead <= held_images - image_out;
         {first, last} <= {next_first, s_last};
     end else if (image_out && picked && !arrives) begin
-        before <= before - 3'd1;
-        if (before == 0) picked <= 1'b0;
+        ahead <= ahead - 3'd1;
+        if (ahead == 0) picked <= 1'b0;
     end
     if (s_begin) begin
         seeded <= 1'b0;
@@ -138,7 +138,7 @@ always @(posedge aclk) begin
     end
     if (give) word <= word != two;
     if (step_out) step <= image_out ? 16'd0 : step + 16'd1;
-    inside <= inside + image_in - image_out;
+    held_images <= held_images + image_in - image_out;
     if (image_out && given != 3) given <= given + 1'b1;
     held <= m_valid && !m_ready;
     was <= {m_data, m_first, m_start, m_last};
@@ -146,7 +146,7 @@ always @(posedge aclk) begin
         packet <= 1'b0;
         word <= 0;
         step <= 0;
-        inside <= 0;
+        held_images <= 0;
         held <= 1'b0;
         {picked, arrives} <= 2'b00;
         given <= 0;
@@ -164,10 +164,10 @@ wire [17:0] behind = at + m_valid + complete - read; // whole images that were r
 wire [2:0]  tails = behind == 0 ? 3'd0 : behind == all ? 3'd1 : 3'd2;
 wire [17:0] at_1 = at + m_valid;                     // the word that the first stage is part of
 wire        next_1 = at_1 >= all;                    // and it is of the next image
-wire        within = \encode.running_reg && (\encode.row_reg != 0 || steps_read != 0); // the first stage holds the row before
-wire [ROW_BITS-1:0] row_1 = within && \encode.row_reg != 0 ? \encode.row_reg - 1'b1 : \encode.last_row_reg ;
+wire        bounded = \encode.running_reg && (\encode.row_reg != 0 || steps_read != 0); // the first stage holds the row before
+wire [ROW_BITS-1:0] row_1 = bounded && \encode.row_reg != 0 ? \encode.row_reg - 1'b1 : \encode.last_row_reg ;
 wire [2:0]  full = \encode.full_reg [0] + \encode.full_reg [1];
-wire [2:0]  place = before - tails;                  // of the picked image among those that are there
+wire [2:0]  place = ahead - tails;                  // of the picked image among those that are there
 wire        slot = \encode.encoding_reg ^ place[0];
 
 always @* begin
@@ -183,10 +183,10 @@ always @* begin
     if (begun && settled == 3) begin
         if (packet) assert (s_image_end == (seeded && came + 16'd1 == pixel_words));
         if (held) assert (m_valid && {m_data, m_first, m_start, m_last} == was);
-        if (m_valid) assert (inside != 0 && m_start == (word == 0 && step == 0));
-        if (m_valid && picked && !arrives && before == 0) assert (m_last == last && m_first == (first && m_start));
-        if (idle) assert (inside == 0 && word == 0 && step == 0);
-        if (inside == 0) assert (idle);
+        if (m_valid) assert (held_images != 0 && m_start == (word == 0 && step == 0));
+        if (m_valid && picked && !arrives && ahead == 0) assert (m_last == last && m_first == (first && m_start));
+        if (idle) assert (held_images == 0 && word == 0 && step == 0);
+        if (held_images == 0) assert (idle);
 
         // Invariants
         assert (\encode.last_word_reg == pixel_words - 16'd1 && \encode.last_row_reg == (config_inputs - 16'd1) >> 5);
@@ -200,19 +200,19 @@ always @* begin
             assert (\encode.last_step_reg == (\encode.steps_left_reg == 1));
         end
         assert (behind == 0 || behind == all || (behind == 2 && all == 1));
-        assert (inside == full + tails);
+        assert (held_images == full + tails);
         assert (\encode.arriving_reg == (\encode.encoding_reg ^ full[0]));
         if (full == 1) assert (\encode.full_reg [\encode.encoding_reg ]);
-        if (within) assert (\encode.valid_1_reg );
+        if (bounded) assert (\encode.valid_1_reg );
         if (\encode.valid_1_reg ) begin
-            assert (\encode.high_1_reg == row_1[0] && \encode.end_1_reg == (!within || \encode.row_reg == 0));
+            assert (\encode.high_1_reg == row_1[0] && \encode.end_1_reg == (!bounded || \encode.row_reg == 0));
             assert (\encode.start_1_reg == (at_1 == 0 || at_1 == all));
         end
         if (arrives) assert (picked && packet && seeded);
         if (picked && !arrives) begin
-            assert (before < inside);
-            if (before >= tails) assert (\encode.first_reg [slot] == first && \encode.last_reg [slot] == last);
-            if (before == next_1 && \encode.valid_1_reg ) assert (\encode.first_1_reg == first && \encode.last_1_reg == last);
+            assert (ahead < held_images);
+            if (ahead >= tails) assert (\encode.first_reg [slot] == first && \encode.last_reg [slot] == last);
+            if (ahead == next_1 && \encode.valid_1_reg ) assert (\encode.first_1_reg == first && \encode.last_1_reg == last);
         end
     end
 
@@ -220,7 +220,7 @@ always @* begin
         cover (settled == 3 && given == 1);
     end else begin
         cover (settled == 3 && given == 2);
-        cover (settled == 3 && m_valid && picked && !arrives && before == 1 && !first);
+        cover (settled == 3 && m_valid && picked && !arrives && ahead == 1 && !first);
         cover (settled == 3 && tails == 1 && \encode.running_reg );
     end
 end

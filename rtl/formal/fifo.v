@@ -52,11 +52,11 @@ reg             begun = 1'b0;
 reg [4:0]       count = 0;
 reg             picked = 1'b0;
 reg [WIDTH-1:0] word;
-reg [4:0]       before;
+reg [4:0]       ahead;
 reg             was_full = 1'b0;
 reg             drained = 1'b0;
 wire            take = m_valid && m_ready;
-wire [3:0]      place = \queue.read_reg [3:0] + before[3:0];
+wire [3:0]      place = \queue.read_reg [3:0] + ahead[3:0];
 
 always @(posedge aclk) begin
     begun <= 1'b1;
@@ -64,10 +64,10 @@ always @(posedge aclk) begin
     if (s_valid && pick && !picked) begin
         picked <= 1'b1;
         word <= s_data;
-        before <= count - take;
+        ahead <= count - take;
     end else if (take && picked) begin
-        before <= before - 5'd1;
-        if (before == 0) picked <= 1'b0;
+        ahead <= ahead - 5'd1;
+        if (ahead == 0) picked <= 1'b0;
     end
     was_full <= was_full || count == DEPTH - 1;
     drained <= was_full && count == 0;
@@ -87,8 +87,8 @@ always @* begin
 
     if (begun) begin
         assert (m_valid == (count != 0));
-        if (picked) assert (before < count);
-        if (picked && before == 0) assert (m_data == word);
+        if (picked) assert (ahead < count);
+        if (picked && ahead == 0) assert (m_data == word);
 
         // Invariants
         assert (count <= DEPTH);
@@ -98,8 +98,8 @@ always @* begin
 
     cover (count == DEPTH);
     cover (drained);
-    cover (picked && before == 5 && word == 10 && take);
-    cover (picked && before == 0 && take);
+    cover (picked && ahead == 5 && word == 10 && take);
+    cover (picked && ahead == 0 && take);
 end
 
 endmodule

@@ -78,12 +78,6 @@ spk_input #(.INPUTS(INPUTS), .TAG_BITS(TAG_BITS)) gather (
 (* hierconn *) wire                \gather.events_reg ;
 (* hierconn *) wire [WORDS*64-1:0] \gather.vector_reg ;
 
-wire        begins = EVENTS != 0 ? e_begin : s_begin;
-wire        take = s_valid && s_ready;
-wire        take_event = e_valid && e_ready;
-wire [15:0] words = (config_inputs + 16'd63) >> 6;
-wire        ends = EVENTS != 0 ? take_event && e_step_end : take && word + 16'd1 == words;
-
 reg        begun = 1'b0;
 reg [1:0]  settled = 0;   // cycles since sizes are there
 reg        packet = 1'b0;
@@ -99,6 +93,12 @@ reg        held = 1'b0;
 reg [INPUTS-1:0]   was_spikes;
 reg [TAG_BITS+3:0] was_user;
 reg [1:0]  images = 0;    // tags so far
+
+wire        begins = EVENTS != 0 ? e_begin : s_begin;
+wire        take = s_valid && s_ready;
+wire        take_event = e_valid && e_ready;
+wire [15:0] words = (config_inputs + 16'd63) >> 6;
+wire        ends = EVENTS != 0 ? take_event && e_step_end : take && word + 16'd1 == words;
 
 always @(posedge aclk) begin
     begun <= 1'b1;

@@ -143,15 +143,15 @@ always @(posedge aclk) begin
 end
 
 reg scanned; // what scan.v proves: each spike is one of its lane's
-reg within;  // addresses of the ports that read or write
+reg bounded;  // addresses of the ports that read or write
 integer p;
 always @* begin
-    within = 1'b1;
+    bounded = 1'b1;
     scanned = 1'b1;
     for (p = 0; p < PARALLEL; p = p + 1) begin
         if (\core.scan_valid [p] && \core.scan_index [p*INDEX_BITS +: INDEX_BITS] * PARALLEL + p >= INPUTS) scanned = 1'b0;
-        if (\core.read_reg [p] && \core.address_reg [p*ADDRESS_BITS +: ADDRESS_BITS] >= DEPTH) within = 1'b0;
-        if (|\core.write_reg && p % 2 == 0 && \core.address_reg [p*ADDRESS_BITS +: ADDRESS_BITS] >= DEPTH) within = 1'b0;
+        if (\core.read_reg [p] && \core.address_reg [p*ADDRESS_BITS +: ADDRESS_BITS] >= DEPTH) bounded = 1'b0;
+        if (|\core.write_reg && p % 2 == 0 && \core.address_reg [p*ADDRESS_BITS +: ADDRESS_BITS] >= DEPTH) bounded = 1'b0;
     end
 end
 
@@ -178,7 +178,7 @@ always @* begin
         if (\core.end_reg [5]) assert (queued < QUEUE);
         if (idle) assert (queued == 0 && !\core.running_reg );
         // Memories
-        assert (within);
+        assert (bounded);
         assert (\core.write_reg == {{(SLICES*BANKS-1){1'b0}}, was_write} << (was_slice * BANKS + was_bank));
         if (was_write) assert (\core.address_reg [was_bank*2*ADDRESS_BITS +: ADDRESS_BITS] == was_word && \core.read_reg == 0);
 

@@ -254,9 +254,9 @@ reg                  was_layers_idle = 1'b0;
 reg                  was_images = 1'b0;
 reg                  was_loaded;
 reg [7:0]            was_layers;
-reg [LAYERS*41+52:0] was_config;
+reg [LAYERS*39+52:0] was_config;
 reg [3:0]            stalled = 0;
-wire [LAYERS*41+52:0] config_now = {config_time_steps, config_decode, config_encoder, config_exit, config_margin[22:0], config_latency_band,
+wire [LAYERS*39+52:0] config_now = {config_time_steps, config_decode, config_encoder, config_exit, config_margin[22:0], config_latency_band,
     config_inputs, config_neurons, config_continuous, config_reset_zero, config_biased, config_leak};
 
 reg [2:0] accepted = 0; // for covers: kinds of whole packets, in order

@@ -88,7 +88,7 @@ reg       waited = 1'b0;  // one of them, and no step, in the cycle before too
 // ---- the picked vector ----
 reg                 picked = 1'b0;
 reg                 watched = 1'b0;   // its step is under way
-reg [1:0]           before;           // steps to begin before its own
+reg [1:0]           ahead;           // steps to begin before its own
 reg [OWN-1:0]       left;             // its bits that were not shown yet
 reg [USER_BITS-1:0] user;
 reg                 unshown;          // none of its cycles has passed
@@ -110,7 +110,7 @@ always @(posedge aclk) begin
 
     if (accept && pick && !picked && !watched) begin
         picked <= 1'b1;
-        before <= queued - start;
+        ahead <= queued - start;
         left <= lane;
         user <= s_user;
         unshown <= 1'b1;
@@ -118,8 +118,8 @@ always @(posedge aclk) begin
         spikes <= 0;
     end
     if (picked && start) begin
-        before <= before - 2'd1;
-        if (before == 0) {picked, watched} <= 2'b01;
+        ahead <= ahead - 2'd1;
+        if (ahead == 0) {picked, watched} <= 2'b01;
     end
     if (watched) begin
         left <= left & ~lowest;
@@ -148,20 +148,20 @@ wire partly = \scan.word_valid_reg && !\scan.word_last_reg ; // the first stage 
 reg [PADDED-1:0] held;
 reg              ordered;
 reg              sound;  // pending groups hold a spike
-reg              within; // nothing beyond the lane
+reg              bounded; // nothing beyond the lane
 wire [PADDED-1:0] beyond = ~{PADDED{1'b0}} << OWN;
 integer g;
 always @* begin
     held = 0;
     ordered = 1'b1;
     sound = 1'b1;
-    within = !\scan.full_reg || (\scan.vector_reg & beyond) == 0;
+    bounded = !\scan.full_reg || (\scan.vector_reg & beyond) == 0;
     for (g = 0; g < GROUPS; g = g + 1) begin
         if (own_vector && \scan.pending_reg [g]) held[g*16 +: 16] = held[g*16 +: 16] | \scan.vector_reg [g*16 +: 16];
         if (own_word && \scan.word_group_reg == g) held[g*16 +: 16] = held[g*16 +: 16] | \scan.word_reg ;
         if (watched && \scan.group_reg == g) held[g*16 +: 16] = held[g*16 +: 16] | \scan.bits_reg ;
-        if (\scan.word_valid_reg && \scan.word_group_reg == g && (\scan.word_reg & beyond[g*16 +: 16]) != 0) within = 1'b0;
-        if (\scan.group_reg == g && (\scan.bits_reg & beyond[g*16 +: 16]) != 0) within = 1'b0;
+        if (\scan.word_valid_reg && \scan.word_group_reg == g && (\scan.word_reg & beyond[g*16 +: 16]) != 0) bounded = 1'b0;
+        if (\scan.group_reg == g && (\scan.bits_reg & beyond[g*16 +: 16]) != 0) bounded = 1'b0;
         if (\scan.pending_reg [g]) begin
             if (\scan.vector_reg [g*16 +: 16] == 0) sound = 1'b0;
             if (partly && g <= \scan.word_group_reg ) ordered = 1'b0;
@@ -186,7 +186,7 @@ always @* begin
             assert (done == (left == lowest));
             if (!unshown) assert (left != 0);
         end
-        if (picked && before == 0 && next_valid && done) assert (next_user == user);
+        if (picked && ahead == 0 && next_valid && done) assert (next_user == user);
         // A vector that was accepted can start soon, and then there is room for another
         if (waited && !running) assert (next_valid);
         if (next_valid && done) assert (queued != 0);
@@ -195,7 +195,7 @@ always @* begin
 
         // Invariants
         assert (sound || !\scan.full_reg );
-        assert (ordered && within);
+        assert (ordered && bounded);
         if (\scan.bits_reg != 0) assert (\scan.group_reg < GROUPS);
         if (\scan.word_valid_reg ) assert (\scan.word_group_reg < GROUPS);
         assert (queued == (\scan.word_valid_reg && \scan.last_reg ) + (\scan.full_reg && !partly));
@@ -211,8 +211,8 @@ always @* begin
         if (own_word && own_vector) assert (partly);
         if (picked) begin
             assert (unshown && (own_vector || own_word));
-            assert (before < queued);
-            assert (before == (own_word ? 0 : (\scan.word_valid_reg && \scan.last_reg )));
+            assert (ahead < queued);
+            assert (ahead == (own_word ? 0 : (\scan.word_valid_reg && \scan.last_reg )));
             if (own_word) assert (\scan.last_reg && \scan.word_user_reg == user);
             if (own_vector) assert (\scan.user_reg == user);
         end

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import prove
 import pytest
+from pyslang.driver import Driver
 
 from spikeline import sim
 from spikeline.geometry import FOLDER, Geometry
@@ -59,6 +61,55 @@ def test_verilator_lint(geometry):
     ]
     result = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+# What slang need not say: Verilog's integers are signed, and it widens operands; a label and an instance share a name on purpose;
+# a net that nothing reads is found by Verilator, which knows those named `unused`.
+SLANG = "sign-compare sign-conversion arith-op-mismatch shadow-hierarchy unused-but-set-net"
+# Nor of the wrappers: the solver drives what is left open, and some of what is followed there is for covers and traces.
+WRAPPERS = "undriven-net unused-net unused-variable unused-but-set-variable unused-def width-expand"
+
+
+def slang(*arguments: str, silent: str = SLANG) -> bool:
+    """Is it accepted without a warning? What is wrong is printed."""
+    driver = Driver()
+    driver.addStandardArgs()
+    words = ["slang", "-Weverything", *(f"-Wno-{name}" for name in silent.split()), "-Werror", f"-I{sim.RTL}", *arguments]
+    assert driver.parseCommandLine(" ".join(f'"{word}"' for word in words))
+    assert driver.processOptions()
+    sound = driver.parseAllSources()
+    compilation = driver.createCompilation()
+    driver.reportCompilation(compilation, True)
+    driver.runAnalysis(compilation)
+    return driver.reportDiagnostics(True) and sound
+
+
+def test_slang_accepts(geometry):
+    """A front end that forgives nothing: use before declaration, nets that no one declared, words that are cut."""
+    overrides = [f"-G{name}={value}" for name, value in sim.parameters(geometry).items()]
+    assert slang("--std=1364-2005", "--top=spikeline", *overrides, *VERILOG)
+
+
+@pytest.mark.parametrize("wrapper", prove.MODULES)
+def test_slang_accepts_the_wrapper(wrapper):
+    modules = [f"{sim.RTL}/{name}.v" for name in prove.MODULES[wrapper] if name != prove.CUT.get(wrapper)]
+    top = ["--ignore-unknown-modules", f"--top=formal_{wrapper}", f"{prove.HERE}/{wrapper}.v"]
+    assert slang(*top, *modules, silent=f"{SLANG} {WRAPPERS}")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "wire early = later; wire later = in; assign out = early;",
+        "assign lost = in; assign out = in;",
+        "wire [3:0] wide = {4{in}}; wire [1:0] cut = wide; assign out = ^cut;",
+        "assign out = nothing;",
+    ],
+)
+def test_slang_refuses(fault, tmp_path, capfd):
+    (tmp_path / "fault.v").write_text(f"module fault (input wire in, output wire out); {fault}\nendmodule\n")
+    assert not slang("--std=1364-2005", "--top=fault", str(tmp_path / "fault.v"))
+    assert "fault.v:1" in capfd.readouterr().err
 
 
 def test_icarus_elaborates(geometry, tmp_path):
