@@ -180,7 +180,7 @@ class Power(Writer):
     def write(self, folder: Path, version: int) -> None:
         if version == 1:
             (folder / "bench.json").write_text(json.dumps(BENCH))
-            (folder / "log.csv").write_text("time,watts\n" + "".join(f"{n / 4},{2 if n < 20 else 3}\n" for n in range(40)))
+            (folder / "log.csv").write_text("time_s,watts\n" + "".join(f"{n / 4},{2 if n < 20 else 3}\n" for n in range(40)))
         else:
             command(commands.register, "power", folder / "bench.json", "--csv", folder / "log.csv")
 
