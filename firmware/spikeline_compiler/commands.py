@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeline.arguments import file_to_write, folder_to_write, name_or_path, path
+
 if TYPE_CHECKING:
     from spikeline.geometry import Geometry
     from spikeline.image import Image
@@ -20,13 +22,15 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     from spikeline.samples import DATA
 
     parser = subparsers.add_parser("compile", help="turn a trained network (QONNX) into a memory image")
-    parser.add_argument("model", type=Path, help="ONNX file of one time step")
-    parser.add_argument("--out", type=Path, required=True, metavar="IMAGE", help="memory image to write")
-    parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="built sizes, or a .json (%(default)s)")
-    parser.add_argument("--mem-dir", type=Path, metavar="DIR", help="also write one $readmemh file for each memory")
+    parser.add_argument("model", type=path, help="ONNX file of one time step")
+    parser.add_argument("--out", type=file_to_write, required=True, metavar="IMAGE", help="memory image to write")
+    parser.add_argument(
+        "--geometry", type=name_or_path, default="z020-256", metavar="NAME", help="built sizes, or a .json (%(default)s)"
+    )
+    parser.add_argument("--mem-dir", type=folder_to_write, metavar="DIR", help="also write one $readmemh file for each memory")
     parser.add_argument("--verify", type=int, default=0, metavar="N", help="compare spikes with the ONNX on N images")
     parser.add_argument("--data", choices=DATA, default="mnist", help="to verify and pick margins on: %(choices)s (%(default)s)")
-    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the data set's files instead of the cache")
+    parser.add_argument("--root", type=path, metavar="DIR", help="folder of the data set's files instead of the cache")
     parser.add_argument("--time-steps", type=int, metavar="T", help="instead of the file's metadata")
     parser.add_argument("--encoder", metavar="NAME", help="instead of the file's metadata")
     parser.add_argument(
@@ -43,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     """Compile, and write only what was proved to be equal. Raises SpikelineError."""
     from spikeline import image as images
     from spikeline.errors import CompileError
-    from spikeline.files import atomic
+    from spikeline.files import atomic, remedy
     from spikeline.geometry import Geometry
     from spikeline_compiler import memfiles
     from spikeline_compiler.lower import compile_onnx
@@ -66,10 +70,10 @@ def run(args: argparse.Namespace) -> None:
             report["memories"] = memfiles.write(image, geometry, args.mem_dir)
         images.save(image, args.out)
         if args.verify:
-            with atomic(proof) as path:
-                path.write_text(json.dumps(report["verify"], indent=1) + "\n")
+            with atomic(proof) as file:
+                file.write_text(json.dumps(report["verify"], indent=1) + "\n")
     except OSError as error:
-        raise CompileError(f"cannot write {error.filename or args.out} ({error.strerror}); write elsewhere") from None
+        raise CompileError(f"cannot write {error.filename or args.out} ({error.strerror}); {remedy(error)}") from None
     print(json.dumps(report, indent=1) if args.json else table(report, args.out))
 
 
