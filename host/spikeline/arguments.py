@@ -1,10 +1,9 @@
 """Paths on the command line: `~` is a home folder, and what is to be written is tried before the work begins, not after it."""
 
-import os
 from pathlib import Path
 
 from spikeline.errors import DataError
-from spikeline.files import remedy, try_writing
+from spikeline.files import expand, remedy, try_writing
 
 
 def path(text: str) -> Path:
@@ -14,10 +13,7 @@ def path(text: str) -> Path:
 
 def name_or_path(text: str) -> str:
     """A path, or the name of something that is shipped. Raises DataError as `path` does."""
-    expanded = os.path.expanduser(text)
-    if expanded.startswith("~"):
-        raise DataError(f"{text}: no such home folder is known here; write the whole path, or ./~… for a name with a ~")
-    return expanded
+    return expand(text)
 
 
 def file_to_write(text: str) -> Path:

@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import os
+import pwd
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -32,10 +33,30 @@ def remedy(error: OSError) -> str:
     return next((fix for fix, numbers in REMEDIES.items() if error.errno in numbers), "look at that path, or use another")
 
 
+def expand(path: Path | str) -> str:
+    """A path with the home folder in the place of its `~`. Raises DataError if there is none."""
+    text = str(path)
+    if text == "~" or text.startswith("~/"):
+        text = f"{_home() or '~'}{text[1:]}"
+    expanded = os.path.expanduser(text)  # somebody else's
+    if expanded.startswith("~"):
+        raise DataError(f"{path}: no such home folder is known here; write the whole path, or ./~… for a name with a ~")
+    return expanded
+
+
+def _home() -> Path | None:
+    """$HOME, else what the system knows; None if neither is an absolute path."""
+    try:
+        home = os.environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:  # a user without a name, as containers have
+        return None
+    return Path(home) if os.path.isabs(home) else None
+
+
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes the name `path` when the block ends without an error."""
-    path = Path(os.path.expanduser(path))
+    path = Path(expand(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
@@ -69,7 +90,7 @@ def exchange(one: Path, other: Path) -> None:
 
 def read(path: Path | str, most: int) -> bytes:
     """The content of a file of at most `most` bytes. Raises OSError for a larger one, and for a pipe, which may never end."""
-    path = os.path.expanduser(path)
+    path = expand(path)
     facts = os.stat(path)
     if stat.S_ISDIR(facts.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -106,13 +127,13 @@ def cache_dir() -> Path:
     Raises DataError if that is somebody else's.
     """
     if chosen := os.environ.get("SPIKELINE_CACHE"):
-        return Path(os.path.abspath(os.path.expanduser(chosen)))
+        return Path(os.path.abspath(expand(chosen)))
     base = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(base):  # its standard: another one is to be ignored
         return Path(base) / "spikeline"
-    home = Path(os.path.expanduser("~"))
-    folder = home / ".cache/spikeline"
-    if home.is_absolute() and home.is_dir():
+    home = _home()
+    if home and home.is_dir():
+        folder = home / ".cache/spikeline"
         nearest = next(x for x in (folder, folder.parent, home) if x.exists())
         if nearest == folder or os.access(nearest, os.W_OK | os.X_OK):
             return folder
