@@ -19,6 +19,10 @@ COUNT ?= 10000
 IMAGES ?= 1000000
 SEED ?= 1
 GPU ?=
+ifneq ($(word 2,$(OUT)),)
+$(error OUT=$(OUT): make takes no space in a target; name another folder. A space in the path of the checkout does no harm)
+endif
+# Paths are relative, for make splits at spaces, and the checkout may lie below one.
 BIN := .venv/bin
 SPIKELINE := $(BIN)/spikeline
 PRESETS := training/spikeline_training/presets
@@ -74,7 +78,7 @@ formal: setup ## prove properties of the Verilog with Yosys and Z3, and that a f
 
 coverage: models ## run all tests, count lines and branches of Python, lines and toggles of Verilog
 	@rm -rf build/coverage && mkdir -p build/coverage/rtl
-	PYTHONPATH=tests/verify SPIKELINE_RTL_COVERAGE=$(abspath build/coverage/rtl) \
+	PYTHONPATH=tests/verify SPIKELINE_RTL_COVERAGE="$(CURDIR)/build/coverage/rtl" \
 		$(BIN)/coverage run -m pytest -n 2 --dist loadgroup -p coverage_report $(PYTEST)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage json -q -o build/coverage/lines.json
@@ -134,7 +138,7 @@ bit: setup $(SAIF) ## build the bitstream of BOARD with Vivado, and its reports 
 	$(BIN)/python rtl/boards/bit.py $(BOARD) --geometry $(GEOMETRY) --out build/bit/$(BOARD) $(SAIF:%=--saif %)
 
 firmware: $(OUT)/model.img ## build the C runtime's MNIST example for the board: bare metal and Linux (needs ARM compilers)
-	$(MAKE) -C firmware/examples/mnist MODEL=$(abspath $<) zynq linux
+	$(MAKE) -C firmware/examples/mnist MODEL=$(if $(filter /%,$<),$<,../../../$<) zynq linux
 
 fuzz: setup ## fuzz the C runtime's image reader for SECONDS (needs clang)
 	$(BIN)/python firmware/tests/fuzz.py --seconds $(SECONDS)

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeline.arguments import file_to_write, folder_to_write, name_or_path, path
+
 if TYPE_CHECKING:
     from spikeline.geometry import Geometry
     from spikeline.image import Image
@@ -21,10 +23,12 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     from spikeline import arguments
 
     parser = subparsers.add_parser("compile", help="turn a trained network (QONNX) into a memory image")
-    parser.add_argument("model", type=Path, help="ONNX file of one time step")
-    parser.add_argument("--out", type=Path, required=True, metavar="IMAGE", help="memory image to write")
-    parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="built sizes, or a .json (%(default)s)")
-    parser.add_argument("--mem-dir", type=Path, metavar="DIR", help="also write one $readmemh file for each memory")
+    parser.add_argument("model", type=path, help="ONNX file of one time step")
+    parser.add_argument("--out", type=file_to_write, required=True, metavar="IMAGE", help="memory image to write")
+    parser.add_argument(
+        "--geometry", type=name_or_path, default="z020-256", metavar="NAME", help="built sizes, or a .json (%(default)s)"
+    )
+    parser.add_argument("--mem-dir", type=folder_to_write, metavar="DIR", help="also write one $readmemh file for each memory")
     parser.add_argument("--verify", type=int, default=0, metavar="N", help="compare spikes with the ONNX on N samples")
     arguments.add_data(parser)
     parser.add_argument("--time-steps", type=int, metavar="T", help="instead of the file's metadata")
@@ -49,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     from spikeline import image as images
     from spikeline import samples
     from spikeline.errors import CompileError
-    from spikeline.files import atomic
+    from spikeline.files import atomic, remedy
     from spikeline.geometry import Geometry
     from spikeline_compiler import memfiles
     from spikeline_compiler.lower import compile_with_warnings, trained_on
@@ -84,10 +88,10 @@ def run(args: argparse.Namespace) -> None:
             report["memories"] = memfiles.write(image, geometry, args.mem_dir)
         images.save(image, args.out)
         if args.verify:
-            with atomic(proof) as path:
-                path.write_text(json.dumps(report["verify"], indent=1) + "\n")
+            with atomic(proof) as file:
+                file.write_text(json.dumps(report["verify"], indent=1) + "\n")
     except OSError as error:
-        raise CompileError(f"cannot write {error.filename or args.out} ({error.strerror}); write elsewhere") from None
+        raise CompileError(f"cannot write {error.filename or args.out} ({error.strerror}); {remedy(error)}") from None
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(json.dumps(report, indent=1) if args.json else table(report, args.out))

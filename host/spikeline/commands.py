@@ -4,11 +4,11 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from spikeline import arguments
 from spikeline.accelerator import BACKENDS, INPUTS
+from spikeline.arguments import file_to_write, folder_to_write, name_or_path, path
 from spikeline.energy import commands as energy
 from spikeline.errors import DataError, DeviceError
 from spikeline.power import SOURCES
@@ -17,19 +17,21 @@ from spikeline.power import SOURCES
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommands."""
     data = subparsers.add_parser("data", help="fetch and check MNIST; write it as events")
-    data.add_argument("--root", type=Path, metavar="DIR", help="keep it here instead of the cache")
-    data.add_argument("--saccades", type=Path, metavar="DIR", help="write simulated saccades here, as N-MNIST files")
+    data.add_argument("--root", type=path, metavar="DIR", help="keep it here instead of the cache")
+    data.add_argument("--saccades", type=folder_to_write, metavar="DIR", help="write simulated saccades here, as N-MNIST files")
     data.add_argument("--split", choices=("train", "test"), default="test", help="of --saccades: %(choices)s (%(default)s)")
     data.add_argument("--images", type=_positive, default=1000, metavar="N", help="of --saccades: the first N (%(default)s)")
     data.set_defaults(run=run_data)
 
     info = subparsers.add_parser("info", help="say what is in a memory image")
-    info.add_argument("image", type=Path)
+    info.add_argument("image", type=path)
     info.add_argument("--json", action="store_true", help="as JSON")
     info.set_defaults(run=run_info)
 
     sim = subparsers.add_parser("sim", help="build the simulated accelerator of a geometry; cached")
-    sim.add_argument("--geometry", default="z020-256", metavar="NAME", help="sizes to build, or a .json (%(default)s)")
+    sim.add_argument(
+        "--geometry", type=name_or_path, default="z020-256", metavar="NAME", help="sizes to build, or a .json (%(default)s)"
+    )
     sim.set_defaults(run=run_sim)
 
     run = subparsers.add_parser("run", help="classify test images on the accelerator")
@@ -39,28 +41,30 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
     report = subparsers.add_parser("report", help="run, compare with the golden model, draw; what `make demo` ends with")
     _image_and_backend(report)
-    report.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for report.json and the pictures")
+    report.add_argument(
+        "--out", type=folder_to_write, required=True, metavar="DIR", help="folder for report.json and the pictures"
+    )
     report.add_argument("--trace", type=int, default=1000, metavar="N", help="images whose every spike is compared (%(default)s)")
     report.set_defaults(run=run_report)
 
     bench = subparsers.add_parser("bench", help="measure networks over all test images: accuracy, speed, power, energy")
-    bench.add_argument("models", type=Path, nargs="+", metavar="IMAGE", help="memory images")
+    bench.add_argument("models", type=path, nargs="+", metavar="IMAGE", help="memory images")
     bench.add_argument("--backend", choices=("sim", "board"), help="board, or simulated of the smallest geometry that fits")
-    bench.add_argument("--bitstream", type=Path, metavar="FILE", help="the board's .bit, its .hwh beside it")
+    bench.add_argument("--bitstream", type=path, metavar="FILE", help="the board's .bit, its .hwh beside it")
     bench.add_argument("--images", type=_positive, metavar="N", help="the first N test images (all)")
     bench.add_argument("--batch", type=_positive, default=10_000, metavar="N", help="images of one transfer (%(default)s)")
     bench.add_argument("--power", default="none", metavar="SOURCE", help=f"of the board: {SOURCES} (%(default)s)")
     bench.add_argument("--seconds", type=float, default=5.0, help="that the board is idle, then busy, for --power (%(default)s)")
-    bench.add_argument("--sweep", type=Path, metavar="IMAGE", help="sweep time steps and activity of this one")
-    bench.add_argument("--area", type=Path, metavar="FILE", help="report of `make area` to take up")
-    bench.add_argument("--timing", type=Path, metavar="FILE", help="report of `make timing` to take up")
+    bench.add_argument("--sweep", type=path, metavar="IMAGE", help="sweep time steps and activity of this one")
+    bench.add_argument("--area", type=path, metavar="FILE", help="report of `make area` to take up")
+    bench.add_argument("--timing", type=path, metavar="FILE", help="report of `make timing` to take up")
     arguments.add_data(bench)
-    bench.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON file; the plot stands beside it")
+    bench.add_argument("--out", type=file_to_write, required=True, metavar="FILE", help="JSON file; the plot stands beside it")
     bench.set_defaults(run=run_bench)
 
     power = subparsers.add_parser("power", help="put a USB meter's log, of another computer, into a benchmark of a board")
-    power.add_argument("report", type=Path, help="from `spikeline bench --backend board`; it is completed in place")
-    power.add_argument("--csv", type=Path, required=True, metavar="FILE", help="the log: times, and watts or volts and amperes")
+    power.add_argument("report", type=file_to_write, help="from `spikeline bench --backend board`; it is completed in place")
+    power.add_argument("--csv", type=path, required=True, metavar="FILE", help="the log: times, and watts or volts and amperes")
     power.add_argument("--offset", type=float, default=0.0, metavar="S", help="seconds to add to its times (%(default)s)")
     power.set_defaults(run=run_power)
 
@@ -68,10 +72,12 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _image_and_backend(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", type=Path, help="memory image from `spikeline compile`")
+    parser.add_argument("image", type=path, help="memory image from `spikeline compile`")
     parser.add_argument("--backend", metavar="NAME", help=f"{', '.join(BACKENDS)} (board with --bitstream, else sim)")
-    parser.add_argument("--bitstream", type=Path, metavar="FILE", help="the board's .bit, its .hwh beside it")
-    parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="sizes that are built, or a .json (%(default)s)")
+    parser.add_argument("--bitstream", type=path, metavar="FILE", help="the board's .bit, its .hwh beside it")
+    parser.add_argument(
+        "--geometry", type=name_or_path, default="z020-256", metavar="NAME", help="sizes that are built, or a .json (%(default)s)"
+    )
     arguments.add_data(parser)
     parser.add_argument("--images", type=_positive, metavar="N", help="the first N test images (all)")
     parser.add_argument("--input", choices=INPUTS, help="what is sent: %(choices)s (pixels, or events if there is no encoder)")
@@ -285,8 +291,8 @@ def run_report(args: argparse.Namespace) -> None:
     pictures.raster(args.out / "raster.png", picture, trains, int(labels[0]), int(given.labels[0]))
     pictures.confusion(args.out / "confusion.png", labels, given.labels, network.sizes[-1])
     pictures.accuracy(args.out / "accuracy.png", figures["accuracy_by_step"])
-    with atomic(args.out / "report.json") as path:
-        path.write_text(json.dumps(figures, indent=1) + "\n")
+    with atomic(args.out / "report.json") as file:
+        file.write_text(json.dumps(figures, indent=1) + "\n")
     _table(figures)
     print(f"  report and pictures        {args.out}/")
 
@@ -310,8 +316,8 @@ def run_bench(args: argparse.Namespace) -> None:
     figures["results"] = bench.networks(args.models, find, lambda what: _Progress(total, what), target)
     figures["sweeps"] = bench.sweeps(args.sweep, find, lambda what: _Progress(total, what)) if args.sweep else {}
     figures["area"] = area
-    with atomic(args.out) as path:
-        path.write_text(json.dumps(figures, indent=1) + "\n")
+    with atomic(args.out) as file:
+        file.write_text(json.dumps(figures, indent=1) + "\n")
     if args.sweep:
         pictures.sweeps(args.out.with_suffix(".png"), figures)
     print(f"{'network':<32} {'input':<7} {'accuracy':>8} {'images/s':>10} {'cycles':>7} {'latency':>9} {'steps':>5} {'wrong':>5}")
@@ -348,5 +354,5 @@ def run_power(args: argparse.Namespace) -> None:
             f"{r['name']:<32} {r['input']:<7} {r['power']['active_w']:.3f} W, {r['power']['energy_per_image_uj']:.2f} µJ an image"
         )
     figures["power_source"] = "measured"
-    with atomic(args.report) as path:
-        path.write_text(json.dumps(figures, indent=1) + "\n")
+    with atomic(args.report) as file:
+        file.write_text(json.dumps(figures, indent=1) + "\n")

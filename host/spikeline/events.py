@@ -25,7 +25,7 @@ import numpy as np
 
 from spikeline import mnist
 from spikeline.errors import DataError
-from spikeline.files import atomic, cache_dir
+from spikeline.files import atomic, cache_dir, caching
 
 SIZE = 34  # sensor pixels in x and in y
 DURATION_US = 300_000  # of a recording
@@ -157,9 +157,12 @@ def load_saccades(split: str, time_steps: int, pool: int, root: Path | str | Non
         for start in range(0, len(pixels), _CHUNK):
             spikes = saccade_spikes(pixels[start : start + _CHUNK], time_steps, pool)
             packed[start : start + _CHUNK] = np.packbits(spikes, axis=-1, bitorder="little")
-        with atomic(file) as path, open(path, "wb") as stream:
-            stream.write(hashlib.sha256(packed.data).digest())
-            packed.tofile(stream)
+        try:
+            with caching(DataError), atomic(file) as path, open(path, "wb") as stream:
+                stream.write(hashlib.sha256(packed.data).digest())
+                packed.tofile(stream)
+        except DataError as error:
+            print(f"spikeline: simulated again next time: {error}", file=sys.stderr)
     return PackedSpikes(packed, size), labels
 
 

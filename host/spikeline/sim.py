@@ -5,19 +5,22 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import weakref
 from pathlib import Path
 
 import numpy as np
 
 from spikeline.errors import DeviceError
-from spikeline.files import cache_dir
+from spikeline.files import atomic, cache_dir, caching
 from spikeline.geometry import Geometry
 
 RTL = Path(__file__).resolve().parents[2] / "rtl"
+MISSING = "is missing"
 CHUNK_CYCLES = 20_000  # between two looks at the clock
 
 
@@ -69,7 +72,9 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Pat
 
     With `saif` it can record how often signals toggle, with `coverage` which lines ran and which signals toggled at all;
     then it is slower.
-    Raises DeviceError if a tool is missing or fails, with the command that installs it or the log to read.
+    One that is damaged, or of another machine, is built anew; a cache that cannot be written serves what it has.
+    Raises DeviceError if a tool is missing or fails, with the command that installs it or the log to read; if the cache
+    cannot be written but must be; if what was built does not load.
     """
     program, environment = verilator()
     neurons = ",".join(str(x.neurons) for x in geometry.layers)
@@ -77,8 +82,8 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Pat
     cflags = f"{optimise} -fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
     cflags += f" -DSPK_MEMBRANE_BITS={geometry.membrane_bits} -DSPK_LAYERS={len(geometry.layers)}"
     command = [
-        program, "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
-        "--x-assign", "fast", "--x-initial", "fast", "--noassert", f"-I{RTL}",
+        "../verilator/bin/verilator", "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
+        "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-I../rtl",
         "--top-module", "spikeline", "-Wno-fatal", "-CFLAGS", cflags, "-LDFLAGS", "-shared -Wl,-Bsymbolic",
         "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O3", "-o", "libspikeline.so",
     ]  # fmt: skip
@@ -88,34 +93,74 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Pat
         command += ["--coverage-line", "--coverage-toggle", "-MAKEFLAGS", "OPT_FAST=-O1"]
     command += [f"-G{name}={value}" for name, value in parameters(geometry).items()]
     inputs = [*(p for p in sources() if p.suffix == ".v"), RTL / "sim/probe.vlt", RTL / "sim/harness.cpp"]
-    version = subprocess.run([program, "--version"], capture_output=True, text=True, env=environment)
-    compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True)
-    options = [c for c in command[1:] if not c.startswith("-I")]  # where the sources lie changes nothing
-    digest = hashlib.sha256(repr((options, version.stdout, compiler.stdout)).encode())
+    version = subprocess.run([program, "--version"], capture_output=True, env=environment)
+    compiler = subprocess.run(["g++", "--version"], capture_output=True)
+    digest = hashlib.sha256(repr((command, version.stdout, compiler.stdout)).encode())
     for path in inputs:
         digest.update(path.read_bytes())
 
     cache = cache_dir() / "verilated"
-    cache.mkdir(parents=True, exist_ok=True)
-    folder = cache / f"{geometry.name}-{digest.hexdigest()[:16]}"
-    library = folder / "libspikeline.so"
-    with open(cache / f"{folder.name}.lock", "w") as lock:  # one builder at a time; the others wait and find it done
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not library.exists():
-            work = folder.with_suffix(".tmp")
-            shutil.rmtree(work, ignore_errors=True)
-            print(f"building the simulator of {geometry.name} (once; about a minute)", file=sys.stderr, flush=True)
-            command += ["-Mdir", str(work), *map(str, inputs)]
-            result = subprocess.run(command, capture_output=True, text=True, env=environment)
-            if result.returncode:
-                log = cache / f"{folder.name}.log"
-                log.write_text(result.stdout + result.stderr)
-                raise DeviceError(f"Verilator could not build the simulator; see {log}")
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            os.replace(work / "libspikeline.so", library)
-            shutil.rmtree(work)
+    library = cache / f"{geometry.name}-{digest.hexdigest()[:16]}" / "libspikeline.so"
+    if _fault(library):
+        with caching(DeviceError):
+            cache.mkdir(parents=True, exist_ok=True)
+            with open(library.parent.with_suffix(".lock"), "w") as lock:  # one builder at a time; the others wait
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if fault := _fault(library):
+                    reason = "once" if fault == MISSING else f"again: {library} {fault}"
+                    print(f"building the simulator of {geometry.name} ({reason}; about a minute)", file=sys.stderr, flush=True)
+                    command += ["-Mdir", ".", *(f"../rtl/{path.relative_to(RTL)}" for path in inputs)]
+                    _compile(command, environment, library)
+        if fault := _fault(library):
+            text = f"the simulator was built, but {library} {fault}"
+            raise DeviceError(f"{text}; if its file system runs no programs, set SPIKELINE_CACHE to a folder on one that does")
     return library
+
+
+def _compile(command: list[str], environment: dict[str, str], library: Path) -> None:
+    """Make the library and append its SHA-256, which the loader of programs passes over.
+
+    The makefiles of Verilator take no spaces in any path, so they see a temporary folder, and links in it.
+    """
+    with tempfile.TemporaryDirectory(prefix="spikeline-", dir=_spaceless()) as folder:
+        work = Path(folder)
+        (work / "rtl").symlink_to(RTL)
+        (work / "verilator").symlink_to(environment["VERILATOR_ROOT"])
+        (work / "build").mkdir()
+        environment = {**environment, "VERILATOR_ROOT": "../verilator"}
+        result = subprocess.run(command, capture_output=True, env=environment, cwd=work / "build")
+        if result.returncode:
+            log = library.parent.with_suffix(".log")
+            log.write_bytes(result.stdout + result.stderr)
+            raise DeviceError(f"Verilator could not build the simulator; see {log}")
+        content = (work / "build" / library.name).read_bytes()
+    with atomic(library) as path:
+        path.write_bytes(content + hashlib.sha256(content).digest())
+
+
+def _spaceless() -> str:
+    """Where temporary files go, if no space is in its path."""
+    for folder in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        if not re.search(r"\s", folder) and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    raise DeviceError("Verilator builds only where no path has a space; set TMPDIR to such a folder")
+
+
+def _fault(library: Path) -> str | None:
+    """What is wrong with a library of the cache, or None. A damaged one is not loaded: that may end the program."""
+    try:
+        content = library.read_bytes()
+    except FileNotFoundError:
+        return MISSING
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if hashlib.sha256(content[:-32]).digest() != content[-32:]:
+        return "is damaged"
+    try:
+        _bind(library)
+    except (OSError, AttributeError) as error:
+        return f"does not load ({error})"
+    return None
 
 
 class SimDevice:

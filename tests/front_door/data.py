@@ -247,8 +247,8 @@ class Meter(Kind):
             (
                 "time,power (mW)\n" + "".join(f"{1.7e9 + n},{2500 + n % 7}\n" for n in range(20)),
                 "2024-01-01T00:00:00,2.5\n2024-01-01T00:00:01,2.6\n2024-01-01T00:00:02.5,2.7\n",
-                "Timestamp;Voltage (V);Current (mA)\n" + "".join(f"{n},5;5,01;{500 + n}\n" for n in range(20)),
-                "stamp\tvolts\tamps\n1\t5\t0.5\n2\t5\t0.6\n",
+                "Meter;5\nTime (s);Voltage (V);Current (mA)\n" + "".join(f"{n},5;5,01;{500 + n}\n" for n in range(20)),
+                "stamp\tvolts\tamps\n1700000000000\t5\t0.5\n1700000000020\t5\t0.6\n",
             )
         )
         how = rng.random()

@@ -395,8 +395,8 @@ def test_estimates(tmp_path, total):
 
 def test_figures_of_a_log_do_not_overflow(tmp_path):
     for row in ("1,1e308", "1e300,1"):
-        (tmp_path / "meter.csv").write_text(f"time,watts\n{row}\n")
-        with pytest.raises(DataError, match=r"meter\.csv: line 2 .*; mend or delete it"):
+        (tmp_path / "meter.csv").write_text(f"time_s,watts\n{row}\n")
+        with pytest.raises(DataError, match=r"meter\.csv: line 2: .*no board does that; correct the units"):
             meter.read(tmp_path / "meter.csv")
     phases = [{"name": name, "start": -1e308, "stop": 1e308} for name in ("idle", "active")]
     with pytest.raises(DataError, match="at no time that can be"):

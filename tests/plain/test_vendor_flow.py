@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def vivado(tclsh, tmp_path, ports):
         results = " ".join(f"{name} {{{value}}}" for name, value in result.items())
         setup = tmp_path / "setup.tcl"
         setup.write_text(f"module {{{top}}} boards {{{boards}}} result {{{results}}} record {{{tmp_path / 'record.json'}}}\n")
-        return f"{tclsh} {STAND_IN / 'vivado.tcl'} {setup}"
+        return shlex.join([tclsh, str(STAND_IN / "vivado.tcl"), str(setup)])
 
     return make
 

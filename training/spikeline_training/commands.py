@@ -1,8 +1,9 @@
 """The subcommands `spikeline train` and `spikeline export`. Heavy imports wait until one of them runs."""
 
 import argparse
-from pathlib import Path
 from typing import Any
+
+from spikeline.arguments import file_to_write, folder_to_write, name_or_path, path
 
 STRICT = "refuse recordings of N-MNIST with oddities that are else mended"
 
@@ -10,10 +11,12 @@ STRICT = "refuse recordings of N-MNIST with oddities that are else mended"
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add both subcommands to the `spikeline` command."""
     train = subparsers.add_parser("train", help="train a spiking network")
-    train.add_argument("--preset", required=True, metavar="NAME_OR_FILE", help="a shipped preset or a .toml file")
-    train.add_argument("--out", required=True, type=Path, metavar="DIR", help="checkpoint, metrics and events go here")
+    train.add_argument(
+        "--preset", type=name_or_path, required=True, metavar="NAME_OR_FILE", help="a shipped preset or a .toml file"
+    )
+    train.add_argument("--out", required=True, type=folder_to_write, metavar="DIR", help="checkpoint, metrics and events go here")
     train.add_argument("--data", metavar="NAME", help="instead of the preset's: mnist or nmnist")
-    train.add_argument("--root", type=Path, metavar="DIR", help="folder of the data set's files (MNIST: fetched and cached)")
+    train.add_argument("--root", type=path, metavar="DIR", help="folder of the data set's files (MNIST: fetched and cached)")
     train.add_argument("--strict", action="store_true", help=STRICT)
     train.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out, also to more --epochs")
     train.add_argument("--sizes", type=_sizes, metavar="784,H,...,10", help="instead of the preset's layers")
@@ -27,9 +30,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     train.set_defaults(run=_train)
 
     export = subparsers.add_parser("export", help="write a trained network as QONNX and prove it spike for spike")
-    export.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help="checkpoint.pt of a training")
-    export.add_argument("--out", required=True, type=Path, metavar="FILE", help="the .onnx file to write")
-    export.add_argument("--root", type=Path, metavar="DIR", help="folder of the data set's files (MNIST: fetched and cached)")
+    export.add_argument("--checkpoint", required=True, type=path, metavar="FILE", help="checkpoint.pt of a training")
+    export.add_argument("--out", required=True, type=file_to_write, metavar="FILE", help="the .onnx file to write")
+    export.add_argument("--root", type=path, metavar="DIR", help="folder of the data set's files (MNIST: fetched and cached)")
     export.add_argument("--strict", action="store_true", help=STRICT)
     export.add_argument("--verify", type=_positive, default=1000, metavar="N", help="test images to prove on (1000)")
     export.set_defaults(run=_export)

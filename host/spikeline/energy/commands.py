@@ -3,11 +3,11 @@
 import argparse
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from spikeline import arguments
 from spikeline.accelerator import INPUTS
+from spikeline.arguments import folder_to_write, name_or_path, path
 
 UNKNOWN = (
     "supply voltage, clock and process corner of the 40 nm chip",
@@ -20,14 +20,18 @@ UNKNOWN = (
 def register(subparsers: argparse._SubParsersAction, watch: Callable[[int, str], Callable[[int], None]]) -> None:
     """Add the subcommand. watch: from a number of images and what is run to what is told how many are done."""
     energy = subparsers.add_parser("energy", help="estimate energy per image on a chip from what the RTL does; draw it")
-    energy.add_argument("models", type=Path, nargs="+", metavar="IMAGE", help="memory images")
+    energy.add_argument("models", type=path, nargs="+", metavar="IMAGE", help="memory images")
     energy.add_argument("--images", type=_positive, metavar="N", help="the first N test images (all)")
-    energy.add_argument("--profile", default="asic-40nm", metavar="NAME", help="technology, or a .json (%(default)s)")
+    energy.add_argument(
+        "--profile", type=name_or_path, default="asic-40nm", metavar="NAME", help="technology, or a .json (%(default)s)"
+    )
     energy.add_argument("--parallel", type=_parallel, default=(4, 2), metavar="P,…", help="spikes per cycle of the layers (4,2)")
     energy.add_argument("--input", choices=INPUTS, help="what is sent: %(choices)s (pixels, or events if there is no encoder)")
-    energy.add_argument("--sweep", type=Path, nargs="+", default=[], metavar="IMAGE", help="time steps and early exit of these")
+    energy.add_argument("--sweep", type=path, nargs="+", default=[], metavar="IMAGE", help="time steps and early exit of these")
     arguments.add_data(energy)
-    energy.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for report.json and frontier.png")
+    energy.add_argument(
+        "--out", type=folder_to_write, required=True, metavar="DIR", help="folder for report.json and frontier.png"
+    )
     energy.set_defaults(run=lambda args: run(args, watch))
 
 
@@ -72,11 +76,11 @@ def run(args: argparse.Namespace, watch: Callable[[int, str], Callable[[int], No
     figures["dataset"] = ", ".join(sorted({r["dataset"] for r in results}))
     figures["results"] = results
     figures["sweeps"] = [
-        r for path in args.sweep for r in measure.sweep(path, profile, args.images, find, progress, args.parallel, args.input)
+        r for swept in args.sweep for r in measure.sweep(swept, profile, args.images, find, progress, args.parallel, args.input)
     ]
     figures["frontier"] = [r["name"] for r in measure.pareto(results + figures["sweeps"])]
-    with atomic(args.out / "report.json") as path:
-        path.write_text(json.dumps(figures, indent=1) + "\n")
+    with atomic(args.out / "report.json") as file:
+        file.write_text(json.dumps(figures, indent=1) + "\n")
     frontier.draw(args.out / "frontier.png", figures)
     _print(figures)
     print(f"{args.out}/report.json, {args.out}/frontier.png")
