@@ -136,9 +136,14 @@ def _rescaled(graph: Graph, node: NodeProto, value: np.ndarray) -> Scaled | None
         for which, other in sides:
             factor = graph.constants[node.input[other]]
             known = scaled(graph, node.input[which])
+            mask = scaled(graph, node.input[other]) if op == "Mul" and factor.size == value.size > 1 else None
+            if known and mask and known.integers.size == value.size:  # weights that were pruned by a mask of 0 and 1
+                return Scaled((known.integers * mask.integers).reshape(value.shape), (*known.factors, *mask.factors))
             if known and known.integers.shape == value.shape and factor.dtype.kind == "f" and np.isfinite(factor).all():
                 return Scaled(known.integers, (*known.factors, (op, factor)))
         return None
+    if op == "Concat":
+        return _joined(graph, node)
     known = graph.scaled.get(node.input[0]) if node.input else None
     if known is None:
         return None
@@ -154,6 +159,21 @@ def _rescaled(graph: Graph, node: NodeProto, value: np.ndarray) -> Scaled | None
         return None
     integers, *factors = (np.asarray(x) for x in moved)
     return Scaled(integers, tuple((name, x) for (name, _), x in zip(known.factors, factors, strict=True)))
+
+
+def _joined(graph: Graph, node: NodeProto) -> Scaled | None:
+    """Integers and factors of constants one beside the other, if they have as many factors."""
+    parts = [scaled(graph, x) for x in node.input]
+    first = parts[0]
+    if first is None or any(x is None or [op for op, _ in x.factors] != [op for op, _ in first.factors] for x in parts):
+        return None
+    known = [x for x in parts if x is not None]
+    axis = attribute(node, "axis", 0)
+    factors = []
+    for n, (op, _) in enumerate(first.factors):
+        wide = [np.broadcast_to(x.factors[n][1], x.integers.shape) for x in known]
+        factors.append((op, np.concatenate(wide, axis)))
+    return Scaled(np.concatenate([x.integers for x in known], axis), tuple(factors))
 
 
 def _moved(graph: Graph, node: NodeProto, value: np.ndarray) -> np.ndarray | None:

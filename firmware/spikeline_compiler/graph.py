@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.inliner
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 from onnx.external_data_helper import load_external_data_for_model
@@ -18,6 +19,7 @@ from spikeline.files import read
 from spikeline_compiler import foreign
 
 LARGEST, MOST_NODES = 1 << 28, 2000  # bytes and nodes of a file: eight layers need far fewer
+MOST_INPUTS = 1 << 20
 OLDEST_OPSET = 9  # before it, broadcasting, Dropout and BatchNormalization meant other things
 STANDARD_DOMAINS = ("", "ai.onnx")
 QONNX = "qonnx.custom_op.general"
@@ -26,8 +28,8 @@ QONNX_OPS = {*QONNX_INPUTS, "Trunc", "FloatQuant"}
 OLDER_DOMAINS = ("onnx.brevitas", "finn.custom_op.general", "finn", "qonnx", "brevitas", "")  # of the same operators
 
 FLAT = (
-    "export the network with float32 inputs of a known shape, (batch, inputs), or of images that a Flatten makes flat; states "
-    "(batch, neurons)"
+    "export the network with float32 inputs of a known shape, (batch, inputs) of at most a million, or of images that a Flatten "
+    "makes flat; states (batch, neurons)"
 )
 
 # A pass rewrites a graph in place, so that
@@ -121,10 +123,11 @@ def _shape(value: ValueInfoProto) -> tuple[int, ...]:
     """Shape of one sample of an input."""
     tensor = value.type.tensor_type
     dims = tensor.shape.dim
-    if len(dims) < 2 or any(d.dim_value < 1 for d in dims[1:]) or tensor.elem_type != onnx.TensorProto.FLOAT:
+    sizes = [d.dim_value for d in dims[1:]]
+    if not sizes or min(sizes) < 1 or math.prod(sizes) > MOST_INPUTS or tensor.elem_type != onnx.TensorProto.FLOAT:
         shape = [d.dim_value or d.dim_param or "?" for d in dims]
         raise CompileError(f"input {value.name!r} is {onnx.TensorProto.DataType.Name(tensor.elem_type)} {shape}; {FLAT}")
-    return tuple(d.dim_value for d in dims[1:])
+    return tuple(sizes)
 
 
 def _feedback(inputs: list[str], outputs: list[str]) -> dict[str, str]:
@@ -166,7 +169,7 @@ def load_model(path: Path | str) -> ModelProto:
     _check_weights(model, Path(path).parent)
     load_external_data_for_model(model, str(Path(path).parent))  # refuses links, and what lies elsewhere
     _rename_domains(model)
-    return model
+    return onnx.inliner.inline_local_functions(model) if model.functions else model
 
 
 def _check_weights(model: ModelProto, folder: Path) -> None:

@@ -127,7 +127,16 @@ def stages(graph: Graph) -> list[Stage]:
         raise unconnected
     if found[-1].spikes:
         close(found[-1])
+    else:
+        _halve(found[-1])
     return found
+
+
+def _halve(stage: Stage) -> None:
+    """Count an output layer's sums in half units, its weights doubled, if biases need them: those of ±1 for spikes do."""
+    shares = [b / a for a, b in zip(stage.scale, stage.bias, strict=True) if a]
+    if any(x.denominator == 2 for x in shares) and all(x.denominator <= 2 for x in shares):
+        stage.weights, stage.scale = stage.weights * 2, [a / 2 for a in stage.scale]
 
 
 def start(graph: Graph) -> str:

@@ -519,7 +519,7 @@ REFUSALS = {
     "training mode": (lambda: batchnorm(training_mode=1), "'bn'", "training mode", "evaluation mode"),
     "reshape": (lambda: dense().reshape(3, -1), "Reshape", "no Reshape", "keep"),
     "output scale per class": (lambda: dense(scale=[0.5, 0.5, 0.25]), "MatMul", "rank them", "one scale for all"),
-    "output bias between": (lambda: dense(scale=0.5, bias=[0.5, 0.25, 0.0]), "class 1 is 0.5 times", "whole multiples"),
+    "output bias between": (lambda: dense(scale=0.5, bias=[0.5, 0.125, 0.0]), "class 1 is 0.25 times", "whole multiples"),
     "output bias too large": (lambda: dense(bias=[1e30, 0, 0]), "more than 32 bits", "leave out"),
     "decode": (lambda: dense_with(output="spike_count"), "output = spike_count", "membrane", "export"),
     "continuous": (lambda: dense_with(integration="continuous"), "continuous", "discontinuous integration"),

@@ -11,7 +11,7 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper
-from test_compiler import Builder, compiled, geometry, small, spikeline
+from test_compiler import Builder, assert_equal_to_onnx, compiled, geometry, small, spikeline, spikes_for
 from test_onnx_forms import INPUT_FORMS, SPIKES, WEIGHTS, Writer, network
 
 from spikeline.errors import CompileError
@@ -189,10 +189,39 @@ def test_bipolar_activations_are_absorbed(tmp_path):
     rng = np.random.default_rng(0)
     b = Builder(9).dense(rng.integers(-3, 4, (9, 8)), 0.5, 4, bias=rng.integers(-2, 3, 8) / 4)
     b.then("BipolarQuant", b.const(1.0)).fired()
-    b.dense(2 * rng.integers(-2, 3, (8, 6)), 0.5, 4).comparison().dense(rng.integers(-3, 4, (6, 3)), 1.0, 4)
-    from test_compiler import assert_equal_to_onnx, spikes_for
+    b.dense(rng.integers(-3, 4, (8, 6)), 0.5, 4).then("BipolarQuant", b.const(0.3)).fired()
+    last = rng.integers(-3, 4, (6, 3))
+    network = assert_equal_to_onnx(b.dense(last, 0.1, 4), tmp_path, spikes=spikes_for(9, batch=60))
+    np.testing.assert_array_equal(network.layers[-1].weights, 2 * last)  # of half units
+    np.testing.assert_array_equal(network.layers[-1].thresholds, last.sum(0))
 
-    assert_equal_to_onnx(b, tmp_path, spikes=spikes_for(9, batch=60))
+
+def test_weights_joined_from_parts_of_their_own_scales(tmp_path):
+    """Scales that float32 does not hold exactly: only the integers of the parts tell what is meant."""
+    b, w = Writer(), np.arange(48).reshape(12, 4) % 9 - 4
+    parts = [b.node("DequantizeLinear", b.const(w[:, n : n + 2], np.int8), b.const(scale)) for n, scale in ((0, 0.1), (2, 0.3))]
+    b.node(
+        "Cast", b.node("Greater", b.node("MatMul", "spikes", b.node("Concat", *parts, axis=1)), b.const(0.05)), output="out", to=1
+    )
+    onnx.save(b.model(), tmp_path / "model.onnx")
+    np.testing.assert_array_equal(compile_onnx(tmp_path / "model.onnx", geometry()).layers[0].weights, w)
+
+
+def test_functions_of_the_file_are_read_as_what_they_do(tmp_path):
+    """A function under a name that is ours means what the file says, not what we know by that name."""
+    _, model = network()
+    body = [helper.make_node("Sub", ["x", "y"], ["z"])]
+    model.functions.append(helper.make_function("own", "Add", ["x", "y"], ["z"], body, [helper.make_opsetid("", 21)]))
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    next(n for n in model.graph.node if n.op_type == "Add").domain = "own"
+    onnx.save(model, tmp_path / "own.onnx")
+    network_of_sub = compile_onnx(tmp_path / "own.onnx", geometry())
+    next(n for n in model.graph.node if n.op_type == "Add").op_type = "Sub"
+    next(n for n in model.graph.node if n.op_type == "Sub").domain = ""
+    model.ClearField("functions")
+    onnx.save(model, tmp_path / "sub.onnx")
+    expected = compile_onnx(tmp_path / "sub.onnx", geometry())
+    np.testing.assert_array_equal(network_of_sub.layers[0].thresholds, expected.layers[0].thresholds)
 
 
 # -- sums that float32 may round ---------------------------------------------------------------------------------------

@@ -139,6 +139,7 @@ WEIGHTS = {
         *(b.const([x], np.int64) for x in (0, len(w), 0)),
     ),
     "in two halves": split,
+    "pruned": lambda b, w: b.node("Mul", b.const(w != 0), b.node("DequantizeLinear", b.const(w, np.int8), b.const(SCALE))),
 }
 BIASES = {
     "constant": lambda b, v: b.const(v * SCALE),
