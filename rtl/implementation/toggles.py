@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from spikeline import golden, image, mnist
+from spikeline import golden, image, samples
 from spikeline.encode import encode
 from spikeline.energy import activity, saif
 from spikeline.files import atomic
@@ -41,11 +41,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20, help="the first N test images (%(default)s)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/results/toggles.json", help="(%(default)s)")
     args = parser.parse_args()
-    pixels = mnist.load("test")[0][: args.images]
     results = []
     for path in args.models:
         model = image.load(path)
-        network, geometry = model.network, built(model.network)
+        network, geometry, pixels = model.network, built(model.network), samples.of(model).first(args.images).pixels
+        assert pixels is not None, f"{path} takes events"
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "activity.saif"
             record(geometry, model, pixels, file)

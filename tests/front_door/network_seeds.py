@@ -13,7 +13,8 @@ from spikeline.spec import Decode, Encoder, Reset
 @cache
 def images() -> tuple[image.Image, ...]:
     """One of every encoder and width of weights, of one to eight layers, discontinuous and continuous."""
-    return tuple(image.build(network(kind)) for kind in range(24))
+    note = {"dataset": {"name": "mnist"}}
+    return tuple(image.build(network(kind), note if kind % 2 else {}) for kind in range(24))
 
 
 def network(kind: int) -> Network:

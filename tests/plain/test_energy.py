@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeline import cli, cycles, golden, image
+from spikeline import arguments, cli, cycles, golden, image
 from spikeline.energy import activity, frontier, measure, model, saif
 from spikeline.energy.model import LEAKAGE, LOGIC, MEMORY, ProfileError
 from spikeline.errors import DataError
@@ -387,7 +387,7 @@ def models(tmp_path, monkeypatch):
     for name, net in made.items():
         (tmp_path / name).mkdir()
         image.save(image.build(net), tmp_path / name / "model.img")
-    monkeypatch.setattr(measure.samples, "load", lambda net, root=None: samples_of(net))
+    monkeypatch.setattr(arguments, "found", lambda args, models: lambda model: samples_of(model.network))
     return [tmp_path / name / "model.img" for name in made]
 
 

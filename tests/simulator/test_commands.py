@@ -15,14 +15,14 @@ from spikeline.spec import Encoder
 
 @pytest.fixture
 def model(tmp_path):
-    """An untrained network for MNIST-sized images, as an image file."""
+    """An untrained network for MNIST, as an image file."""
     rng = np.random.default_rng(0)
     layers = tuple(
         Layer(rng.integers(-7, 8, (i, n)).astype(np.int8), rng.integers(0, 40, n).astype(np.int32))
         for i, n in ((784, 32), (32, 10))
     )
     path = tmp_path / "model.img"
-    image.save(image.build(Network(layers, 4, 2, Encoder.BERNOULLI)), path)
+    image.save(image.build(Network(layers, 4, 2, Encoder.BERNOULLI), {"dataset": {"name": "mnist"}}), path)
     return path
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeline import golden, image, mnist, report
+from spikeline import golden, image, mnist, report, samples
 from spikeline.batch import Pixels, packed
 from spikeline.driver import Driver
 from spikeline.encode import encode
@@ -40,6 +40,7 @@ class Subject:
 def subject(path: Path, pixels: np.ndarray, seed: int) -> Subject:
     """Load an image and run the golden model on all pixels, uint8 (B, 784)."""
     loaded = image.load(path)
+    samples.data_set(loaded)
     network = loaded.network
     traces = []
     for start in range(0, len(pixels), 1000):

@@ -5,6 +5,7 @@ A file is a zip archive as PyTorch writes it, whose comment is the SHA-256 of al
 
 import hashlib
 import io
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -84,7 +85,9 @@ def restore(path: Path, preset: Preset, network: Trained, optimizer: torch.optim
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"])
-        return list(state["history"]), saved.epochs
+        history = [dict(epoch) for epoch in state["history"]]
+        json.dumps(history)
+        return history, saved.epochs
     except Exception as error:  # plain data of any shape may stand for a state
         raise PresetError(f"{path} is damaged ({error!r}); {AGAIN}") from error
 

@@ -44,9 +44,10 @@ def contents(state: Any) -> str:
         return f"PyTorch data of another program, a {type(state).__name__}"
     if "pytorch-lightning_version" in state:
         return "a checkpoint of PyTorch Lightning"
-    if state and all(hasattr(value, "shape") for value in state.values()):
-        return f"the weights (state_dict) of another program, {len(state)} tensors such as {next(iter(state))!r}"
-    return f"PyTorch data of another program, with {', '.join(map(repr, list(state)[:4])) or 'nothing in it'}"
+    names = [repr(key) for key in state if isinstance(key, str)]
+    if names and all(hasattr(value, "shape") for value in state.values()):
+        return f"the weights (state_dict) of another program, {len(state)} tensors such as {names[0]}"
+    return f"PyTorch data of another program, with {', '.join(names[:4]) or 'no names in it'}"
 
 
 def _archive(content: bytes) -> str | None:
