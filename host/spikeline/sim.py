@@ -1,5 +1,6 @@
 """The simulated device: the accelerator's Verilog, compiled by Verilator, behind registers and streams."""
 
+import _ctypes
 import ctypes
 import fcntl
 import hashlib
@@ -358,6 +359,10 @@ def _bind(library: Path) -> ctypes.CDLL:
         ("sim_record", None, [pointer, flag]),
         ("sim_recorded", size, [pointer, flag, flag, pointer]),
     ):
-        function = getattr(lib, name)
+        try:
+            function = getattr(lib, name)
+        except AttributeError:
+            _ctypes.dlclose(lib._handle)  # or the next of this name would be this one
+            raise
         function.restype, function.argtypes = result, arguments
     return lib

@@ -269,7 +269,7 @@ def scripts(tclsh, tmp_path, vivado):
         out = tmp_path / "out"
         out.mkdir()
         (out / "geometry.tcl").write_text(bit.geometry_tcl(Geometry.load("z020-256")))
-        command = (vivado() if top is None else vivado(top=top)).split()
+        command = shlex.split(vivado() if top is None else vivado(top=top))
         command += ["-mode", "batch", "-nojournal", "-log", str(out / "log"), "-source", str(rtl / "boards/build.tcl")]
         result = subprocess.run([*command, "-tclargs", str(rtl / "boards/pynq-z2"), str(out)], capture_output=True, text=True)
         return result.returncode, result.stdout + result.stderr
