@@ -4,14 +4,16 @@ activity.py MODEL.img --out build/bit/activity.saif [--images 20] [--geometry z0
 """
 
 import argparse
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from spikeline import image, samples
+from spikeline import image, samples, sim
 from spikeline.batch import Pixels
 from spikeline.driver import Driver
 from spikeline.errors import DataError, SpikelineError
@@ -48,22 +50,72 @@ def record(geometry: Geometry, model: Image, pixels: np.ndarray, out: Path) -> t
         device.close()
 
 
+@dataclass
+class Cell:
+    """An instance of a module, with the signals of the generate blocks in it."""
+
+    name: str
+    module: str
+    nets: list[str] = field(default_factory=list)  # lines
+    cells: list["Cell"] = field(default_factory=list)
+
+    def lines(self, indent: str) -> Iterator[str]:
+        yield f"{indent}(INSTANCE {self.name}\n"
+        yield from [f"{indent} (NET\n", *(f"{indent}  {net}\n" for net in self.nets), f"{indent} )\n"]
+        for cell in self.cells:
+            yield from cell.lines(indent + " ")
+        yield f"{indent})\n"
+
+
+def instances() -> dict[str, dict[str, str]]:
+    """Of each module in rtl/: its instances, and the modules that they are of."""
+    found = {}
+    for path in (p for p in sim.sources() if p.suffix == ".v"):
+        cells = re.findall(r"^ *(spk_\w+) (?:#\((?:.|\n)*?\) )?(\w+) \(", path.read_text(), re.MULTILINE)
+        found[path.stem] = {name: module for module, name in cells}
+    return found
+
+
 def place(lines: Iterable[str]) -> Iterator[str]:
-    """Verilator's SAIF file of the accelerator alone, as that of the board's design with the accelerator in it."""
-    skip = False
+    """Verilator's SAIF file of the accelerator alone, as that of the board's design with the accelerator in it.
+
+    To Verilator a generate block is a scope; in Vivado's netlist it only is a part of names: `layer[0].core`.
+    """
+    modules = instances() | {"": {"TOP": "TOP"}, "TOP": {"spikeline": "spikeline"}}
+    shell = Cell("", "")
+    scopes = [(shell, "")]  # around a line: the cell, and the generate blocks within it
     for line in lines:
-        if line.startswith("(TIMESCALE"):
-            line = line.replace("1ps", "1 ps")
-        if line == " (INSTANCE TOP\n":  # Verilator's shell around the top module: its ports once more
+        text = line.strip()
+        cell, blocks = scopes[-1]
+        if text.startswith("(INSTANCE "):
+            name = text.split()[1]
+            if name in modules[cell.module]:
+                cell.cells.append(Cell(blocks + name, modules[cell.module][name]))
+                scopes.append((cell.cells[-1], ""))
+            else:
+                scopes.append((cell, f"{blocks}{name}."))
+        elif text == "(NET":
+            scopes.append(scopes[-1])
+        elif text == ")" and len(scopes) > 1:
+            scopes.pop()
+        elif len(scopes) > 1:
+            cell.nets.append("(" + blocks.replace("[", r"\[").replace("]", r"\]") + text[1:])
+        elif text == ")":  # the end of the file
             yield "".join(f" (INSTANCE {name}\n" for name in INSTANCES[:-1])
-            skip = True
-        elif line == "  (INSTANCE spikeline\n":
-            yield f"  (INSTANCE {INSTANCES[-1]}\n"
-            skip = False
-        elif line == " )\n":  # the end of that shell
+            top = shell.cells[0].cells[0]  # TOP is Verilator's shell around the module: its ports once more
+            top.name = INSTANCES[-1]
+            yield from top.lines("  ")
             yield " )\n" * len(INSTANCES[:-1])
-        elif not skip:
             yield line
+        else:
+            yield line.replace("1ps", "1 ps") if text.startswith("(TIMESCALE") else line
+
+
+def placed(path: Path) -> bool:
+    """Is this the activity of the accelerator within the board's design, named as in Vivado's netlist?"""
+    text = path.read_text(errors="replace")
+    inside = r"\s*\(INSTANCE ".join(INSTANCES)
+    return bool(re.search(rf"\(INSTANCE {inside}\b", text)) and not re.search(r"\(INSTANCE [^\s.]*\]$", text, re.MULTILINE)
 
 
 def main() -> None:

@@ -2,8 +2,9 @@
 
 bit.py BOARD [--geometry NAME] [--out FOLDER] [--saif FILE]
 
-FOLDER takes spikeline.bit, spikeline.hwh, utilization.json, timing.json and power.json, all of them or none; FOLDER/vivado the
-project, the reports and the log. $VIVADO is the command to run, if it is not the `vivado` of the PATH.
+FOLDER takes spikeline.bit and spikeline.hwh, both or none, and then utilization.json, timing.json and power.json; FOLDER/vivado
+the project, the reports and the log. A figure that cannot be read from a report is null, and a warning. $VIVADO is the command
+to run, if it is not the `vivado` of the PATH.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import activity
 import reports
 
 from spikeline import sim
@@ -27,7 +29,8 @@ from spikeline.report import commit
 
 HERE = Path(__file__).resolve().parent
 BOARDS = sorted(path.parent.name for path in HERE.glob("*/board.tcl"))
-RESULTS = ("utilization.json", "timing.json", "power.json", "spikeline.hwh", "spikeline.bit")
+DELIVERED = ("spikeline.hwh", "spikeline.bit")
+RESULTS = ("utilization.json", "timing.json", "power.json", *DELIVERED)
 
 
 def geometry_tcl(geometry: Geometry) -> str:
@@ -49,28 +52,41 @@ def vivado() -> list[str]:
 
 
 def run(board: str, work: Path, saif: Path | None) -> None:
-    """Run the Tcl in the empty folder `work`. Exits, with what the log says went wrong, if it fails."""
+    """Run the Tcl in the empty folder `work`. Exits, with what the log says went wrong, if no bitstream comes of it."""
     log = work / "vivado.log"
     command = [*vivado(), "-mode", "batch", "-nojournal", "-log", str(log), "-source", str(HERE / "build.tcl")]
     command += ["-tclargs", str(HERE / board), str(work), *([str(saif)] if saif else [])]
-    if subprocess.run(command, cwd=work).returncode:
-        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    status = subprocess.run(command, cwd=work).returncode
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    if not all((work / name).is_file() for name in DELIVERED):
         sys.exit("\n".join([*(line for line in lines if line.startswith("ERROR")), f"Vivado failed; see {log}"]))
+    for line in lines:
+        if line.startswith("WARNING: spikeline: "):
+            reports.tell(line.removeprefix("WARNING: spikeline: "))
+    if status:
+        reports.tell(f"Vivado ended with status {status} after the bitstream was written; see {log}")
 
 
 def figures(work: Path, saif: Path | None) -> dict[str, dict[str, Any]]:
-    """What the reports in `work` say, by the name of the JSON file. Exits with the report's name if one cannot be read."""
-    found, head = {}, {}
-    for name, read in {"power": reports.power, "timing": reports.timing, "utilization": reports.utilization}.items():
+    """What the reports in `work` say, by the name of the JSON file; what they do not is null, and a warning."""
+    found, tool, part = {}, None, None
+    for name, read in {"timing": reports.timing, "power": reports.power, "utilization": reports.utilization}.items():
         path = work / f"{name}.rpt"
         try:
-            text = path.read_text()
-            found[f"{name}.json"], head = read(text), reports.header(text)
-        except (OSError, reports.ReportError) as error:
-            sys.exit(f"{path} cannot be read: {error}")
-    tool = " ".join(head["Tool Version"].split()[:2])
-    found["power.json"] |= {"activity": str(saif or "vectorless"), "source": f"Vivado report_power, {tool}"}
-    return {name: entry | {"part": head["Device"], "tool": tool} for name, entry in found.items()}
+            text = path.read_text(errors="replace")
+        except OSError as error:
+            text = ""
+            reports.tell(f"{path} cannot be read: {error.strerror}")
+
+        def doubt(what: str, path: Path = path) -> None:
+            reports.tell(f"{path}: {what}")
+
+        found[f"{name}.json"] = read(text, doubt if text else lambda what: None)
+        head = reports.header(text)
+        tool, part = tool or head.get("Tool Version"), head.get("Device") or part
+    tool = tool and " ".join(tool.split()[:2])
+    found["power.json"] |= {"activity": str(saif or "vectorless"), "source": f"Vivado report_power, {tool or 'unknown version'}"}
+    return {name: entry | {"part": part, "tool": tool} for name, entry in found.items()}
 
 
 def main() -> None:
@@ -90,6 +106,10 @@ def main() -> None:
     saif = args.saif and args.saif.resolve()
     if saif and not saif.is_file():
         sys.exit(f"{saif} is missing; rtl/boards/activity.py makes it")
+    if saif and not activity.placed(saif):
+        sys.exit(
+            f"{saif} has no {'/'.join(activity.INSTANCES)} with the names of the netlist; make it with rtl/boards/activity.py"
+        )
     vivado()
 
     out = (args.out or Path("build/bit") / args.board).resolve()
@@ -103,11 +123,11 @@ def main() -> None:
 
     run(args.board, work, saif)
     build = {"board": args.board, "geometry": geometry.name, "commit": source}
+    for name in DELIVERED:
+        os.replace(work / name, out / name)
     for name, entry in figures(work, saif).items():
         with atomic(out / name) as path:
             path.write_text(json.dumps(entry | build, indent=2) + "\n")
-    for name in ("spikeline.hwh", "spikeline.bit"):
-        os.replace(work / name, out / name)
     print(f"{out / 'spikeline.bit'} with spikeline.hwh and its figures beside it")
 
 

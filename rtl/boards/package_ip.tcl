@@ -41,7 +41,10 @@ foreach {name kind ports} $interfaces {
 }
 foreach name {s_axil s_axis m_axis} {ipx::associate_bus_interfaces -busif $name -clock aclk $core}
 ipx::associate_bus_interfaces -clock aclk -reset aresetn $core
-set_property value ACTIVE_LOW [ipx::add_bus_parameter POLARITY [ipx::get_bus_interfaces aresetn -of_objects $core]]
+set reset [ipx::get_bus_interfaces aresetn -of_objects $core]
+set polarity [ipx::get_bus_parameters -quiet POLARITY -of_objects $reset] ;# inferred with the interface, in most releases
+if {![llength $polarity]} {set polarity [ipx::add_bus_parameter POLARITY $reset]}
+set_property value ACTIVE_LOW $polarity
 
 # ---- parameters: the packager cannot follow a width that depends on LAYERS, so each build packages its own ----
 

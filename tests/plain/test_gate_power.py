@@ -142,10 +142,19 @@ def test_a_library_that_is_not_there(tmp_path):
 
 
 def test_without_opensta_it_says_how_to_get_it(library, tmp_path):
-    result = run(library, tmp_path / "out", PATH="/usr/bin:/bin")
+    """On a PATH of nothing: what this machine has installed does not matter."""
+    (tmp_path / "nothing").mkdir()
+    result = run(library, tmp_path / "out", PATH=str(tmp_path / "nothing"))
     assert result.returncode == 0, result.stderr
     assert "OpenSTA is missing" in result.stdout
     assert "power_w" not in json.loads((tmp_path / "out/tiny-layer-2/report.json").read_text())
+
+
+def test_opensta_of_the_path(library, stand_in, tmp_path):
+    sta = Path(stand_in("Total 2.0e-03 5.0e-04 4.0e-06 2.504e-03 100.0%%\\n"))
+    result = run(library, tmp_path / "out", PATH=f"{sta.parent}{os.pathsep}{os.environ['PATH']}")
+    assert result.returncode == 0, result.stderr
+    assert json.loads((tmp_path / "out/tiny-layer-2/report.json").read_text())["power_w"] == 2.504e-3
 
 
 def test_a_layer_that_is_not_there(library, tmp_path):

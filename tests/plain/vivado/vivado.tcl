@@ -12,7 +12,7 @@ namespace eval stand {
     variable setup
     variable objects [dict create]  ;# id, that is kind:name: properties
     variable steps {}
-    variable result {WNS 0.127 WHS 0.021 TPWS 0.000 FAILED_NETS 0 version 2022.1 fails {}}
+    variable result {WNS 0.127 WHS 0.021 TPWS 0.000 FAILED_NETS 0 version 2022.1 fails {} infers 1}
     variable project {}
     variable core {}
     variable cores {}               ;# saved cores, by folder
@@ -316,7 +316,13 @@ proc stand::report {name path} {
 foreach {command name} {
     report_utilization utilization report_timing_summary timing report_power power report_route_status route
 } {
-    stand::command $command {-file 1} {} "stand::report $name \[stand::option \$options -file]"
+    stand::command $command {-file 1} {} "
+        if {{$command} in \[dict get \$stand::result fails]} {
+            if {{exit} in \[dict get \$stand::result fails]} {exit 9}
+            error {$command fails}
+        }
+        stand::report $name \[stand::option \$options -file]
+    "
 }
 stand::command read_saif {-strip_path 1 -out_file 1} {path} {
     if {[dict get $stand::state open] eq ""} {error "read_saif: no design is open"}
@@ -326,6 +332,8 @@ stand::command read_saif {-strip_path 1 -out_file 1} {path} {
             $strip ne [get_property top [current_fileset]]} {
         error "read_saif: $path has no [join $inside /]"
     }
+    # A generate block is no cell in Vivado's netlist, only a part of the names in it.
+    if {[regexp -line {\(INSTANCE ([^\s.]*\])$} [stand::slurp $path] -> block]} {error "read_saif: no cell $block in the design"}
     stand::spill [stand::option $options -out_file] ""
     dict set stand::state saif $path
 }
