@@ -97,8 +97,8 @@ random: setup ## check COUNT random networks from ONNX to Verilog, from SEED on
 soak: $(SOAK) ## classify IMAGES digits on the simulated accelerator under stalls, resets and reloads, from SEED on
 	$(BIN)/python tests/verify/soak.py $(SOAK) --images $(IMAGES) --seed $(SEED) --out build/soak.json
 
-models: data .venv/board/.ready
-	$(MAKE) -j2 $(MODES:%=compile-%)
+models: data
+	$(MAKE) -j2 $(MODES:%=compile-%) .venv/board/.ready
 
 $(MODES:%=compile-%): compile-%:
 	$(MAKE) compile MODE=$*
