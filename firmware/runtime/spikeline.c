@@ -451,7 +451,6 @@ enum spk_status spk_load(struct spk_device *device, const void *image, size_t by
     put(device, SPK_REG_MODEL, device->model);
     if (get(device, SPK_REG_MODEL) != device->model) device->loaded = 0U; /* somebody has just loaded another */
     return device->loaded ? SPK_OK : SPK_ERR_MODEL;
-    return SPK_OK;
 }
 
 /* ---- images ---- */
