@@ -118,8 +118,8 @@ def _read(path: Path) -> tuple[dict[str, Any], Preset]:
         raise PresetError(f"{path} is no readable checkpoint (it is {foreign.OBJECTS}); {AGAIN}") from error
     named = isinstance(state, dict) and isinstance(state.get("format"), str) and isinstance(state.get("preset"), dict)
     if not named or state["format"] != FORMAT or any(key not in state for key in KEYS):
-        what = foreign.contents(state)
-        raise PresetError(f"{path} is no checkpoint of `spikeline train` ({FORMAT}) but {what}; name another, or {AGAIN}")
+        what = "one of another form" if isinstance(state, dict) and "format" in state else foreign.contents(state)
+        raise PresetError(f"{path} is no checkpoint of `spikeline train` ({FORMAT}) but {what}; {AGAIN}")
     return state, presets.from_dict(state["preset"], str(path))
 
 
