@@ -48,10 +48,10 @@ def save(path: Path, preset: Preset, network: Trained, optimizer: torch.optim.Op
         "rng": torch.get_rng_state(),
         "history": [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in history],
     }
-    file = io.BytesIO()  # in a file, the archive would bear its name
-    torch.save(_plain(state), file)
-    content = file.getvalue()[:-2] + DIGEST_BYTES.to_bytes(2, "little")
     with atomic(path) as temporary:
+        file = io.BytesIO()  # an archive on disk would bear its name inside
+        torch.save(_plain(state), file)
+        content = file.getvalue()[:-2] + DIGEST_BYTES.to_bytes(2, "little")
         temporary.write_bytes(content + hashlib.sha256(content).hexdigest().encode())
 
 
