@@ -21,7 +21,7 @@ from front_door import network_seeds, onnx_seeds
 from front_door.data import digits, small
 from front_door.kinds import command
 from front_door.reports import BENCH
-from spikeline import bench, commands, events, image, mnist, nmnist, pictures, report, sim
+from spikeline import arguments, bench, commands, events, image, mnist, nmnist, pictures, report, sim
 from spikeline.geometry import Geometry
 from spikeline_compiler.lower import compile_onnx
 from spikeline_training import checkpoint, export, preset
@@ -68,7 +68,7 @@ class Compile(Writer):
     def write(self, folder: Path, version: int) -> None:
         onnx.save(self.models[version], folder / "model.onnx")
         more = ("--geometry", "tiny", "--mem-dir", folder / "mem", "--verify", "1")
-        with mock.patch.object(compiler, "check", return_value=dict.fromkeys(("images", "spikes_compared"), version)):
+        with mock.patch.object(compiler, "check", return_value=dict.fromkeys(("images", "samples", "spikes_compared"), version)):
             command(compiler.register, "compile", folder / "model.onnx", "--out", folder / "model.img", *more)
 
     def read(self, folder: Path) -> dict[str, Version]:
@@ -166,7 +166,11 @@ class Bench(Writer):
     def write(self, folder: Path, version: int) -> None:
         result = dict.fromkeys(("accuracy", "images_per_second", "cycles_per_image", "latency_us", "mean_steps", "fclk_mhz"), 0.5)
         result |= {"name": "n" * 9000, "input": "spikes", "golden_mismatches": version, "power": {"energy_per_image_uj": None}}
-        with mock.patch.object(bench, "networks", return_value=[result]), mock.patch.object(report, "commit", return_value="0"):
+        with (
+            mock.patch.object(bench, "networks", return_value=[result]),
+            mock.patch.object(report, "commit", return_value="0"),
+            mock.patch.object(arguments, "found"),
+        ):
             command(commands.register, "bench", folder / "model.img", "--out", folder / "bench.json")
 
     def read(self, folder: Path) -> dict[str, Version]:

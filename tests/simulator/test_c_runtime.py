@@ -857,7 +857,7 @@ def test_note_after_the_packets_is_passed_over(fresh, network, pixels, expected)
     check(fresh.infer(pixels), expected)
 
 
-@pytest.mark.parametrize("words", [-1, 0.5, 1, 1 << 14, 1 << 29])
+@pytest.mark.parametrize("words", [-1, 0.5, 1, 1 << 14, (1 << 29) - 1])
 def test_note_of_another_length_than_the_header_says(sound, network, pixels, expected, words):
     data = bytearray(image_bytes(image.build(network, NOTED)))
     at = ImageField.NOTE_BYTES

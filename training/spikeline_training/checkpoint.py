@@ -48,10 +48,10 @@ def save(path: Path, preset: Preset, network: Trained, optimizer: torch.optim.Op
         "rng": torch.get_rng_state(),
         "history": [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in history],
     }
-    file = io.BytesIO()  # in a file, the archive would bear its name
-    torch.save(_plain(state), file)
-    content = file.getvalue()[:-2] + DIGEST_BYTES.to_bytes(2, "little")
     with atomic(path) as temporary:
+        file = io.BytesIO()  # an archive on disk would bear its name inside
+        torch.save(_plain(state), file)
+        content = file.getvalue()[:-2] + DIGEST_BYTES.to_bytes(2, "little")
         temporary.write_bytes(content + hashlib.sha256(content).hexdigest().encode())
 
 
@@ -118,8 +118,8 @@ def _read(path: Path) -> tuple[dict[str, Any], Preset]:
         raise PresetError(f"{path} is no readable checkpoint (it is {foreign.OBJECTS}); {AGAIN}") from error
     named = isinstance(state, dict) and isinstance(state.get("format"), str) and isinstance(state.get("preset"), dict)
     if not named or state["format"] != FORMAT or any(key not in state for key in KEYS):
-        what = foreign.contents(state)
-        raise PresetError(f"{path} is no checkpoint of `spikeline train` ({FORMAT}) but {what}; name another, or {AGAIN}")
+        what = "one of another form" if isinstance(state, dict) and "format" in state else foreign.contents(state)
+        raise PresetError(f"{path} is no checkpoint of `spikeline train` ({FORMAT}) but {what}; {AGAIN}")
     return state, presets.from_dict(state["preset"], str(path))
 
 
