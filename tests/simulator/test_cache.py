@@ -122,7 +122,7 @@ def test_the_compiler_is_given_no_path_with_a_space(tiny, tmp_path, monkeypatch)
 
     _, environment = sim.verilator()
     monkeypatch.setattr(subprocess, "run", played)
-    command = ["../verilator/bin/verilator", "-Mdir", ".", "../rtl/spikeline.v", "../rtl/sim/harness.cpp"]
+    command = ["../verilator/bin/verilator_bin", "-Mdir", ".", "../rtl/spikeline.v", "../rtl/sim/harness.cpp"]
     library = spaced / "cache/libspikeline.so"
     sim._compile(command, environment, library)
     assert library.read_bytes().startswith(b"made")
