@@ -52,7 +52,7 @@ def test_the_step_that_training_takes_is_brevitas_to_the_bit():
     """The network's own firing and weighted sums leave Brevitas' wrappers out, and neither a value nor a gradient changes."""
     torch.manual_seed(3)
     u = torch.cat([torch.randn(500, 40), torch.tensor([[-0.0, 0.0, 1.0, 2.0] * 10]), torch.tensor([[0.9999999, 1.9999999] * 20])])
-    for own, theirs in zip(with_gradient(Fire.apply, u), with_gradient(qnn.QuantIdentity(act_quant=Spike), u), strict=True):
+    for own, theirs in zip(with_gradient(Fire(), u), with_gradient(qnn.QuantIdentity(act_quant=Spike), u), strict=True):
         assert torch.equal(own, theirs)
 
     network = SpikingNetwork((50, 30, 10), 4)

@@ -35,6 +35,7 @@ class SpikingNetwork(nn.Module):
         per_neuron, per_layer = weight_quantiser(preset.weight_bits, True), weight_quantiser(preset.weight_bits, False)
         self.linear = nn.ModuleList(qnn.QuantLinear(i, o, False, weight_quant=per_neuron) for i, o in hidden)
         self.norm = nn.ModuleList(nn.BatchNorm1d(o) for _, o in hidden)
+        self.spike = nn.ModuleList(Fire() for _ in hidden)
         self.output = qnn.QuantLinear(*last, False, weight_quant=per_layer)
 
     def forward(self, spikes: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -44,8 +45,8 @@ class SpikingNetwork(nn.Module):
         """
         s = _drop(spikes, self.preset.input_dropout, self.training)
         rates = []
-        for linear, norm in zip(self.linear, self.norm, strict=True):
-            s = Fire.apply(norm(self.current(linear, s)) + MEMBRANE_OFFSET)  # (B, H)
+        for linear, norm, spike in zip(self.linear, self.norm, self.spike, strict=True):
+            s = spike(norm(self.current(linear, s)) + MEMBRANE_OFFSET)  # (B, H)
             rates.append(s.mean())
             s = _drop(s, self.preset.hidden_dropout, self.training)
         return self.current(self.output, s), rates
@@ -55,9 +56,15 @@ class SpikingNetwork(nn.Module):
         return F.linear(spikes, linear.quant_weight().value)  # type: ignore[operator]
 
 
-class Fire(torch.autograd.Function):
+class Fire(nn.Module):
     """s = (u >= 1), with the gradient where 0 <= u < 2: to the bit the quantiser `Spike`, in a fraction of its time."""
 
+    def forward(self, membrane: Tensor) -> Tensor:
+        """Membranes of any shape to spikes of 0 and 1."""
+        return _Fire.apply(membrane)
+
+
+class _Fire(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, membrane: Tensor) -> Tensor:
         ctx.save_for_backward((membrane >= 0) & (membrane < 2))
