@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spikeline import hwh, ownership
+from spikeline import hwh, numpy_for_pynq, ownership
 from spikeline import overlay as overlay_package
 from spikeline.errors import DeviceError
 from spikeline.spec import DMA_CR, DMA_LENGTH, DMA_SR, DmaRegister, Register
@@ -23,6 +23,7 @@ except ImportError as error:
         f"the pynq package cannot be imported ({error}); on a PYNQ image use its own Python: source /etc/profile.d/pynq_venv.sh; "
         "for the simulated board run `pip install 'spikeline[sim]'`"
     ) from None
+numpy_for_pynq.check(PynqBuffer)
 
 SMALLEST = 1024  # words of a buffer: XRT may place smaller ones where a DMA of 32-bit addresses does not reach
 CHANNEL_TIMEOUT = 1.0  # seconds in which a DMA channel has to follow a command
