@@ -61,7 +61,7 @@ def execute(network, tmp_path):
     """Execute the notebook with this interpreter, in a folder of its own; return its code cells by their ids."""
 
     def run(before: str = "", again: bool = False, **settings: str):
-        image.save(image.build(network), tmp_path / "model.img")
+        image.save(image.build(network, {"dataset": {"name": "mnist"}}), tmp_path / "model.img")
         spec = {
             "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
             "display_name": "this interpreter",
