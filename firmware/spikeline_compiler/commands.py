@@ -20,7 +20,7 @@ CHUNK = 1000  # images that the golden model runs at once
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
-    from spikeline import arguments
+    from spikeline import sample_arguments
 
     parser = subparsers.add_parser("compile", help="turn a trained network (QONNX) into a memory image")
     parser.add_argument("model", type=path, help="ONNX file of one time step")
@@ -30,7 +30,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--mem-dir", type=folder_to_write, metavar="DIR", help="also write one $readmemh file for each memory")
     parser.add_argument("--verify", type=int, default=0, metavar="N", help="compare spikes with the ONNX on N samples")
-    arguments.add_data(parser)
+    sample_arguments.add_data(parser)
     parser.add_argument("--time-steps", type=int, metavar="T", help="instead of the file's metadata")
     parser.add_argument("--encoder", metavar="NAME", help="instead of the file's metadata")
     parser.add_argument(

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from spikeline import arguments
+from spikeline import sample_arguments
 from spikeline.accelerator import BACKENDS, INPUTS
 from spikeline.arguments import file_to_write, folder_to_write, name_or_path, path
 from spikeline.energy import commands as energy
@@ -58,7 +58,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     bench.add_argument("--sweep", type=path, metavar="IMAGE", help="sweep time steps and activity of this one")
     bench.add_argument("--area", type=path, metavar="FILE", help="report of `make area` to take up")
     bench.add_argument("--timing", type=path, metavar="FILE", help="report of `make timing` to take up")
-    arguments.add_data(bench)
+    sample_arguments.add_data(bench)
     bench.add_argument("--out", type=file_to_write, required=True, metavar="FILE", help="JSON file; the plot stands beside it")
     bench.set_defaults(run=run_bench)
 
@@ -78,7 +78,7 @@ def _image_and_backend(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--geometry", type=name_or_path, default="z020-256", metavar="NAME", help="sizes that are built, or a .json (%(default)s)"
     )
-    arguments.add_data(parser)
+    sample_arguments.add_data(parser)
     parser.add_argument("--images", type=_positive, metavar="N", help="the first N test images (all)")
     parser.add_argument("--input", choices=INPUTS, help="what is sent: %(choices)s (pixels, or events if there is no encoder)")
     parser.add_argument("--seed", type=int, default=0, help="of the Bernoulli encoder (%(default)s)")
@@ -185,7 +185,7 @@ def _measure(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     from spikeline import image, report
     from spikeline.accelerator import Accelerator
 
-    find = arguments.found(args, [args.image])
+    find = sample_arguments.found(args, [args.image])
     model = image.load(args.image)
     given = find(model, seed=args.seed)
     given = given.first(args.images or len(given))
@@ -307,7 +307,7 @@ def run_bench(args: argparse.Namespace) -> None:
         raise DeviceError("the backend board needs a bitstream; name its .bit file with --bitstream")
     if args.backend == "sim" and args.bitstream is not None:
         raise DeviceError("the backend sim takes no bitstream; leave --bitstream out, or use --backend board")
-    find = arguments.found(args, [*args.models, *([args.sweep] if args.sweep else [])])
+    find = sample_arguments.found(args, [*args.models, *([args.sweep] if args.sweep else [])])
     total = args.images or mnist.FILES["test", "labels"].images
     target = bench.Target(args.bitstream, open_source(args.power), args.seconds, args.batch, args.images)
     figures: dict[str, Any] = {"commit": report.commit(), "backend": "board" if args.bitstream else "sim"}

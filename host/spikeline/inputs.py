@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from spikeline.errors import DataError
+from spikeline.files import expand
 
 
 def pixels(given: Any, inputs: int) -> np.ndarray:
@@ -79,10 +80,7 @@ def path(given: Any, name: str) -> Path:
         raise DataError(f"{name} is {type(given).__name__}; it must be the path of a file") from None
     if not text:
         raise DataError(f"{name} is empty; name a file")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:
-        raise DataError(f"{name} {text}: {error}; write the folder out") from None
+    return Path(expand(text))
 
 
 def _array(given: Any, what: str) -> np.ndarray:

@@ -431,4 +431,4 @@ def test_an_output_that_cannot_be_written_is_one_line(tmp_path, capsys, monkeypa
         assert cli.main(words) == 1
     error = capsys.readouterr().err
     assert error.startswith("spikeline: ")
-    assert error.endswith("; make room, or write elsewhere\n")
+    assert error.endswith("; a part of the path is a file: correct the path\n")

@@ -21,7 +21,7 @@ from front_door import network_seeds, onnx_seeds
 from front_door.data import digits, small
 from front_door.kinds import command
 from front_door.reports import BENCH
-from spikeline import arguments, bench, commands, events, image, mnist, nmnist, pictures, report, sim
+from spikeline import bench, commands, events, image, mnist, nmnist, pictures, report, sample_arguments, sim
 from spikeline.geometry import Geometry
 from spikeline_compiler.lower import compile_onnx
 from spikeline_training import checkpoint, export, preset
@@ -169,7 +169,7 @@ class Bench(Writer):
         with (
             mock.patch.object(bench, "networks", return_value=[result]),
             mock.patch.object(report, "commit", return_value="0"),
-            mock.patch.object(arguments, "found"),
+            mock.patch.object(sample_arguments, "found"),
         ):
             command(commands.register, "bench", folder / "model.img", "--out", folder / "bench.json")
 
@@ -278,10 +278,11 @@ class Simulator(Writer):
         def run(words: list[str], **more: Any) -> subprocess.CompletedProcess:
             if "-Mdir" in words:
                 (more["cwd"] / "libspikeline.so").write_bytes(b"x" * 5000)
-            return subprocess.CompletedProcess(words, 0, f"version {version}".encode(), b"")
+            return subprocess.CompletedProcess(words, 0, b"", b"")
 
         play = mock.patch("subprocess.run", run), mock.patch.object(sim, "_bind")
-        with mock.patch.dict("os.environ", SPIKELINE_CACHE=str(folder)), play[0], play[1]:
+        tools = mock.patch.object(sim, "_version", return_value=f"version {version}".encode())
+        with mock.patch.dict("os.environ", SPIKELINE_CACHE=str(folder)), tools, play[0], play[1]:
             sim.build(Geometry.load("tiny"))
 
     def read(self, folder: Path) -> dict[str, Version]:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from spikeline import golden, image
-from spikeline.errors import CompileError, DeviceError, SpikelineError
+from spikeline.errors import CompileError, DataError, DeviceError, SpikelineError
 from spikeline.geometry import Geometry, LayerGeometry
 from spikeline.network import Layer, Network
 from spikeline.spec import Decode, Encoder
@@ -768,7 +768,7 @@ def test_mismatch_leaves_no_image(tmp_path, monkeypatch):
 )
 def test_bad_options(tmp_path, words, message):
     model = small().save(tmp_path)
-    with pytest.raises((CompileError, DeviceError), match=message):
+    with pytest.raises((CompileError, DeviceError, DataError), match=message):
         spikeline(model, "--out", tmp_path / "m.img", "--geometry", "tiny", *words)
     assert issubclass(CompileError, SpikelineError)
     assert [x.name for x in tmp_path.iterdir()] == ["model.onnx"]

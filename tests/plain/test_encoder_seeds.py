@@ -74,7 +74,7 @@ def test_a_report_is_completed_by_its_own_network_or_left_alone(tmp_path):
         )
         paths.append(tmp_path / name / "model.img")
         paths[-1].parent.mkdir()
-        image.save(image.build(Network(layers, 4, 2, Encoder.BERNOULLI)), paths[-1])
+        image.save(image.build(Network(layers, 4, 2, Encoder.BERNOULLI), {"dataset": {"name": "mnist"}}), paths[-1])
     own, other = paths
     assert cli.main(["energy", str(own), "--images", "40", "--out", str(tmp_path)]) == 0
     file = tmp_path / "report.json"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeline import arguments, cli, cycles, golden, image
+from spikeline import cli, cycles, golden, image, sample_arguments
 from spikeline.energy import activity, frontier, measure, model, saif
 from spikeline.energy.model import LEAKAGE, LOGIC, MEMORY, ProfileError
 from spikeline.errors import DataError
@@ -387,7 +387,7 @@ def models(tmp_path, monkeypatch):
     for name, net in made.items():
         (tmp_path / name).mkdir()
         image.save(image.build(net), tmp_path / name / "model.img")
-    monkeypatch.setattr(arguments, "found", lambda args, models: lambda model: samples_of(model.network))
+    monkeypatch.setattr(sample_arguments, "found", lambda args, models: lambda model: samples_of(model.network))
     return [tmp_path / name / "model.img" for name in made]
 
 

@@ -55,7 +55,7 @@ def test_the_step_that_training_takes_is_brevitas_to_the_bit():
     for own, theirs in zip(with_gradient(Fire(), u), with_gradient(qnn.QuantIdentity(act_quant=Spike), u), strict=True):
         assert torch.equal(own, theirs)
 
-    network = SpikingNetwork((50, 30, 10), 4)
+    network = SpikingNetwork(dataclasses.replace(TINY, sizes=(50, 30, 10), weight_bits=4))
     (linear,), spikes = network.linear, (torch.rand(64, 50) < 0.2).float()
     found = []
     for forward in (lambda s: network.current(linear, s), linear):

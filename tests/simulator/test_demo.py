@@ -8,6 +8,7 @@ import pytest
 
 from spikeline import image, report, samples
 from spikeline.accelerator import Accelerator
+from spikeline.spec import Register
 
 BUILD = Path(__file__).parents[2] / "build"
 IMAGE = BUILD / "demo/model.img"
@@ -91,6 +92,7 @@ def test_comparison_finds_a_planted_difference():
         accelerator.simulator.start(weights)
         while not accelerator.simulator.poll():
             pass
+        accelerator.simulator.write(Register.MODEL, model.crc)  # which the packet has cleared
         figures = report.measure(accelerator, given)
         compared, _ = report.compare(accelerator, figures, given, traced=10)
     assert compared["golden_mismatches"] > 0

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from spikeline import arguments
+from spikeline import sample_arguments
 from spikeline.accelerator import INPUTS
 from spikeline.arguments import folder_to_write, name_or_path, path
 
@@ -28,7 +28,7 @@ def register(subparsers: argparse._SubParsersAction, watch: Callable[[int, str],
     energy.add_argument("--parallel", type=_parallel, default=(4, 2), metavar="P,…", help="spikes per cycle of the layers (4,2)")
     energy.add_argument("--input", choices=INPUTS, help="what is sent: %(choices)s (pixels, or events if there is no encoder)")
     energy.add_argument("--sweep", type=path, nargs="+", default=[], metavar="IMAGE", help="time steps and early exit of these")
-    arguments.add_data(energy)
+    sample_arguments.add_data(energy)
     energy.add_argument(
         "--out", type=folder_to_write, required=True, metavar="DIR", help="folder for report.json and frontier.png"
     )
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace, watch: Callable[[int, str], Callable[[int], No
     from spikeline.files import atomic
 
     profile = model.load(args.profile)
-    find = arguments.found(args, [*args.models, *args.sweep])
+    find = sample_arguments.found(args, [*args.models, *args.sweep])
     total = args.images or mnist.FILES["test", "labels"].images
 
     def progress(what: str) -> Callable[[int], None]:
