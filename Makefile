@@ -7,6 +7,7 @@ PRESET ?= $(PRESET_$(MODE))
 PRESET_discontinuous := mnist-dc-256
 PRESET_continuous := mnist-cc-latency
 PRESET_events := mnist-cc-events
+SIMULATORS := tiny z020-256
 OUT ?= $(OUT_$(MODE))
 OUT_discontinuous := build/demo
 OUT_continuous := build/demo-continuous
@@ -24,6 +25,8 @@ $(error OUT=$(OUT): make takes no space in a target; name another folder. A spac
 endif
 # Paths are relative, for make splits at spaces, and the checkout may lie below one.
 BIN := .venv/bin
+PIP := $(BIN)/pip install -q --disable-pip-version-check -c requirements.lock
+UV := UV_HTTP_RETRIES=1 $(BIN)/uv pip install -q --python $(BIN)/python -c requirements.lock
 SPIKELINE := $(BIN)/spikeline
 PRESETS := training/spikeline_training/presets
 MODELS := build/models
@@ -39,7 +42,7 @@ COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikel
 
 .DELETE_ON_ERROR:
 .PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench energy bit firmware fuzz clean \
-	verify cocotb formal front-door coverage mutate random soak models $(MODES:%=compile-%)
+	verify cocotb formal front-door coverage mutate random soak models $(MODES:%=compile-%) $(SIMULATORS:%=sim-%)
 
 help: ## list the targets, in the order of the flow
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,8 +100,12 @@ random: setup ## check COUNT random networks from ONNX to Verilog, from SEED on
 soak: $(SOAK) ## classify IMAGES digits on the simulated accelerator under stalls, resets and reloads, from SEED on
 	$(BIN)/python tests/verify/soak.py $(SOAK) --images $(IMAGES) --seed $(SEED) --out build/soak.json
 
+# What tests need; the small work comes last and fills the processor that the longest training leaves idle.
 models: data
-	$(MAKE) -j2 $(MODES:%=compile-%) .venv/board/.ready
+	$(MAKE) -j2 $(MODES:%=compile-%) .venv/board/.ready $(SIMULATORS:%=sim-%)
+
+$(SIMULATORS:%=sim-%): sim-%:
+	$(SPIKELINE) sim --geometry $*
 
 $(MODES:%=compile-%): compile-%:
 	$(MAKE) compile MODE=$*
@@ -156,13 +163,12 @@ clean: ## remove what was built; MNIST, simulators and .venv stay
 	@for tool in g++ make perl git; do command -v $$tool >/dev/null || \
 		{ echo "$$tool is missing; run: sudo apt-get install $$tool"; exit 1; }; done
 	$(PYTHON) -m venv --clear .venv
+	@# uv installs in a quarter of pip's time, but does not know pip's settings: where it reaches no index, pip does the work.
+	$(PIP) uv
 ifeq ($(GPU),)
-	@# uv knows where PyTorch keeps its CPU build; where it cannot reach that, pip installs what its index has.
-	$(BIN)/pip install -q --disable-pip-version-check -c requirements.lock uv
-	UV_HTTP_RETRIES=1 $(BIN)/uv pip install -q --python $(BIN)/python --torch-backend cpu -c requirements.lock torch 2>/dev/null || \
-		$(BIN)/pip install -q --disable-pip-version-check -c requirements.lock torch
+	$(UV) --torch-backend cpu torch 2>/dev/null || $(PIP) torch
 endif
-	$(BIN)/pip install -q --disable-pip-version-check -c requirements.lock -e '.[train,sim,dev]'
+	$(UV) -e '.[train,sim,dev]' 2>/dev/null || $(PIP) -e '.[train,sim,dev]'
 	@touch $@
 
 # What a PYNQ image has at least, to test the base package in; apart from all else that is installed here.

@@ -5,16 +5,15 @@ import os
 import pytest
 
 
-def pytest_collection_modifyitems(items):
+def pytest_itemcollected(item):
     """Group, for `--dist loadgroup`, the tests of a module that share a fixture, by its parameter if it has several values.
 
     Whatever such a fixture makes is made once, not by each worker that happens to get one of its tests.
     """
-    for item in items:
-        shared = [x[-1] for x in item._fixtureinfo.name2fixturedefs.values() if x[-1].scope == "module"]
-        if shared:
-            values = [str(item.callspec.params[x.argname]) for x in shared if x.params] if hasattr(item, "callspec") else []
-            item.add_marker(pytest.mark.xdist_group("-".join([item.module.__name__, *values])))
+    shared = [x[-1] for x in item._fixtureinfo.name2fixturedefs.values() if x[-1].scope == "module"]
+    if shared:
+        values = [str(item.callspec.params[x.argname]) for x in shared if x.params] if hasattr(item, "callspec") else []
+        item.add_marker(pytest.mark.xdist_group("-".join([item.module.__name__, *values])))
 
 
 @pytest.hookimpl(hookwrapper=True)

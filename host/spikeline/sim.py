@@ -89,19 +89,19 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Pat
     """
     program, environment = verilator()
     neurons = ",".join(str(x.neurons) for x in geometry.layers)
-    optimise = "-O1" if coverage else "-O3"  # the counters of all lines take minutes at -O3
+    optimise = "-O1" if coverage or saif else "-O3"  # counters of all lines or signals take minutes at -O3
     cflags = f"{optimise} -fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
     cflags += f" -DSPK_MEMBRANE_BITS={geometry.membrane_bits} -DSPK_LAYERS={len(geometry.layers)}"
     command = [
         "../verilator/bin/verilator_bin", "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
         "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-I../rtl",
         "--top-module", "spikeline", "-Wno-fatal", "-CFLAGS", cflags, "-LDFLAGS", "-shared -Wl,-Bsymbolic",
-        "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O3", "-o", "libspikeline.so",
+        "-MAKEFLAGS", f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST={optimise}", "-o", "libspikeline.so",
     ]  # fmt: skip
     if saif:
         command += ["--trace-saif", "--no-trace-params", "--trace-max-width", "0"]  # signals of any width
     if coverage:
-        command += ["--coverage-line", "--coverage-toggle", "-MAKEFLAGS", "OPT_FAST=-O1"]
+        command += ["--coverage-line", "--coverage-toggle"]
     command += [f"-G{name}={value}" for name, value in parameters(geometry).items()]
     inputs = [*(p for p in sources() if p.suffix == ".v"), RTL / "sim/probe.vlt", RTL / "sim/harness.cpp"]
     digest = hashlib.sha256(repr((command, _version(program), _version("g++"))).encode())
