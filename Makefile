@@ -42,7 +42,7 @@ COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikel
 
 .DELETE_ON_ERROR:
 .PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench energy bit firmware fuzz clean \
-	verify cocotb formal front-door coverage mutate random soak models $(MODES:%=compile-%) $(SIMULATORS:%=sim-%)
+	verify long cocotb formal front-door coverage mutate random soak models $(MODES:%=compile-%) $(SIMULATORS:%=sim-%)
 
 help: ## list the targets, in the order of the flow
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,8 +69,11 @@ demo: $(OUT)/model.img ## the main job: classify all test images on the simulate
 test: models ## train the networks of all modes, run all tests
 	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST)
 
-verify: coverage cocotb formal ## all tests, proofs, and how much they see: coverage, faults planted on purpose (half an hour)
+verify: coverage long cocotb formal ## all tests, proofs, and how much they see: coverage, faults planted on purpose (half an hour)
 	$(BIN)/python tests/verify/mutate.py --passed --out build/mutation.json
+
+long: models ## the tests that take a minute each: memories in synthesis, the shipped geometry's switching activity
+	$(BIN)/pytest -n 2 -m long
 
 cocotb: setup ## every module of the Verilog and the whole, in Icarus and Verilator, and its netlist, with AXI monitors
 	$(BIN)/pytest -n 2 tests/cocotb

@@ -109,6 +109,7 @@ def test_the_critical_path_runs_from_register_to_register_and_a_carry_is_not_a_l
     }
 
 
+@pytest.mark.long
 def test_yosys_puts_weights_in_block_ram_and_queues_in_distributed_ram(tmp_path):
     """A true dual-port block RAM is 36 bits wide, so a bank of 64 takes two; a single-port one is 72, so it takes one.
 

@@ -183,6 +183,7 @@ def test_registers_toggle_less_than_they_are_clocked(tiny, tmp_path):
     assert sum(net.bits for _, net in file.registers()) == pytest.approx(activity.hardware(tiny).register_bits, rel=0.2)
 
 
+@pytest.mark.long
 def test_the_shipped_geometry(tmp_path):
     """Seven images on z020-256, so with slices, banks and lanes as on the board."""
     geometry = Geometry.load("z020-256")
