@@ -148,13 +148,15 @@ class Accelerator:
                 if model is not None and backend == "sim":  # before anything is built for it
                     built.require(model.network)
                 self._backend = _Golden(built) if backend == "golden" else self._simulated(built, timeout)
-            if model is not None and not (isinstance(self._backend, Driver) and self._backend.adopt(model)):
-                self.load(model)
+            if model is not None:
+                with self._call() as opened:
+                    if not (isinstance(opened, Driver) and opened.adopt(model)):
+                        opened.load(model)
         except BaseException:
             self.close()
             raise
 
-    def _on_board(self, bitstream: Path, device: Any, timeout: float, download: bool = True) -> Driver:
+    def _on_board(self, bitstream: Path, device: Any, timeout: float, download: bool) -> Driver:
         from spikeline.board import Board  # needs pynq
 
         return self._driver(Board(bitstream, device, download), bitstream.stem, timeout)
