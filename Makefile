@@ -33,6 +33,8 @@ MODELS := build/models
 BENCH := $(foreach name,mnist-dc-threshold mnist-dc-256 mnist-dc-256-best width-64 width-128 mnist-dc-512 mnist-dc-1024 \
 	mnist-cc-latency mnist-cc-events,\
 	$(MODELS)/$(name)/model.img) $(MODELS)/mnist-dc-256-best/early-exit.img
+# What `make test` takes: the network of the demo, and two that last from step to step, of few epochs.
+TESTED := $(OUT_discontinuous)/model.img $(foreach name,mnist-cc-latency+epochs~4 mnist-cc-events+epochs~3,$(MODELS)/$(name)/model.img)
 SOAK := $(foreach name,mnist-dc-threshold mnist-dc-sparse mnist-dc-256,$(MODELS)/$(name)/model.img)
 ENERGY := $(BENCH) $(foreach name,mnist-dc-sparse mnist-cc-sparse mnist-dc-threshold+activity~0.1 \
 	mnist-dc-threshold+weight_bits~2+activity~0.05 mnist-dc-threshold+weight_bits~3+activity~0.05+epochs~120,\
@@ -72,7 +74,7 @@ test: models ## train the networks of all modes, run all tests
 verify: coverage long cocotb formal ## all tests, proofs, and how much they see: coverage, faults planted on purpose (half an hour)
 	$(BIN)/python tests/verify/mutate.py --passed --out build/mutation.json
 
-long: models ## the tests that take a minute each: memories in synthesis, the shipped geometry's switching activity
+long: models $(MODES:%=compile-%) ## the tests that take minutes: fully trained networks, memories in synthesis, switching activity
 	$(BIN)/pytest -n 2 -m long
 
 cocotb: setup ## every module of the Verilog and the whole, in Icarus and Verilator, and its netlist, with AXI monitors
@@ -105,7 +107,7 @@ soak: $(SOAK) ## classify IMAGES digits on the simulated accelerator under stall
 
 # What tests need; the small work comes last and fills the processor that the longest training leaves idle.
 models: data
-	$(MAKE) -j2 $(MODES:%=compile-%) .venv/board/.ready $(SIMULATORS:%=sim-%)
+	$(MAKE) -j2 $(TESTED) .venv/board/.ready $(SIMULATORS:%=sim-%)
 
 $(SIMULATORS:%=sim-%): sim-%:
 	$(SPIKELINE) sim --geometry $*

@@ -239,7 +239,7 @@ def check(run: tuple[Answer, Results | None], trace: golden.Trace) -> None:
 # ---- right answers ----
 
 
-@pytest.mark.parametrize(("folder", "count"), [("demo", 2000), ("demo-continuous", 2000), ("demo-events", 1000)])
+@pytest.mark.parametrize(("folder", "count"), [("demo", 2000), ("models/mnist-cc-latency+epochs~4", 2000), ("models/mnist-cc-events+epochs~3", 1000)])
 def test_real_images_equal_the_golden_model(program, tmp_path, folder, count):
     path = BUILD / folder / "model.img"
     assert path.exists(), f"{path} is missing; `make test` makes it"

@@ -1,4 +1,4 @@
-"""The trained networks of all modes on the RTL: all 10,000 real test images. `make test` trains them first."""
+"""Trained networks of all modes on the RTL: all 10,000 real test images. `make test` trains them first, some but briefly."""
 
 import json
 from pathlib import Path
@@ -15,17 +15,22 @@ IMAGE = BUILD / "demo/model.img"
 # folder, layers, time steps, input, least accuracy
 MODES = {
     "discontinuous": ("demo", [784, 256, 256, 10], 4, "pixels", 0.98),
+    "continuous, 4 epochs": ("models/mnist-cc-latency+epochs~4", [784, 256, 256, 10], 8, "pixels", 0.97),
+    "events, 3 epochs": ("models/mnist-cc-events+epochs~3", [578, 256, 256, 10], 10, "events", 0.95),
     "continuous": ("demo-continuous", [784, 256, 256, 10], 8, "pixels", 0.98),
     "events": ("demo-events", [578, 256, 256, 10], 10, "events", 0.97),
 }
+WHOLE = ("continuous", "events")  # trained by `make long`
 
 
-@pytest.fixture(scope="module", params=MODES)
+@pytest.fixture(
+    scope="module", params=[pytest.param(mode, marks=[pytest.mark.long] if mode in WHOLE else []) for mode in MODES]
+)
 def run(request):
     """Classify all test images on the simulated accelerator and compare with the golden model."""
     folder, _, _, input, _ = MODES[request.param]
     path = BUILD / folder / "model.img"
-    assert path.exists(), f"{path} is missing; `make test` makes it, or run `make compile MODE={request.param}`"
+    assert path.exists(), f"{path} is missing; `make test` makes it, or `make long`"
     model = image.load(path)
     given = samples.load(model.network)
     with Accelerator(model=model) as accelerator:
