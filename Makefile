@@ -28,6 +28,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install -q --disable-pip-version-check -c requirements.lock
 UV := UV_HTTP_RETRIES=1 $(BIN)/uv pip install -q --python $(BIN)/python -c requirements.lock
 SPIKELINE := $(BIN)/spikeline
+TESTS := PYTHONPATH=tests $(BIN)/python -m
 PRESETS := training/spikeline_training/presets
 MODELS := build/models
 BENCH := $(foreach name,mnist-dc-threshold mnist-dc-256 mnist-dc-256-best width-64 width-128 mnist-dc-512 mnist-dc-1024 \
@@ -39,8 +40,8 @@ SOAK := $(foreach name,mnist-dc-threshold mnist-dc-sparse mnist-dc-256,$(MODELS)
 ENERGY := $(BENCH) $(foreach name,mnist-dc-sparse mnist-cc-sparse mnist-dc-threshold+activity~0.1 \
 	mnist-dc-threshold+weight_bits~2+activity~0.05 mnist-dc-threshold+weight_bits~3+activity~0.05+epochs~120,\
 	$(MODELS)/$(name)/model.img)
-TRAINING := $(wildcard training/spikeline_training/*.py) $(addprefix host/spikeline/,mnist.py encode.py events.py golden.py)
-COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikeline/,network.py image.py geometry.py spec.py)
+TRAINING := $(wildcard training/spikeline_training/*.py) $(addprefix host/spikeline/,data/mnist.py data/events.py model/encode.py model/golden.py)
+COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikeline/model/,network.py model_file.py geometry.py spec.py)
 
 .DELETE_ON_ERROR:
 .PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench energy bit firmware fuzz clean \
@@ -60,7 +61,7 @@ train: $(OUT)/.trained ## train the preset with Brevitas
 
 export: $(OUT)/model.onnx ## write QONNX and prove it against the trained network
 
-compile: $(OUT)/model.img ## turn the ONNX into a memory image and prove it against the ONNX
+compile: $(OUT)/model.img ## turn the ONNX into a model and prove it against the ONNX
 
 sim: setup ## build the simulated accelerator (cached)
 	$(SPIKELINE) sim --geometry $(GEOMETRY)
@@ -72,38 +73,38 @@ test: models ## train the networks of all modes, run all tests
 	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST)
 
 verify: coverage long cocotb formal ## all tests, proofs, and how much they see: coverage, faults planted on purpose (half an hour)
-	$(BIN)/python tests/verify/mutate.py --passed --out build/mutation.json
+	$(TESTS) campaigns.mutate --passed --out build/mutation.json
 
 long: models $(MODES:%=compile-%) ## the tests that take minutes: fully trained networks, memories in synthesis, switching activity
 	$(BIN)/pytest -n 2 -m long
 
 cocotb: setup ## every module of the Verilog and the whole, in Icarus and Verilator, and its netlist, with AXI monitors
-	$(BIN)/pytest -n 2 tests/cocotb
+	$(BIN)/pytest -n 2 tests/rtl --ignore tests/rtl/test_prove.py
 
 formal: setup ## prove properties of the Verilog with Yosys and Z3, and that a fault refutes each proof
-	$(BIN)/python rtl/formal/prove.py --out build/formal/report.json
-	$(BIN)/pytest -n 2 tests/formal
+	$(BIN)/python -m spikeline_rtl.formal.prove --out build/formal/report.json
+	$(BIN)/pytest -n 2 tests/rtl/test_prove.py
 
 coverage: models ## run all tests, count lines and branches of Python, lines and toggles of Verilog
 	@rm -rf build/coverage && mkdir -p build/coverage/rtl
-	PYTHONPATH=tests/verify SPIKELINE_RTL_COVERAGE="$(CURDIR)/build/coverage/rtl" \
-		$(BIN)/coverage run -m pytest -n 2 --dist loadgroup -p coverage_report $(PYTEST)
+	PYTHONPATH=tests SPIKELINE_RTL_COVERAGE="$(CURDIR)/build/coverage/rtl" \
+		$(BIN)/coverage run -m pytest -n 2 --dist loadgroup -p campaigns.coverage_report $(PYTEST)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage json -q -o build/coverage/lines.json
 	$(BIN)/coverage report --skip-covered | tail -n 40
-	$(BIN)/python tests/verify/coverage_report.py --out build/coverage
+	$(TESTS) campaigns.coverage_report --out build/coverage
 
 front-door: setup ## give damaged files of thirteen kinds to what reads them, 2,000 each
-	$(BIN)/python tests/front_door/fuzz.py --kind all --count 2000 --out build/front-door/report.json
+	$(TESTS) robustness.fuzz --kind all --count 2000 --out build/front-door/report.json
 
 mutate: setup ## plant small faults in Verilog, compiler and golden model: the tests must see each
-	$(BIN)/python tests/verify/mutate.py --out build/mutation.json
+	$(TESTS) campaigns.mutate --out build/mutation.json
 
 random: setup ## check COUNT random networks from ONNX to Verilog, from SEED on
-	$(BIN)/python tests/verify/random_networks.py --count $(COUNT) --seed $(SEED) --out build/random-networks.json
+	$(TESTS) campaigns.random_networks --count $(COUNT) --seed $(SEED) --out build/random-networks.json
 
 soak: $(SOAK) ## classify IMAGES digits on the simulated accelerator under stalls, resets and reloads, from SEED on
-	$(BIN)/python tests/verify/soak.py $(SOAK) --images $(IMAGES) --seed $(SEED) --out build/soak.json
+	$(TESTS) campaigns.soak $(SOAK) --images $(IMAGES) --seed $(SEED) --out build/soak.json
 
 # What tests need; the small work comes last and fills the processor that the longest training leaves idle.
 models: data
@@ -119,25 +120,25 @@ lint: setup ## check Python (ruff, mypy) and Verilog (verilator -Wall)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q tests/plain/test_rtl_tools.py
+	$(BIN)/pytest -q tests/unit/test_rtl_tools.py
 
 gen: setup ## write the constants and tables that come from rtl/spec/spikeline.rdl, and the README's result table
-	$(BIN)/python rtl/spec/generate.py
+	$(BIN)/python -m spikeline_rtl.spec.generate
 	$(BIN)/python docs/tables.py
 	$(BIN)/python docs/energy_tables.py
-	$(BIN)/python rtl/implementation/document.py
+	$(BIN)/python -m spikeline_rtl.synthesis.document
 
 gen-check: setup ## fail if a generated file differs from its source
-	$(BIN)/python rtl/spec/generate.py --check
+	$(BIN)/python -m spikeline_rtl.spec.generate --check
 	$(BIN)/python docs/tables.py --check
 	$(BIN)/python docs/energy_tables.py --check
-	$(BIN)/python rtl/implementation/document.py --check
+	$(BIN)/python -m spikeline_rtl.synthesis.document --check
 
 area: setup ## map the geometries to an XC7Z020 with Yosys: LUTs, FFs, block RAM (about ten minutes)
-	$(BIN)/python rtl/implementation/area.py --out build/area/report.json
+	$(BIN)/python -m spikeline_rtl.synthesis.area --out build/area/report.json
 
 timing: setup ## place and route on an open device, an ECP5, as a stand-in for the clock on the board (about ten minutes)
-	$(BIN)/python rtl/implementation/timing.py --out build/timing/report.json
+	$(BIN)/python -m spikeline_rtl.synthesis.timing --out build/timing/report.json
 
 bench: $(BENCH) ## measure named networks over all test images, sweep time steps, activity, width (trains them: half an hour)
 	$(SPIKELINE) bench $(BENCH) --sweep $(MODELS)/mnist-dc-256/model.img --out build/bench/report.json \
@@ -147,7 +148,7 @@ energy: $(ENERGY) ## estimate the energy per image of named networks over all te
 	$(SPIKELINE) energy $(ENERGY) --sweep $(MODELS)/mnist-dc-256/model.img --out build/energy
 
 bit: setup $(SAIF) ## build the bitstream of BOARD with Vivado, and its reports (SAIF=build/bit/activity.saif: power by real activity)
-	$(BIN)/python rtl/boards/bit.py $(BOARD) --geometry $(GEOMETRY) --out build/bit/$(BOARD) $(SAIF:%=--saif %)
+	$(BIN)/python -m spikeline_rtl.boards.bit $(BOARD) --geometry $(GEOMETRY) --out build/bit/$(BOARD) $(SAIF:%=--saif %)
 
 firmware: $(OUT)/model.img ## build the C runtime's MNIST example for the board: bare metal and Linux (needs ARM compilers)
 	$(MAKE) -C firmware/examples/mnist MODEL=$(if $(filter /%,$<),$<,../../../$<) zynq linux
@@ -213,7 +214,7 @@ $(MODELS)/mnist-dc-1024/model.img: GEOMETRY = z020-1024
 	$(SPIKELINE) compile $< --out $@ --geometry $(GEOMETRY) --verify 1000
 
 build/bit/activity.saif: $(OUT)/model.img
-	$(BIN)/python rtl/boards/activity.py $< --geometry $(GEOMETRY) --out $@
+	$(BIN)/python -m spikeline_rtl.boards.activity $< --geometry $(GEOMETRY) --out $@
 
 %/early-exit.img: %/model.onnx $(COMPILER)
 	$(SPIKELINE) compile $< --out $@ --geometry $(GEOMETRY) --early-exit 0.0005

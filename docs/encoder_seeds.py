@@ -16,11 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from spikeline import golden, image, pictures, report, samples
+from spikeline.data import samples
+from spikeline.data.samples import Samples
 from spikeline.energy import frontier, measure
 from spikeline.files import atomic
-from spikeline.network import Network
-from spikeline.samples import Samples
+from spikeline.measure import evaluate, plots
+from spikeline.model import golden, model_file
+from spikeline.model.network import Network
 
 CHUNK = 1000  # images in the golden model at a time
 DRAWS_NOTHING = {"encoder_seeds": None, "accuracy_std": 0.0}
@@ -34,7 +36,7 @@ def over_seeds(r: dict[str, Any], network: Network) -> dict[str, Any]:
         given = replace(given, pixels=(given.pixels * r["brightness"]).astype(np.uint8))
     if repeated(network, given) != recorded(r):
         sys.exit(f"{r['name']}: the image gives {repeated(network, given)}, the report has {recorded(r)}: another network's")
-    return report.over_encoder_seeds(network, given)
+    return evaluate.over_encoder_seeds(network, given)
 
 
 def recorded(r: dict[str, Any]) -> tuple[float, float, list[float] | None]:
@@ -62,9 +64,9 @@ def main() -> None:
     parser.add_argument("--sweep", type=Path, metavar="IMAGE")
     args = parser.parse_args()
 
-    commit = report.commit()  # now: writing the report changes the working tree
+    commit = evaluate.commit()  # now: writing the report changes the working tree
     figures = json.loads(args.report.read_text())
-    networks = {measure.name_of(path): image.load(path).network for path in args.images}
+    networks = {measure.name_of(path): model_file.load(path).network for path in args.images}
     sweeps = figures["sweeps"]
     swept = sweeps if isinstance(sweeps, list) else [r for swept in sweeps.values() for r in swept if "accuracy" in r]
     for r in [*figures["results"], *swept]:
@@ -73,15 +75,15 @@ def main() -> None:
             continue
         name = r["name"].split(" ")[0]
         if name not in networks and (r not in swept or args.sweep is None):
-            sys.exit(f"{r['name']}: name the memory image of {name}")
-        r |= over_seeds(r, networks[name] if name in networks else image.load(args.sweep).network)
+            sys.exit(f"{r['name']}: name the model of {name}")
+        r |= over_seeds(r, networks[name] if name in networks else model_file.load(args.sweep).network)
         print(r["name"], r["input"], f"{r['accuracy_mean']:.4%} ± {100 * r['accuracy_std']:.3f}", flush=True)
     figures["encoder_seeds_from"] = {"command": "docs/encoder_seeds.py", "commit": commit}
     if "frontier" in figures:
         figures["frontier"] = [r["name"] for r in measure.pareto(figures["results"] + swept)]
         frontier.draw(args.report.with_suffix(".png"), figures)
     elif swept:
-        pictures.sweeps(args.report.with_suffix(".png"), figures)
+        plots.sweeps(args.report.with_suffix(".png"), figures)
     with atomic(args.report) as path:
         path.write_text(json.dumps(figures, indent=1) + "\n")
 

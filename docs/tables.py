@@ -280,7 +280,7 @@ def toggles() -> list[str]:
     shares = ", ".join(f"{x['toggle_share']:.2f} (`{x['name']}`)" for x in r["results"])
     return [
         f"Toggles of a register bit for each cycle that its clock is let through, over {r['images']} test images on the RTL: {shares}; "
-        f"from [toggles.json](results/toggles.json), commit {r['commit'][:7]}, by `rtl/implementation/toggles.py`."
+        f"from [toggles.json](results/toggles.json), commit {r['commit'][:7]}, by `rtl/synthesis/toggles.py`."
     ]
 
 

@@ -4,7 +4,7 @@
 //   threshold:  a pixel fires iff it is at least 128        bernoulli:  iff it is above a random byte
 //   latency:    iff it lies in the step's band of brightness, 255 … 256 − band in the first step, the next below in the next
 //
-// The random bytes are those of host/spikeline/encode.py: a xorshift64 generator per image, started from its seed word,
+// The random bytes are those of host/spikeline/model/encode.py: a xorshift64 generator per image, started from its seed word,
 // advances once for eight pixels. Four advances a cycle make 32 spikes; two cycles make a word. Two images have room, so
 // that one arrives while the other is encoded.
 `resetall

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from spikeline import report
+from spikeline.measure import evaluate
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, README = ROOT / "docs/results/training.json", ROOT / "training/README.md"
@@ -66,8 +66,8 @@ def measure(checkpoint_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
     `spikes_per_step` are those that enter each layer, a mean over images and steps.
     """
-    from spikeline import samples
-    from spikeline.early_exit import decide, pick_margin
+    from spikeline.data import samples
+    from spikeline.model.early_exit import decide, pick_margin
     from spikeline_training import checkpoint
     from spikeline_training.fold import integers
 
@@ -75,7 +75,7 @@ def measure(checkpoint_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     whole = integers(network)
     given = samples.load(whole, "test", chosen.data, seed=chosen.eval_seed)
     counted, spikes_per_step = execute(whole, given)
-    by_step = report.accuracy_by_step(counted, given.labels)
+    by_step = evaluate.accuracy_by_step(counted, given.labels)
     figures: dict[str, Any] = {
         "accuracy": by_step[-1],
         "spikes_per_step": spikes_per_step,
@@ -108,7 +108,7 @@ def execute(network: Any, given: Any) -> tuple[Any, list[float]]:
     """What each step adds to the class values of samples, (B, T, 10), and the mean spikes into each layer per step."""
     import numpy as np
 
-    from spikeline import golden
+    from spikeline.model import golden
 
     counted, reads = [], []
     for first in range(0, len(given), CHUNK):
@@ -151,7 +151,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="only compare README.md with the results")
     args = parser.parse_args()
 
-    commit = report.commit()  # now: writing the results changes the working tree
+    commit = evaluate.commit()  # now: writing the results changes the working tree
     for name in args.presets:
         entry = record(name, [int(seed) for seed in args.seeds.split(",")], args.out, args.resume, args.threads, commit)
         results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}

@@ -12,13 +12,13 @@
 enum {
     WORD_BYTES = 8,
     LINE_BYTES = 64, /* no cache line is longer */
-    HEADER_BYTES = SPK_IMAGE_LAYER + SPK_IMAGE_LAYER_COUNT * SPK_IMAGE_LAYER_STRIDE,
-    MAX_LAYERS = SPK_IMAGE_LAYER_COUNT,
+    HEADER_BYTES = SPK_MODEL_LAYER + SPK_MODEL_LAYER_COUNT * SPK_MODEL_LAYER_STRIDE,
+    MAX_LAYERS = SPK_MODEL_LAYER_COUNT,
     LARGEST_NOTE = 1 << 16
 };
 #define MAX_TRANSFER ((size_t)(SPK_DMA_MM2S_LENGTH_BYTES_MASK + 1U - WORD_BYTES))
 
-/* A network, as the packets of an image describe it. */
+/* A network, as the packets of a model describe it. */
 struct network {
     struct spk_geometry needs;
     size_t packets; /* bytes of all, up to the note, which is for other software */
@@ -202,7 +202,7 @@ static enum spk_status transfer(struct spk_device *device, const void *send, siz
     return status;
 }
 
-/* ---- image ---- */
+/* ---- model ---- */
 
 /* CRC-32 (IEEE 802.3, reflected), four bits at a time. */
 static uint32_t crc32(uint32_t crc, const uint8_t *data, size_t bytes)
@@ -219,29 +219,29 @@ static uint32_t crc32(uint32_t crc, const uint8_t *data, size_t bytes)
     return ~crc;
 }
 
-static enum spk_status check_header(const uint8_t *image, size_t bytes, struct spk_geometry *needs)
+static enum spk_status check_header(const uint8_t *model, size_t bytes, struct spk_geometry *needs)
 {
     static const uint8_t zero[4] = {0U};
     uint32_t crc, word;
     size_t n;
     if (bytes < HEADER_BYTES) return SPK_ERR_TRUNCATED;
-    if (get32(image + SPK_IMAGE_MAGIC) != SPK_IMAGE_MAGIC_VALUE_RESET) return SPK_ERR_MAGIC;
-    if (get32(image + SPK_IMAGE_VERSION) != SPK_IMAGE_VERSION_VALUE_RESET) return SPK_ERR_IMAGE_VERSION;
-    if (get32(image + SPK_IMAGE_BODY_BYTES) != bytes - HEADER_BYTES) return SPK_ERR_TRUNCATED;
-    crc = crc32(0U, image, SPK_IMAGE_CRC);
+    if (get32(model + SPK_MODEL_MAGIC) != SPK_MODEL_MAGIC_VALUE_RESET) return SPK_ERR_MAGIC;
+    if (get32(model + SPK_MODEL_VERSION) != SPK_MODEL_VERSION_VALUE_RESET) return SPK_ERR_MODEL_VERSION;
+    if (get32(model + SPK_MODEL_BODY_BYTES) != bytes - HEADER_BYTES) return SPK_ERR_TRUNCATED;
+    crc = crc32(0U, model, SPK_MODEL_CRC);
     crc = crc32(crc, zero, sizeof zero);
-    crc = crc32(crc, image + SPK_IMAGE_CRC + sizeof zero, bytes - SPK_IMAGE_CRC - sizeof zero);
-    if (crc != get32(image + SPK_IMAGE_CRC)) return SPK_ERR_CRC;
+    crc = crc32(crc, model + SPK_MODEL_CRC + sizeof zero, bytes - SPK_MODEL_CRC - sizeof zero);
+    if (crc != get32(model + SPK_MODEL_CRC)) return SPK_ERR_CRC;
 
-    word = get32(image + SPK_IMAGE_GEOMETRY);
-    needs->layers = (uint8_t)FIELD(word, SPK_IMAGE_GEOMETRY_LAYERS);
-    needs->weight_bits = (uint8_t)FIELD(word, SPK_IMAGE_GEOMETRY_WEIGHT_BITS);
-    needs->membrane_bits = (uint8_t)FIELD(word, SPK_IMAGE_GEOMETRY_MEMBRANE_BITS);
-    needs->classes = (uint8_t)FIELD(word, SPK_IMAGE_GEOMETRY_CLASSES);
+    word = get32(model + SPK_MODEL_GEOMETRY);
+    needs->layers = (uint8_t)FIELD(word, SPK_MODEL_GEOMETRY_LAYERS);
+    needs->weight_bits = (uint8_t)FIELD(word, SPK_MODEL_GEOMETRY_WEIGHT_BITS);
+    needs->membrane_bits = (uint8_t)FIELD(word, SPK_MODEL_GEOMETRY_MEMBRANE_BITS);
+    needs->classes = (uint8_t)FIELD(word, SPK_MODEL_GEOMETRY_CLASSES);
     for (n = 0; n < MAX_LAYERS; ++n) {
-        word = get32(image + SPK_IMAGE_LAYER + n * SPK_IMAGE_LAYER_STRIDE);
-        needs->layer[n].inputs = (uint16_t)FIELD(word, SPK_IMAGE_LAYER_INPUTS);
-        needs->layer[n].neurons = (uint16_t)FIELD(word, SPK_IMAGE_LAYER_NEURONS);
+        word = get32(model + SPK_MODEL_LAYER + n * SPK_MODEL_LAYER_STRIDE);
+        needs->layer[n].inputs = (uint16_t)FIELD(word, SPK_MODEL_LAYER_INPUTS);
+        needs->layer[n].neurons = (uint16_t)FIELD(word, SPK_MODEL_LAYER_NEURONS);
     }
     return SPK_OK;
 }
@@ -278,18 +278,18 @@ static size_t packet(const uint8_t *at, size_t bytes, uint32_t kind, uint32_t la
     return ((size_t)words + 1U) * WORD_BYTES;
 }
 
-static enum spk_status check(const uint8_t *image, size_t bytes, struct network *network)
+static enum spk_status check(const uint8_t *model, size_t bytes, struct network *network)
 {
-    const uint8_t *at = image + HEADER_BYTES;
+    const uint8_t *at = model + HEADER_BYTES;
     struct spk_geometry *needs = &network->needs;
     uint64_t config;
     size_t left, size, n;
     enum spk_status status;
     memset(network, 0, sizeof *network);
-    status = check_header(image, bytes, needs);
+    status = check_header(model, bytes, needs);
     if (status != SPK_OK) return status;
 
-    left = get32(image + SPK_IMAGE_NOTE_BYTES);
+    left = get32(model + SPK_MODEL_NOTE_BYTES);
     if (left > LARGEST_NOTE || left % WORD_BYTES != 0U || left > bytes - HEADER_BYTES) return SPK_ERR_PACKETS;
     left = network->packets = bytes - HEADER_BYTES - left;
     size = packet(at, left, SPK_PACKET_TYPE_CONFIG, 0U, 1U + needs->layers);
@@ -340,12 +340,12 @@ static int fits(const struct spk_device *device, const struct network *network)
     return network->max_leak <= device->max_leak;
 }
 
-enum spk_status spk_check(const void *image, size_t bytes, struct spk_geometry *needs)
+enum spk_status spk_check(const void *model, size_t bytes, struct spk_geometry *needs)
 {
     struct network network;
     enum spk_status status;
-    if (image == NULL) return SPK_ERR_ARGUMENT;
-    status = check(image, bytes, &network);
+    if (model == NULL) return SPK_ERR_ARGUMENT;
+    status = check(model, bytes, &network);
     if (status == SPK_OK && needs != NULL) *needs = network.needs;
     return status;
 }
@@ -385,14 +385,14 @@ static enum spk_status identify(struct spk_device *device, const struct spk_plat
     return SPK_OK;
 }
 
-/* From now on the device is that of an image whose network is loaded. */
-static void adopt(struct spk_device *device, const uint8_t *image, const struct network *network)
+/* From now on the device is that of a model whose network is loaded. */
+static void adopt(struct spk_device *device, const uint8_t *model, const struct network *network)
 {
     device->inputs = network->needs.layer[0].inputs;
     device->classes = network->needs.classes;
     device->time_steps = network->time_steps;
     device->encoder = network->encoder;
-    device->model = get32(image + SPK_IMAGE_CRC);
+    device->model = get32(model + SPK_MODEL_CRC);
     device->loaded = 1U;
 }
 
@@ -404,16 +404,16 @@ enum spk_status spk_open(struct spk_device *device, const struct spk_platform *p
 }
 
 enum spk_status spk_attach(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator, uint32_t dma,
-                           uint32_t timeout_us, const void *image, size_t bytes)
+                           uint32_t timeout_us, const void *model, size_t bytes)
 {
     struct network network;
-    enum spk_status status = image != NULL ? identify(device, platform, accelerator, dma, timeout_us) : SPK_ERR_ARGUMENT;
-    if (status == SPK_OK) status = check(image, bytes, &network);
+    enum spk_status status = model != NULL ? identify(device, platform, accelerator, dma, timeout_us) : SPK_ERR_ARGUMENT;
+    if (status == SPK_OK) status = check(model, bytes, &network);
     if (status != SPK_OK) return status;
-    if (get(device, SPK_REG_MODEL) != get32((const uint8_t *)image + SPK_IMAGE_CRC)) return SPK_ERR_MODEL;
+    if (get(device, SPK_REG_MODEL) != get32((const uint8_t *)model + SPK_MODEL_CRC)) return SPK_ERR_MODEL;
     if (get(device, SPK_REG_STATUS) != (SPK_REG_STATUS_IDLE_MASK | SPK_REG_STATUS_LOADED_MASK)) return SPK_ERR_MODEL;
     status = reset_dma(device); /* an idle accelerator offers nothing that it could take */
-    if (status == SPK_OK) adopt(device, image, &network);
+    if (status == SPK_OK) adopt(device, model, &network);
     return status;
 }
 
@@ -424,19 +424,19 @@ enum spk_status spk_reset(struct spk_device *device)
     return stop(device);
 }
 
-enum spk_status spk_load(struct spk_device *device, const void *image, size_t bytes)
+enum spk_status spk_load(struct spk_device *device, const void *model, size_t bytes)
 {
-    const uint8_t *at = image;
+    const uint8_t *at = model;
     struct network network;
     enum spk_status status;
     size_t left;
-    if (device == NULL || image == NULL || !aligned(image)) return SPK_ERR_ARGUMENT;
-    status = check(image, bytes, &network);
+    if (device == NULL || model == NULL || !aligned(model)) return SPK_ERR_ARGUMENT;
+    status = check(model, bytes, &network);
     if (status != SPK_OK) return status;
     if (!fits(device, &network)) return SPK_ERR_GEOMETRY;
 
     device->loaded = 0U;
-    device->platform->flush(device->platform->context, image, bytes);
+    device->platform->flush(device->platform->context, model, bytes);
     at += HEADER_BYTES;
     left = network.packets;
     while (left != 0U) {
@@ -447,7 +447,7 @@ enum spk_status spk_load(struct spk_device *device, const void *image, size_t by
         left -= size;
     }
     if ((get(device, SPK_REG_STATUS) & SPK_REG_STATUS_LOADED_MASK) == 0U) return SPK_ERR_NOT_LOADED;
-    adopt(device, image, &network);
+    adopt(device, model, &network);
     put(device, SPK_REG_MODEL, device->model);
     if (get(device, SPK_REG_MODEL) != device->model) device->loaded = 0U; /* somebody has just loaded another */
     return device->loaded ? SPK_OK : SPK_ERR_MODEL;
@@ -610,11 +610,11 @@ const char *spk_strerror(enum spk_status status)
     case SPK_ERR_ARGUMENT: return "null, unaligned or too small an argument; see spikeline.h";
     case SPK_ERR_IDENTITY: return "no Spikeline accelerator here; load its bitstream and check the address";
     case SPK_ERR_VERSION: return "the accelerator speaks another interface; use bitstream and runtime of one release";
-    case SPK_ERR_TRUNCATED: return "the image is cut short or grown; copy it again";
-    case SPK_ERR_MAGIC: return "not a Spikeline image; make one with `spikeline compile`";
-    case SPK_ERR_IMAGE_VERSION: return "an image of another version; compile the network again";
-    case SPK_ERR_CRC: return "the image is damaged; copy it again";
-    case SPK_ERR_PACKETS: return "the packets of the image contradict each other; compile the network again";
+    case SPK_ERR_TRUNCATED: return "the model is cut short or grown; copy it again";
+    case SPK_ERR_MAGIC: return "not a Spikeline model; make one with `spikeline compile`";
+    case SPK_ERR_MODEL_VERSION: return "a model of another version; compile the network again";
+    case SPK_ERR_CRC: return "the model is damaged; copy it again";
+    case SPK_ERR_PACKETS: return "the packets of the model contradict each other; compile the network again";
     case SPK_ERR_GEOMETRY: return "the network does not fit the accelerator; compile it for this geometry";
     case SPK_ERR_NOT_LOADED: return "no network is loaded; call spk_load";
     case SPK_ERR_MODEL: return "the accelerator holds another network, or is at work; call spk_reset and spk_load";

@@ -25,11 +25,11 @@ enum spk_status {
     SPK_ERR_ARGUMENT,       /* a null pointer, a buffer that is not aligned to 8 bytes or too small for one image */
     SPK_ERR_IDENTITY,       /* no Spikeline accelerator at this address */
     SPK_ERR_VERSION,        /* its interface is another one than this runtime's */
-    SPK_ERR_TRUNCATED,      /* the image is shorter or longer than its header says */
-    SPK_ERR_MAGIC,          /* not an image */
-    SPK_ERR_IMAGE_VERSION,  /* an image of another version */
-    SPK_ERR_CRC,            /* the image is damaged */
-    SPK_ERR_PACKETS,        /* the packets of the image contradict each other or its header */
+    SPK_ERR_TRUNCATED,      /* the model is shorter or longer than its header says */
+    SPK_ERR_MAGIC,          /* not a model */
+    SPK_ERR_MODEL_VERSION,  /* a model of another version */
+    SPK_ERR_CRC,            /* the model is damaged */
+    SPK_ERR_PACKETS,        /* the packets of the model contradict each other or its header */
     SPK_ERR_GEOMETRY,       /* the network does not fit the accelerator */
     SPK_ERR_NOT_LOADED,     /* no network is loaded */
     SPK_ERR_MODEL,          /* the accelerator holds another network: somebody else has loaded one, or a bitstream, or reset it */
@@ -86,7 +86,7 @@ struct spk_device {
     uint16_t inputs;       /* bytes of an image */
     uint16_t classes;
     uint16_t time_steps;
-    uint32_t model;        /* identity of the network: the CRC-32 of its image, as register MODEL holds it */
+    uint32_t model;        /* identity of the network: the CRC-32 of its model file, as register MODEL holds it */
     uint8_t error_code;    /* after SPK_ERR_REFUSED: enum spk_error_code, packet type and layer of the refused packet */
     uint8_t error_packet;
     uint8_t error_layer;
@@ -114,17 +114,17 @@ struct spk_counters {
 enum spk_status spk_open(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator, uint32_t dma,
                          uint32_t timeout_us);
 
-/* Instead of spk_open and spk_load: take on an accelerator that holds the network of this image and is idle, as another program has
- * left it. SPK_ERR_MODEL if it does not or is not; then nothing is written. The DMA is reset. image: wherever the processor reads. */
+/* Instead of spk_open and spk_load: take on an accelerator that holds the network of this model and is idle, as another program has
+ * left it. SPK_ERR_MODEL if it does not or is not; then nothing is written. The DMA is reset. model: wherever the processor reads. */
 enum spk_status spk_attach(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator, uint32_t dma,
-                           uint32_t timeout_us, const void *image, size_t bytes);
+                           uint32_t timeout_us, const void *model, size_t bytes);
 
-/* Check an image in memory and send its network. image: 8-byte aligned, where the DMA reaches it, unchanged until this returns.
- * Nothing is sent of an image that is damaged or does not fit; a network that is loaded stays then. */
-enum spk_status spk_load(struct spk_device *device, const void *image, size_t bytes);
+/* Check a model in memory and send its network. model: 8-byte aligned, where the DMA reaches it, unchanged until this returns.
+ * Nothing is sent of a model that is damaged or does not fit; a network that is loaded stays then. */
+enum spk_status spk_load(struct spk_device *device, const void *model, size_t bytes);
 
-/* Check an image without a device: magic, version, length, CRC-32, bounds of all packets. needs: what it needs, or NULL. */
-enum spk_status spk_check(const void *image, size_t bytes, struct spk_geometry *needs);
+/* Check a model without a device: magic, version, length, CRC-32, bounds of all packets. needs: what it needs, or NULL. */
+enum spk_status spk_check(const void *model, size_t bytes, struct spk_geometry *needs);
 
 /* Classify `images` images of device->inputs bytes each, one after another. SPK_ERR_MODEL, with nothing sent, if the accelerator
  * no longer holds the network of spk_load.

@@ -1,1 +1,1 @@
-"""ONNX network → integer network → memory image, proved to be the same spike for spike."""
+"""ONNX network → integer network → model, proved to be the same spike for spike."""

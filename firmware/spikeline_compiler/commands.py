@@ -7,30 +7,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikeline.arguments import file_to_write, folder_to_write, name_or_path, path
+from spikeline.cli.arguments import file_to_write, folder_to_write, name_or_path, path
 
 if TYPE_CHECKING:
-    from spikeline.geometry import Geometry
-    from spikeline.image import Image
-    from spikeline.network import Layer, Network
-    from spikeline.samples import Find
+    from spikeline.data.samples import Find
+    from spikeline.model.geometry import Geometry
+    from spikeline.model.model_file import Model
+    from spikeline.model.network import Layer, Network
 
 MARGIN_IMAGES = 10_000
 CHUNK = 1000  # images that the golden model runs at once
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
-    from spikeline import sample_arguments
+    from spikeline.cli.samples import add_data
 
-    parser = subparsers.add_parser("compile", help="turn a trained network (QONNX) into a memory image")
+    parser = subparsers.add_parser("compile", help="turn a trained network (QONNX) into a model for the accelerator")
     parser.add_argument("model", type=path, help="ONNX file of one time step")
-    parser.add_argument("--out", type=file_to_write, required=True, metavar="IMAGE", help="memory image to write")
+    parser.add_argument("--out", type=file_to_write, required=True, metavar="MODEL", help="model file to write")
     parser.add_argument(
         "--geometry", type=name_or_path, default="z020-256", metavar="NAME", help="built sizes, or a .json (%(default)s)"
     )
     parser.add_argument("--mem-dir", type=folder_to_write, metavar="DIR", help="also write one $readmemh file for each memory")
     parser.add_argument("--verify", type=int, default=0, metavar="N", help="compare spikes with the ONNX on N samples")
-    sample_arguments.add_data(parser)
+    add_data(parser)
     parser.add_argument("--time-steps", type=int, metavar="T", help="instead of the file's metadata")
     parser.add_argument("--encoder", metavar="NAME", help="instead of the file's metadata")
     parser.add_argument(
@@ -50,11 +50,11 @@ def run(args: argparse.Namespace) -> None:
     """
     from functools import partial
 
-    from spikeline import image as images
-    from spikeline import samples
+    from spikeline.data import samples
     from spikeline.errors import CompileError
     from spikeline.files import atomic, remedy
-    from spikeline.geometry import Geometry
+    from spikeline.model import model_file
+    from spikeline.model.geometry import Geometry
     from spikeline_compiler import memfiles
     from spikeline_compiler.lower import compile_with_warnings, trained_on
     from spikeline_compiler.proof import mismatch
@@ -70,23 +70,23 @@ def run(args: argparse.Namespace) -> None:
         warnings.append(f"{changed}; it is proved afresh here")
     data = data_set(network, trained_on(args.model), args.data, args.model)
     note = {"dataset": {"name": data}} if data else {}
-    image = images.build(network, note)
+    model = model_file.build(network, note)
     find = partial(samples.load, data=data, root=args.root, strict=args.strict) if data in samples.DATA else None
-    report = describe(image, geometry) | {"warnings": warnings}
+    report = describe(model, geometry) | {"warnings": warnings}
     proof = Path(f"{args.out}.verify.json")
     if args.early_exit is not None and find is None:
         raise CompileError(f"{args.model}: {unknown(data)}, and --early-exit picks a margin on that; leave out --early-exit")
     if args.verify:
-        report["verify"] = check(args.model, image, args.verify, find)
+        report["verify"] = check(args.model, model, args.verify, find)
     if args.early_exit is not None and find is not None:
         report["exit_margin"] = margin(network, args.early_exit, find)
-        image = images.build(replace(network, exit_margin=report["exit_margin"]), note)
-        report["crc"] = f"{image.crc:08x}"
+        model = model_file.build(replace(network, exit_margin=report["exit_margin"]), note)
+        report["crc"] = f"{model.crc:08x}"
     try:
-        proof.unlink(missing_ok=True)  # it spoke of the image that is replaced now
+        proof.unlink(missing_ok=True)  # it spoke of the model that is replaced now
         if args.mem_dir:
-            report["memories"] = memfiles.write(image, geometry, args.mem_dir)
-        images.save(image, args.out)
+            report["memories"] = memfiles.write(model, geometry, args.mem_dir)
+        model_file.save(model, args.out)
         if args.verify:
             with atomic(proof) as file:
                 file.write_text(json.dumps(report["verify"], indent=1) + "\n")
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> None:
 
 def data_set(network: "Network", said: str | None, given: str | None, model: Path) -> str | None:
     """The data set by file and user, None if neither says. Raises CompileError if they differ or it does not suit the network."""
-    from spikeline import samples
+    from spikeline.data import samples
     from spikeline.errors import CompileError, DataError
 
     try:
@@ -119,10 +119,10 @@ def unknown(data: str | None) -> str:
 
 
 def margin(network: "Network", loss: float, find: "Find") -> int:
-    """Pick the early-exit margin of a network on its training samples; see `spikeline.early_exit.pick_margin`."""
+    """Pick the early-exit margin of a network on its training samples; see `spikeline.model.early_exit.pick_margin`."""
     import numpy as np
 
-    from spikeline import early_exit, golden
+    from spikeline.model import early_exit, golden
 
     found = find(network, "train", seed=1)  # not the seed of tests
     found = found.first(min(MARGIN_IMAGES, len(found)))
@@ -130,7 +130,7 @@ def margin(network: "Network", loss: float, find: "Find") -> int:
     return early_exit.pick_margin(np.concatenate(counted), found.labels, loss)
 
 
-def check(model: Path, image: "Image", count: int, find: "Find | None") -> dict[str, Any]:
+def check(onnx: Path, model: "Model", count: int, find: "Find | None") -> dict[str, Any]:
     """Verify on `count` test samples of the network's data set, or on random spikes if there are none of it.
 
     Adds to what `verify` returns which `samples` those were. Raises CompileError if any differs.
@@ -140,7 +140,7 @@ def check(model: Path, image: "Image", count: int, find: "Find | None") -> dict[
     from spikeline.errors import CompileError
     from spikeline_compiler.verify import verify
 
-    network = image.network
+    network = model.network
     if find is None:
         rng = np.random.default_rng(0)
         density = np.linspace(0, 1, count)[:, None, None]  # from silence to all inputs at once
@@ -150,29 +150,29 @@ def check(model: Path, image: "Image", count: int, find: "Find | None") -> dict[
         found = find(network, "test")
         found = found.first(min(count, len(found)))
         spikes, name = found.spikes(), found.name
-    result = verify(model, image, spikes)
+    result = verify(onnx, model, spikes)
     if result["onnx_mismatches"]:
         cause = "A membrane may lie so near the threshold that float32 rounds it across: export biases half-way between two "
         cause += "multiples of the scale"
         if network.continuous:
             cause = "float32 may not hold its membranes exactly: export weights with a scale that is a power of two"
         raise CompileError(
-            f"ONNX and golden model differ on {result['onnx_mismatches']} of {result['images']} images, so no image is "
+            f"ONNX and golden model differ on {result['onnx_mismatches']} of {result['images']} images, so no model is "
             f"written. {cause}"
         )
     return {"samples": name, **result}
 
 
-def describe(image: "Image", geometry: "Geometry") -> dict[str, Any]:
-    """What the image holds, as plain data."""
-    network = image.network
+def describe(model: "Model", geometry: "Geometry") -> dict[str, Any]:
+    """What the model holds, as plain data."""
+    network = model.network
     return {
         "geometry": geometry.name,
         "sizes": network.sizes,
         "time_steps": network.time_steps,
         "encoder": network.encoder.name.lower(),
         "decode": network.decode.name.lower(),
-        "dataset": image.dataset,
+        "dataset": model.dataset,
         "membrane_bits": {"needed": network.membrane_bits, "available": geometry.membrane_bits},
         "layers": [
             {
@@ -186,8 +186,8 @@ def describe(image: "Image", geometry: "Geometry") -> dict[str, Any]:
             }
             for layer in network.layers
         ],
-        "bytes": image.nbytes,
-        "crc": f"{image.crc:08x}",
+        "bytes": model.nbytes,
+        "crc": f"{model.crc:08x}",
     }
 
 

@@ -16,7 +16,7 @@ from fractions import Fraction
 from onnx import NodeProto, TensorProto
 
 from spikeline.errors import CompileError
-from spikeline.spec import Reset
+from spikeline.model.spec import Reset
 from spikeline_compiler.graph import Graph, attribute, operator, refuse
 from spikeline_compiler.stages import (
     AFFINE,

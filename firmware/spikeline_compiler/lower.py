@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeline.errors import CompileError, ImageError
-from spikeline.geometry import FOLDER, Geometry
-from spikeline.network import Layer, Network
-from spikeline.spec import Decode, Encoder, Reset
+from spikeline.errors import CompileError, ModelError
+from spikeline.model.geometry import FOLDER, Geometry
+from spikeline.model.network import Layer, Network
+from spikeline.model.spec import Decode, Encoder, Reset
 from spikeline_compiler.attributes import check_attributes
 from spikeline_compiler.continuous import continuous_stages, grid
 from spikeline_compiler.graph import Graph, load, naming, refuse
@@ -120,7 +120,7 @@ def lower(graph: Graph, found: list[Stage], geometry: Geometry, time_steps: int,
         )
     try:
         network = Network(tuple(layers), geometry.weight_bits, time_steps, encoder, decode)
-    except ImageError as error:
+    except ModelError as error:
         raise CompileError(str(error)) from None
     if problems := geometry.misfits(network):
         raise CompileError(

@@ -21,8 +21,8 @@ import numpy as np
 
 from spikeline.errors import CompileError
 from spikeline.files import exchange
-from spikeline.geometry import Geometry, LayerGeometry
-from spikeline.image import Image, pack_weights
+from spikeline.model.geometry import Geometry, LayerGeometry
+from spikeline.model.model_file import Model, pack_weights
 
 
 def bank_words(words: np.ndarray, room: LayerGeometry) -> np.ndarray:
@@ -36,15 +36,15 @@ def bank_words(words: np.ndarray, room: LayerGeometry) -> np.ndarray:
     return grid.transpose(3, 1, 0, 2).reshape(words.shape[1], parallel // ports, groups * ports)
 
 
-def memories(image: Image, geometry: Geometry) -> Iterator[tuple[dict, np.ndarray]]:
+def memories(model: Model, geometry: Geometry) -> Iterator[tuple[dict, np.ndarray]]:
     """Each memory: its entry in the index, and its words, uint64 (depth,)."""
     for n, room in enumerate(geometry.layers):
         weights = np.zeros((room.inputs, room.neurons), np.int8)
         columns = {"thresholds": np.zeros(room.neurons, np.int64)}
         if geometry.continuous:
             columns["biases"] = np.zeros(room.neurons, np.int64)
-        if n < len(image.network.layers):
-            layer = image.network.layers[n]
+        if n < len(model.network.layers):
+            layer = model.network.layers[n]
             weights[: layer.inputs, : layer.neurons] = layer.weights
             columns["thresholds"][: layer.neurons] = layer.thresholds
             if layer.biases is not None:
@@ -59,7 +59,7 @@ def memories(image: Image, geometry: Geometry) -> Iterator[tuple[dict, np.ndarra
             yield entry | {"bits": geometry.membrane_bits, "depth": room.neurons}, words
 
 
-def write(image: Image, geometry: Geometry, folder: Path | str) -> int:
+def write(model: Model, geometry: Geometry, folder: Path | str) -> int:
     """Write the folder, whole or not at all, in the place of an older one; returns the number of memories.
 
     Raises CompileError for a folder that holds something else.
@@ -73,11 +73,11 @@ def write(image: Image, geometry: Geometry, folder: Path | str) -> int:
         new = temporary / "new"
         new.mkdir()
         index = []
-        for entry, words in memories(image, geometry):
+        for entry, words in memories(model, geometry):
             digits = -(-entry["bits"] // 4)
             (new / entry["file"]).write_text("".join(f"{int(w):0{digits}x}\n" for w in words))
             index.append(entry)
-        header = {"geometry": geometry.name, "crc": f"{image.crc:08x}", "weight_bits": geometry.weight_bits}
+        header = {"geometry": geometry.name, "crc": f"{model.crc:08x}", "weight_bits": geometry.weight_bits}
         (new / "index.json").write_text(json.dumps(header | {"memories": index}, indent=1) + "\n")
         if folder.exists():
             exchange(new, folder)

@@ -15,7 +15,7 @@ import numpy as np
 from onnx import NodeProto, TensorProto
 
 from spikeline.errors import CompileError
-from spikeline.spec import Reset
+from spikeline.model.spec import Reset
 from spikeline_compiler.graph import Graph, attribute, constant_input, operator, refuse
 from spikeline_compiler.passes import flattens
 from spikeline_compiler.steps import WHOLE, Step, change, operand, run, step

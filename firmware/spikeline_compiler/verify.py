@@ -1,4 +1,4 @@
-"""Compare an ONNX file, run by the QONNX executor as it was exported, with the golden model on the compiled image.
+"""Compare an ONNX file, run by the QONNX executor as it was exported, with the golden model on the compiled model.
 
 The executor runs each node by itself in onnxruntime, which takes and gives no 4-bit integers; so what is computed from constants
 alone is computed in one piece by onnxruntime before.
@@ -18,9 +18,9 @@ from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.change_batchsize import ChangeBatchSize
 from qonnx.transformation.infer_shapes import InferShapes
 
-from spikeline import golden
 from spikeline.errors import CompileError
-from spikeline.image import Image
+from spikeline.model import golden
+from spikeline.model.model_file import Model
 from spikeline_compiler.graph import QONNX, STANDARD_DOMAINS, load_model, naming
 from spikeline_compiler.lower import read, read_stages
 
@@ -132,7 +132,7 @@ def _keep(items: Any, wanted: Callable[[Any], bool]) -> None:
             del items[n]
 
 
-def verify(path: Path | str, image: Image, spikes: np.ndarray) -> dict[str, int]:
+def verify(path: Path | str, model: Model, spikes: np.ndarray) -> dict[str, int]:
     """Count the images on which ONNX and golden model differ, at any step, in a spike, a state or a class value.
 
     spikes: uint8 (B, T, inputs) of 0/1. Returns images, time_steps, spikes_compared, onnx_mismatches and, for a continuous
@@ -146,7 +146,7 @@ def verify(path: Path | str, image: Image, spikes: np.ndarray) -> dict[str, int]
         tensors = [x.tensor for x in layers] + [x.lasting.tensor for x in lasting if x.lasting]
         rows = spikes if graph.states else spikes.reshape(batch * steps, 1, inputs)  # all at once if none depends on another
         seen = [x.reshape(batch, steps, -1) for x in execute_steps(load_model(path), rows, tensors, graph.states)]
-    trace = golden.run(image.network, spikes, states=bool(lasting))
+    trace = golden.run(model.network, spikes, states=bool(lasting))
     wrong = np.zeros(batch, bool)
     compared = 0
     for layer, values, fired in zip(layers, seen, trace.spikes, strict=False):

@@ -3,7 +3,7 @@
  * check LIBRARY MEMORY_BYTES, or check remote PATH: runs the runtime on the simulated accelerator, its own or a server's, as told
  * by lines on its input, and answers each by
  *     STATUS READS MICROSECONDS ERROR_CODE ERROR_PACKET ERROR_LAYER LOADED [more]
- * with the registers read (0 if remote) and the time passed meanwhile. tests/simulator/test_c_runtime.py drives it.
+ * with the registers read (0 if remote) and the time passed meanwhile. tests/system/test_c_runtime.py drives it.
  *
  * Built with AddressSanitizer, every buffer ends where it should: the processor, the cache and the DMA may touch nothing else.
  */
@@ -115,33 +115,33 @@ static enum spk_status do_open(void)
 static enum spk_status do_load(void)
 {
     const size_t bytes = file_bytes(words[1]);
-    uint8_t *const image = take(bytes);
-    read_file(words[1], image, bytes);
-    return spk_load(&device, image, bytes);
+    uint8_t *const model = take(bytes);
+    read_file(words[1], model, bytes);
+    return spk_load(&device, model, bytes);
 }
 
 static enum spk_status do_attach(void)
 {
     const size_t bytes = file_bytes(words[1]);
-    uint8_t *const image = get(bytes);
+    uint8_t *const model = get(bytes);
     enum spk_status status;
-    read_file(words[1], image, bytes);
-    status = spk_attach(&device, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, (uint32_t)number(2), image, bytes);
-    free(image);
+    read_file(words[1], model, bytes);
+    status = spk_attach(&device, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, (uint32_t)number(2), model, bytes);
+    free(model);
     return status;
 }
 
 static enum spk_status do_check(void)
 {
     const size_t bytes = file_bytes(words[1]);
-    uint8_t *const image = get(bytes);
+    uint8_t *const model = get(bytes);
     struct spk_geometry needs;
     enum spk_status status;
     memset(&needs, 0, sizeof needs);
-    read_file(words[1], image, bytes);
-    status = spk_check(image, bytes, &needs);
-    if (spk_check(image, bytes, NULL) != status) die("two answers");
-    free(image);
+    read_file(words[1], model, bytes);
+    status = spk_check(model, bytes, &needs);
+    if (spk_check(model, bytes, NULL) != status) die("two answers");
+    free(model);
     tell("%u %u %u %u %u %u", needs.layers, needs.weight_bits, needs.membrane_bits, needs.classes, needs.layer[0].inputs,
          needs.layer[0].neurons);
     return status;

@@ -1,4 +1,4 @@
-"""Fuzz the image check of the C runtime, from a corpus of small networks of every kind; writes build/c-runtime/fuzz.json."""
+"""Fuzz the model check of the C runtime, from a corpus of small networks of every kind; writes build/c-runtime/fuzz.json."""
 
 import argparse
 import json
@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeline import image
-from spikeline.network import Layer, Network
-from spikeline.report import commit
-from spikeline.spec import Decode, Encoder, Reset
+from spikeline.measure.evaluate import commit
+from spikeline.model import model_file
+from spikeline.model.network import Layer, Network
+from spikeline.model.spec import Decode, Encoder, Reset
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "build/c-runtime"
@@ -48,14 +48,14 @@ def write_corpus(folder: Path, count: int = 64) -> None:
     folder.mkdir(parents=True)
     for kind in range(count):
         note = {"dataset": {"name": "mnist"}} if kind % 2 else {}
-        image.save(image.build(random_network(np.random.default_rng(kind), kind), note), folder / f"{kind}.img")
+        model_file.save(model_file.build(random_network(np.random.default_rng(kind), kind), note), folder / f"{kind}.img")
 
 
 def build(program: Path) -> None:
     """Compile the fuzzer."""
     if shutil.which("clang") is None:
         sys.exit("clang is missing; run `sudo apt-get install clang`")
-    sources = [ROOT / "firmware/tests/fuzz_image.c", ROOT / "firmware/runtime/spikeline.c"]
+    sources = [ROOT / "firmware/tests/fuzz_model.c", ROOT / "firmware/runtime/spikeline.c"]
     program.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["clang", *FLAGS, f"-I{ROOT / 'firmware/runtime'}", *map(str, sources), "-o", str(program)], check=True)
 
@@ -71,7 +71,7 @@ def main() -> int:
     findings.mkdir(parents=True)
     write_corpus(OUT / "fuzz/seeds")
     (OUT / "fuzz/corpus").mkdir()
-    program = OUT / "fuzz/fuzz_image"
+    program = OUT / "fuzz/fuzz_model"
     build(program)
     options = [f"-max_total_time={arguments.seconds}", f"-seed={arguments.seed}", f"-max_len={MAX_BYTES}"]
     options += ["-print_final_stats=1", "-timeout=10", f"-artifact_prefix={findings}/"]

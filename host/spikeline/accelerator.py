@@ -1,4 +1,4 @@
-"""The API: load an image, classify batches, read counters. On a board, the simulated board or the golden model."""
+"""The API: load a model, classify batches, read counters. On a board, the simulated board or the golden model."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikeline import golden, image, inputs, throughput
-from spikeline.batch import Batch, Events, Pixels, Spikes
-from spikeline.driver import Answer, Counters, Driver
-from spikeline.encode import encode
-from spikeline.errors import DataError, DeviceError, ImageError
-from spikeline.geometry import Geometry
-from spikeline.image import Image
-from spikeline.network import Network
-from spikeline.ownership import Turns
-from spikeline.spec import Encoder
+from spikeline import inputs
+from spikeline.device.driver import Answer, Counters, Driver
+from spikeline.device.ownership import Turns
+from spikeline.device.packets import Batch, Events, Pixels, Spikes
+from spikeline.errors import DataError, DeviceError, ModelError
+from spikeline.measure import throughput
+from spikeline.model import golden, model_file
+from spikeline.model.encode import encode
+from spikeline.model.geometry import Geometry
+from spikeline.model.model_file import Model
+from spikeline.model.network import Network
+from spikeline.model.spec import Encoder
 
 if TYPE_CHECKING:
-    from spikeline.board import Board
-    from spikeline.sim import SimDevice
-    from spikeline.simulated_board import SimulatedBoard
+    from spikeline.device.board import Board
+    from spikeline.simulation.board import SimulatedBoard
+    from spikeline.simulation.verilated import SimDevice
 
 BACKENDS = ("board", "sim", "golden")
 INPUTS = ("pixels", "spikes", "events")
@@ -43,18 +45,18 @@ class _Golden:
 
     def __init__(self, geometry: Geometry):
         self.geometry = geometry
-        self.image: Image | None = None
+        self.model: Model | None = None
         self._images = 0
         self._row_reads = np.zeros(0, np.int64)
 
-    def load(self, image: Image) -> None:
-        self.image = image
+    def load(self, model: Model) -> None:
+        self.model = model
         self.clear_counters()
 
-    def require_model(self) -> Image:
-        if self.image is None:
+    def require_model(self) -> Model:
+        if self.model is None:
             raise DeviceError("no model is loaded; load one first")
-        return self.image
+        return self.model
 
     def classify(
         self,
@@ -79,15 +81,15 @@ class _Golden:
         return answers
 
     def counters(self) -> Counters:
-        steps = self.image.network.time_steps if self.image else 0
+        steps = self.model.network.time_steps if self.model else 0
         return Counters(self._images, self._images * steps, tuple(int(n) for n in self._row_reads))
 
     def clear_counters(self) -> None:
         self._images = 0
-        self._row_reads = np.zeros(len(self.image.network.layers) if self.image else 0, np.int64)
+        self._row_reads = np.zeros(len(self.model.network.layers) if self.model else 0, np.int64)
 
     def reset(self) -> None:
-        self.image = None
+        self.model = None
 
     def close(self) -> None:
         pass
@@ -100,7 +102,7 @@ class Accelerator:
         Accelerator(model="model.img")                   on the simulated board: the Verilated RTL under the real `pynq`
         Accelerator(model="model.img", backend="golden") the integer model in numpy
 
-    bitstream: .bit file, its .hwh beside it. model: an image, or the path of an image file. backend: `board` if there is a
+    bitstream: .bit file, its .hwh beside it. model: a model, or the path of its file. backend: `board` if there is a
     bitstream, else `sim`, unless it is said. geometry: name or JSON file of what a simulator is built with; a board says itself.
     device: the `pynq.Device` to use instead of the board's own. timeout: seconds without progress after which a wait gives up.
     download: False attaches to a board that is programmed already; `model` is loaded only if the accelerator does not hold it.
@@ -111,14 +113,14 @@ class Accelerator:
     is a DeviceError. After `close`, everything is.
 
     Arguments are checked before anything is sent, and an error of the host, or an interrupt, leaves the model loaded.
-    Raises DeviceError if the backend cannot be had, ImageError if the image cannot be used, DataError for arguments that make
+    Raises DeviceError if the backend cannot be had, ModelError if the model cannot be used, DataError for arguments that make
     no sense; see `spikeline.errors`.
     """
 
     def __init__(
         self,
         bitstream: Path | str | None = None,
-        model: Image | Path | str | None = None,
+        model: Model | Path | str | None = None,
         *,
         backend: str | None = None,
         geometry: Geometry | str | Path = "z020-256",
@@ -135,7 +137,7 @@ class Accelerator:
             raise DeviceError(f"the backend {backend} takes no bitstream; leave it out, or use the backend board")
         timeout = inputs.seconds(timeout, "timeout")
         file = None if bitstream is None else _bitstream(bitstream)
-        model = None if model is None else _image(model)
+        model = None if model is None else _model(model)
         self._board: SimulatedBoard | None = None
         self._backend: Driver | _Golden
         self._turns = Turns()
@@ -157,13 +159,13 @@ class Accelerator:
             raise
 
     def _on_board(self, bitstream: Path, device: Any, timeout: float, download: bool) -> Driver:
-        from spikeline.board import Board  # needs pynq
+        from spikeline.device.board import Board  # needs pynq
 
         return self._driver(Board(bitstream, device, download), bitstream.stem, timeout)
 
     def _simulated(self, built: Geometry, timeout: float) -> Driver:
-        from spikeline.board import Board
-        from spikeline.simulated_board import SimulatedBoard
+        from spikeline.device.board import Board
+        from spikeline.simulation.board import SimulatedBoard
 
         self._board = SimulatedBoard(built)
         return self._driver(Board(self._board.bitstream, self._board), built.name, timeout)
@@ -205,19 +207,19 @@ class Accelerator:
         self._open()
         return self._board.simulator if self._board else None
 
-    def load(self, model: Image | Path | str) -> None:
-        """Load a network: an image or the path of an image file. A model that is there already is replaced.
+    def load(self, model: Model | Path | str) -> None:
+        """Load a model, or the file of that path. One that is there already is replaced.
 
-        Raises ImageError, with the model that is there kept, for one that cannot be read or does not fit.
+        Raises ModelError, with the model that is there kept, for one that cannot be read or does not fit.
         """
-        image = _image(model)
+        checked = _model(model)
         with self._call() as backend:
-            backend.load(image)
+            backend.load(checked)
 
     @property
-    def image(self) -> Image | None:
-        """The loaded image."""
-        return self._open().image
+    def model(self) -> Model | None:
+        """The loaded model."""
+        return self._open().model
 
     def infer(
         self,
@@ -289,7 +291,7 @@ class Accelerator:
                 device.record(False)
 
     def throughput_test(self, pixels: Any, seed: int = 0) -> dict[str, Any]:
-        """Speed of one batch of images, as `infer` takes them, by FINN's names: see `spikeline.throughput`.
+        """Speed of one batch of images, as `infer` takes them, by FINN's names: see `spikeline.measure.throughput`.
 
         Raises DeviceError on the golden model, which has no clock.
         """
@@ -325,7 +327,7 @@ class Accelerator:
             backend.clear_counters()
 
     def reset(self) -> None:
-        """Stop all work and forget the model and any error, without a new bitstream; load an image before the next `infer`."""
+        """Stop all work and forget the model and any error, without a new bitstream; load a model before the next `infer`."""
         with self._call() as backend:
             backend.reset()
 
@@ -351,12 +353,12 @@ class Accelerator:
 
 
 def _bitstream(given: Any) -> Path:
-    """The path of a bitstream. Raises ImageError for a model, DeviceError for another file than a .bit."""
-    if isinstance(given, Image):
-        raise ImageError("an image is no bitstream; pass it as model=")
+    """The path of a bitstream. Raises ModelError for a model, DeviceError for another file than a .bit."""
+    if isinstance(given, Model):
+        raise ModelError("a model is no bitstream; pass it as model=")
     file = inputs.path(given, "bitstream")
     if file.suffix == ".img":
-        raise ImageError("an image is no bitstream; pass it as model=")
+        raise ModelError("a model is no bitstream; pass it as model=")
     if file.suffix == ".xsa":
         raise DeviceError(f"{file} is a hardware archive; unzip it and name the .bit in it, the .hwh beside that")
     if file.suffix != ".bit":
@@ -364,14 +366,14 @@ def _bitstream(given: Any) -> Path:
     return file
 
 
-def _image(model: Any) -> Image:
-    """The image itself, or that of a file. Raises ImageError."""
-    if isinstance(model, Image):
+def _model(model: Any) -> Model:
+    """The model itself, or that of a file. Raises ModelError."""
+    if isinstance(model, Model):
         return model
     try:
-        return image.load(inputs.path(model, "model"))
+        return model_file.load(inputs.path(model, "model"))
     except DataError as error:
-        raise ImageError(str(error)) from None
+        raise ModelError(str(error)) from None
 
 
 def _pixels(given: Any, network: Network) -> np.ndarray:

@@ -24,8 +24,8 @@ class CompileError(SpikelineError):
     """An ONNX network cannot be mapped to the accelerator."""
 
 
-class ImageError(SpikelineError):
-    """A memory image is damaged or does not fit the accelerator."""
+class ModelError(SpikelineError):
+    """A model file is damaged or does not fit the accelerator."""
 
 
 class DeviceError(SpikelineError):

@@ -13,20 +13,22 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeline import image, samples, sim
-from spikeline.batch import Pixels
-from spikeline.driver import Driver
+from spikeline.data import samples
+from spikeline.device.driver import Driver
+from spikeline.device.packets import Pixels
 from spikeline.errors import DataError, SpikelineError
 from spikeline.files import atomic
-from spikeline.geometry import Geometry
-from spikeline.image import Image
-from spikeline.sim import SimDevice
+from spikeline.model import model_file
+from spikeline.model.geometry import Geometry
+from spikeline.model.model_file import Model
+from spikeline.simulation import verilated
+from spikeline.simulation.verilated import SimDevice
 
 # Where block_design.tcl puts the accelerator; implement.tcl strips the first name, which is that of the design.
 INSTANCES = ("system_wrapper", "system_i", "spikeline_0", "inst")
 
 
-def record(geometry: Geometry, model: Image, pixels: np.ndarray, out: Path) -> tuple[int, np.ndarray]:
+def record(geometry: Geometry, model: Model, pixels: np.ndarray, out: Path) -> tuple[int, np.ndarray]:
     """Classify images, uint8 (B, inputs), in one transfer, and write the activity; returns clock cycles and labels.
 
     Loading the network is left out: it is over before the work that the estimate is about. A signal that is high at the
@@ -70,7 +72,7 @@ class Cell:
 def instances() -> dict[str, dict[str, str]]:
     """Of each module in rtl/: its instances, and the modules that they are of."""
     found = {}
-    for path in (p for p in sim.sources() if p.suffix == ".v"):
+    for path in (p for p in verilated.sources() if p.suffix == ".v"):
         cells = re.findall(r"^ *(spk_\w+) (?:#\((?:.|\n)*?\) )?(\w+) \(", path.read_text(), re.MULTILINE)
         found[path.stem] = {name: module for module, name in cells}
     return found
@@ -120,14 +122,14 @@ def placed(path: Path) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path, help="memory image from `spikeline compile`")
+    parser.add_argument("model", type=Path, help="model from `spikeline compile`")
     parser.add_argument("--out", type=Path, default=Path("build/bit/activity.saif"), metavar="FILE", help="(%(default)s)")
     parser.add_argument("--images", type=int, default=20, metavar="N", help="the first N test images of MNIST (%(default)s)")
     parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="sizes to build, or a .json (%(default)s)")
     args = parser.parse_args()
 
     try:
-        model = image.load(args.model)
+        model = model_file.load(args.model)
         given = samples.of(model)
         if given.pixels is None:
             raise DataError(f"{args.model} takes events; name a network that takes pixels")

@@ -18,14 +18,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import activity
-import reports
-
-from spikeline import sim
 from spikeline.errors import DeviceError
 from spikeline.files import atomic
-from spikeline.geometry import Geometry
-from spikeline.report import commit
+from spikeline.measure.evaluate import commit
+from spikeline.model.geometry import Geometry
+from spikeline.simulation import verilated
+from spikeline_rtl.boards import activity, reports
 
 HERE = Path(__file__).resolve().parent
 BOARDS = sorted(path.parent.name for path in HERE.glob("*/board.tcl"))
@@ -35,7 +33,7 @@ RESULTS = ("utilization.json", "timing.json", "power.json", *DELIVERED)
 
 def geometry_tcl(geometry: Geometry) -> str:
     """What the Tcl needs to know of a geometry: clock and the parameters of the top module, vectors as 0x…"""
-    values = [f"    {name} {re.sub(r'^[0-9]+.h', '0x', value)}\n" for name, value in sim.parameters(geometry).items()]
+    values = [f"    {name} {re.sub(r'^[0-9]+.h', '0x', value)}\n" for name, value in verilated.parameters(geometry).items()]
     return (
         f"# Written by bit.py for {geometry.name}.\n\n"
         f"set spk_clock_mhz {geometry.clock_mhz:g}\nset spk_parameters {{\n{''.join(values)}}}\n"
@@ -105,10 +103,11 @@ def main() -> None:
         sys.exit(str(error))
     saif = args.saif and args.saif.resolve()
     if saif and not saif.is_file():
-        sys.exit(f"{saif} is missing; rtl/boards/activity.py makes it")
+        sys.exit(f"{saif} is missing; `python -m spikeline_rtl.boards.activity` makes it")
     if saif and not activity.placed(saif):
         sys.exit(
-            f"{saif} has no {'/'.join(activity.INSTANCES)} with the names of the netlist; make it with rtl/boards/activity.py"
+            f"{saif} has no {'/'.join(activity.INSTANCES)} with the names of the netlist; "
+            "make it with `python -m spikeline_rtl.boards.activity`"
         )
     vivado()
 

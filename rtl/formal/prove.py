@@ -1,4 +1,6 @@
-"""Formal proofs of the Verilog with Yosys, its SMT checker and Z3: `python rtl/formal/prove.py [NAME …] [--deep] [--jobs N]`.
+"""Formal proofs of the Verilog with Yosys, its SMT checker and Z3.
+
+python -m spikeline_rtl.formal.prove [NAME …] [--deep] [--jobs N]
 
 Each wrapper beside this file puts one unchanged module of rtl/ among assumptions and assertions; TABLE says what is proved of
 which, and how:
@@ -26,13 +28,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spikeline.measure.evaluate import commit
+from spikeline.simulation import verilated
+from spikeline_rtl.synthesis import tools
+
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "rtl/implementation"))
 
-import tools  # noqa: E402
-
-from spikeline import sim  # noqa: E402
-from spikeline.report import commit  # noqa: E402
 
 HERE = Path(__file__).parent
 STEPS: dict[str, list[list[str]]] = {"induction": [[], ["-i"]], "bmc": [[]], "cover": [["-c"]]}
@@ -210,7 +211,11 @@ def translate(proof: Proof, folder: Path, edits: Mapping[str, tuple[str, str]]) 
     Modules, wrapper and script lie side by side, because the PyPI build of Yosys sees little beyond its folder.
     """
     top = f"formal_{proof.wrapper}"
-    for source in [sim.RTL / "spikeline.vh", HERE / f"{proof.wrapper}.v", *(sim.RTL / f"{m}.v" for m in MODULES[proof.wrapper])]:
+    for source in [
+        verilated.RTL / "spikeline.vh",
+        HERE / f"{proof.wrapper}.v",
+        *(verilated.RTL / f"{m}.v" for m in MODULES[proof.wrapper]),
+    ]:
         text = source.read_text()
         old, new = edits.get(source.stem, ("", ""))
         if old and text.count(old) != 1:

@@ -14,7 +14,7 @@ from systemrdl.node import RegfileNode, RegNode
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-ADDRMAPS = ("spikeline_regs", "axi_dma", "spikeline_stream", "spikeline_image")
+ADDRMAPS = ("spikeline_regs", "axi_dma", "spikeline_stream", "spikeline_model")
 BOARD = "spikeline_board"
 LINE = 130  # characters that the linter allows
 NOTICE = "Generated from rtl/spec/spikeline.rdl by `make gen`; do not edit."
@@ -150,16 +150,16 @@ def verilog(spec: Spec) -> str:
     return "\n".join([*out, "", "`endif", ""])
 
 
-CLASSES = {"regs": "Register", "dma": "DmaRegister", "image": "ImageField"}
+CLASSES = {"regs": "Register", "dma": "DmaRegister", "model": "ModelField"}
 
 
 def python(spec: Spec) -> str:
     out = [
-        f'"""Registers, packets and image fields. {NOTICE}"""',
+        f'"""Registers, packets and fields of the model file. {NOTICE}"""',
         "",
         "from enum import IntEnum",
         "",
-        "from spikeline.word import Word",
+        "from spikeline.model.bit_fields import BitFields",
     ]
     for e in spec.enums:
         out += ["", "", f"class {e.name.title().replace('_', '')}(IntEnum):"] + [f"    {n} = {v}  # {d}" for n, v, d in e.members]
@@ -184,14 +184,14 @@ def python(spec: Spec) -> str:
             if len(w.fields) == 1 and w.fields[0].name == "value":
                 continue
             arguments = [str(w.bits), *(f"{f.name}=({f.lsb}, {f.bits})" for f in w.fields)]
-            line = f"{w.layout} = Word({', '.join(arguments)})"
+            line = f"{w.layout} = BitFields({', '.join(arguments)})"
             if len(line) > LINE:
-                line = "\n".join([f"{w.layout} = Word(", *(f"    {a}," for a in arguments), ")"])
+                line = "\n".join([f"{w.layout} = BitFields(", *(f"    {a}," for a in arguments), ")"])
             if seen.setdefault(w.layout, line) != line:
                 raise ValueError(f"{w.layout} is defined twice with different fields")
     out += ["", "", "# Fields of a word: (lowest bit, bits)", *seen.values(), "", "# Constants"]
     out += [
-        f"{'' if m.name != 'image' else 'IMAGE_'}{w.name}{'' if f.name == 'value' else '_' + f.name.upper()} = 0x{f.reset:X}"
+        f"{'' if m.name != 'model' else 'MODEL_'}{w.name}{'' if f.name == 'value' else '_' + f.name.upper()} = 0x{f.reset:X}"
         for m in spec.maps
         for w in m.words
         for f in w.fields
@@ -231,7 +231,7 @@ def c(spec: Spec) -> str:
     out += ["", "/* Physical addresses on a board */"]
     out += [f"#define SPK_BASE_{name} 0x{address:08X}U" for name, address in spec.bases.items()]
     for m in spec.maps:
-        prefix = {"regs": "SPK_REG", "dma": "SPK_DMA", "stream": "SPK_STREAM", "image": "SPK_IMAGE"}[m.name]
+        prefix = {"regs": "SPK_REG", "dma": "SPK_DMA", "stream": "SPK_STREAM", "model": "SPK_MODEL"}[m.name]
         out += ["", f"/* {m.title} */"]
         for w in m.words:
             suffix = "ULL" if w.bits == 64 else "U"
@@ -255,7 +255,7 @@ def c(spec: Spec) -> str:
 
 
 def markdown(spec: Spec) -> str:
-    out = ["# Registers, packets and image fields", "", f"<!-- {NOTICE} -->", ""]
+    out = ["# Registers, packets and fields of the model file", "", f"<!-- {NOTICE} -->", ""]
     out += ["On a board: " + ", ".join(f"`{name}` at `0x{address:08X}`" for name, address in spec.bases.items()) + "."]
     for m in spec.maps:
         at = "Offset" if m.name != "stream" else None
@@ -291,7 +291,7 @@ def markdown(spec: Spec) -> str:
 
 TARGETS = {
     ROOT / "rtl/spikeline.vh": verilog,
-    ROOT / "host/spikeline/spec.py": python,
+    ROOT / "host/spikeline/model/spec.py": python,
     ROOT / "firmware/runtime/spikeline_spec.h": c,
     ROOT / "rtl/boards/spec.tcl": tcl,
     ROOT / "docs/registers.md": markdown,

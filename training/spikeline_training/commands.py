@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from spikeline.arguments import file_to_write, folder_to_write, name_or_path, path
+from spikeline.cli.arguments import file_to_write, folder_to_write, name_or_path, path, positive
 
 STRICT = "refuse recordings of N-MNIST with oddities that are else mended"
 
@@ -26,7 +26,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     train.add_argument(
         "--set", type=_setting, action="append", default=[], metavar="KEY=VALUE", help="any key of the preset, as in its TOML"
     )
-    train.add_argument("--threads", type=_positive, default=1, help="processor threads (1: more gain little here)")
+    train.add_argument("--threads", type=positive, default=1, help="processor threads (1: more gain little here)")
     train.set_defaults(run=_train)
 
     export = subparsers.add_parser("export", help="write a trained network as QONNX and prove it spike for spike")
@@ -34,15 +34,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     export.add_argument("--out", required=True, type=file_to_write, metavar="FILE", help="the .onnx file to write")
     export.add_argument("--root", type=path, metavar="DIR", help="folder of the data set's files (MNIST: fetched and cached)")
     export.add_argument("--strict", action="store_true", help=STRICT)
-    export.add_argument("--verify", type=_positive, default=1000, metavar="N", help="test images to prove on (1000)")
+    export.add_argument("--verify", type=positive, default=1000, metavar="N", help="test images to prove on (1000)")
     export.set_defaults(run=_export)
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return value
 
 
 def _sizes(text: str) -> list[int]:

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeline import events, golden, mnist, samples
-from spikeline.encode import THRESHOLD, encode, latency_band
+from spikeline.data import events, mnist, samples
+from spikeline.model import golden
+from spikeline.model.encode import THRESHOLD, encode, latency_band
 from spikeline_training.augment import augment
 from spikeline_training.continuous import ContinuousNetwork
 from spikeline_training.fold import accuracy, evaluate, fold, integers
@@ -61,7 +62,7 @@ def prepare(preset: Preset, root: Path | None = None, strict: bool = False) -> C
 def sample(pixels: Tensor, encoder: str) -> Tensor:
     """Spikes of one time step for training, float32 of 0 and 1, from uint8 pixels (B, N).
 
-    The distribution is that of `spikeline.encode`; the random bytes come from torch, eight to a draw, which is cheaper.
+    The distribution is that of `spikeline.model.encode`; the random bytes come from torch, eight to a draw, which is cheaper.
     """
     if encoder == "threshold":
         return (pixels >= THRESHOLD).float()

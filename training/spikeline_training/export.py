@@ -21,10 +21,10 @@ from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantInit
 from torch import Tensor, nn
 
-from spikeline import mnist
-from spikeline.encode import encode
+from spikeline.data import mnist
 from spikeline.errors import PresetError, SpikelineError
 from spikeline.files import atomic
+from spikeline.model.encode import encode
 from spikeline_training import checkpoint, export_continuous
 from spikeline_training.continuous import ContinuousNetwork
 from spikeline_training.export_parts import INPUT, OUTPUT, PROOF_BATCH, Bias, Manager, Prepared, linear, metadata, quiet, same

@@ -20,9 +20,10 @@ from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantInit
 from torch import Tensor, nn
 
-from spikeline import golden, samples
-from spikeline.network import Layer, Network
-from spikeline.spec import Reset
+from spikeline.data import samples
+from spikeline.model import golden
+from spikeline.model.network import Layer, Network
+from spikeline.model.spec import Reset
 from spikeline_training.continuous import ContinuousNetwork
 from spikeline_training.export_parts import INPUT, OUTPUT, PROOF_BATCH, Bias, Manager, Prepared, linear, metadata, quiet, same
 from spikeline_training.fold import integers

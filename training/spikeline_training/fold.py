@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeline.errors import ImageError, PresetError
-from spikeline.network import Layer, Network
-from spikeline.spec import Encoder, Reset
+from spikeline.errors import ModelError, PresetError
+from spikeline.model.network import Layer, Network
+from spikeline.model.spec import Encoder, Reset
 from spikeline_training.continuous import ContinuousNetwork
 from spikeline_training.network import MEMBRANE_OFFSET, SpikingNetwork
 
@@ -93,7 +93,7 @@ def integers(network: SpikingNetwork | ContinuousNetwork) -> Network:
     bits = next(bits for bits in (2, 4, 8) if bits >= preset.weight_bits)
     try:
         return Network(tuple(layers), bits, preset.time_steps, Encoder[preset.encoder.upper()])
-    except ImageError as error:
+    except ModelError as error:
         raise PresetError(f"the trained network is no integer network: {error}") from None
 
 

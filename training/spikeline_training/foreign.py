@@ -7,7 +7,7 @@ from typing import Any
 from onnx import ModelProto
 
 BEGINNINGS = {
-    b"SPKI": "a memory image of `spikeline compile`",
+    b"SPKI": "a model of `spikeline compile`",
     b"\x89HDF\r\n\x1a\n": "an HDF5 file, such as Keras and NIR write",
     b"\x93NUMPY": "a NumPy array",
     b"\x1f\x8b": "packed with gzip",

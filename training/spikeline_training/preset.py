@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spikeline import encode, events
+from spikeline.data import events
+from spikeline.data.samples import DATA
 from spikeline.errors import PresetError
 from spikeline.files import read
-from spikeline.network import MAX_LAYERS
-from spikeline.samples import DATA
+from spikeline.model import encode
+from spikeline.model.network import MAX_LAYERS
 
 FOLDER = Path(__file__).parent / "presets"
 LARGEST = 1 << 16  # bytes of a file

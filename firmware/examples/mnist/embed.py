@@ -3,19 +3,20 @@
 import argparse
 from pathlib import Path
 
-from spikeline import image, samples
+from spikeline.data import samples
 from spikeline.errors import SpikelineError
 from spikeline.files import atomic
+from spikeline.model import model_file
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="memory image of `spikeline compile`")
+    parser.add_argument("--model", type=Path, required=True, help="model of `spikeline compile`")
     parser.add_argument("--images", type=int, default=300, help="the first so many test digits (%(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="folder")
     options = parser.parse_args()
     try:
-        given = samples.of(image.load(options.model))
+        given = samples.of(model_file.load(options.model))
     except SpikelineError as error:
         parser.error(f"{options.model}: {error}")
     if given.pixels is None:

@@ -1,6 +1,6 @@
 """What the accelerator does with a packet of images, counted: the operations that cost energy.
 
-Counted from the golden model's spikes and the cycle model, for all images in seconds; `tests/simulator/test_energy_activity.py`
+Counted from the golden model's spikes and the cycle model, for all images in seconds; `tests/system/test_energy_activity.py`
 holds the counts to the hardware counters and to a switching-activity file of the RTL. The Verilog says what is counted:
 
 **A layer** (spk_layer.v, spk_scan.v, spk_slice.v) of I inputs, N neurons, P scan lanes, w weight bits, V membrane bits.
@@ -41,10 +41,11 @@ from functools import cache
 
 import numpy as np
 
-from spikeline import cycles, golden
-from spikeline.geometry import Geometry, LayerGeometry
-from spikeline.network import VALUE_BITS, Network
-from spikeline.spec import Encoder
+from spikeline.measure import cycles
+from spikeline.model import golden
+from spikeline.model.geometry import Geometry, LayerGeometry
+from spikeline.model.network import VALUE_BITS, Network
+from spikeline.model.spec import Encoder
 
 Counts = dict[str, int]
 

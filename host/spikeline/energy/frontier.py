@@ -5,7 +5,7 @@ from typing import Any
 
 from spikeline.energy import measure
 from spikeline.files import atomic
-from spikeline.report import mean_accuracy
+from spikeline.measure.evaluate import mean_accuracy
 
 PAPER_NJ = (48.4, 773.0)  # Yin et al. 2017, 40 nm, accuracy above 98 %
 PARK = (236.0, 0.9783)  # Park et al. 2019, 65 nm

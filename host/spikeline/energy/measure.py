@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from spikeline import early_exit, golden, image, report
+from spikeline.data.samples import Find, Samples
 from spikeline.energy import activity, model
 from spikeline.energy.activity import Activity
 from spikeline.energy.model import LEAKAGE, LOGIC, MEMORY, Profile
-from spikeline.network import Network
-from spikeline.samples import Find, Samples
-from spikeline.spec import Encoder
+from spikeline.measure import evaluate
+from spikeline.model import early_exit, golden, model_file
+from spikeline.model.network import Network
+from spikeline.model.spec import Encoder
 
 CHUNK = 1000  # images of a packet
 SWEEP_STEPS = (1, 2, 3, 4, 6, 8, 12, 16)
@@ -66,7 +67,7 @@ def run(
         "dataset": given.name,
         "images": images,
         "accuracy": right / images,
-        **report.over_encoder_seeds(network, given),
+        **evaluate.over_encoder_seeds(network, given),
         "mean_steps": steps / images,
         "mean_steps_worked": total.layers[0]["steps"] / images,
         "nj_low": low,
@@ -100,7 +101,7 @@ def networks(
     spikes_per_cycle: tuple[int, ...] = (4, 2),
     input: str | None = None,
 ) -> list[dict[str, Any]]:
-    """`run` every memory image over the test samples, or the first `images` of them."""
+    """`run` every model over the test samples, or the first `images` of them."""
     results = []
     for path in paths:
         network, given = _loaded(path, images, find)
@@ -148,7 +149,7 @@ def margin_for(counted: np.ndarray, share: float) -> int:
 
 
 def _loaded(path: Path, images: int | None, find: Find) -> tuple[Network, Samples]:
-    model = image.load(path)
+    model = model_file.load(path)
     given = find(model)
     return model.network, given.first(images) if images else given
 
@@ -156,7 +157,7 @@ def _loaded(path: Path, images: int | None, find: Find) -> tuple[Network, Sample
 def pareto(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those that no other beats in mean accuracy at the same or less energy, cheapest first."""
     best: list[dict[str, Any]] = []
-    for r in sorted(results, key=lambda r: (r["nj_typical"], -report.mean_accuracy(r))):
-        if not best or report.mean_accuracy(r) > report.mean_accuracy(best[-1]):
+    for r in sorted(results, key=lambda r: (r["nj_typical"], -evaluate.mean_accuracy(r))):
+        if not best or evaluate.mean_accuracy(r) > evaluate.mean_accuracy(best[-1]):
             best.append(r)
     return best

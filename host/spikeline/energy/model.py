@@ -25,8 +25,8 @@ import numpy as np
 from spikeline.energy.activity import Activity, hardware
 from spikeline.errors import DataError
 from spikeline.files import parse_json, read
-from spikeline.geometry import Geometry
-from spikeline.network import VALUE_BITS
+from spikeline.model.geometry import Geometry
+from spikeline.model.network import VALUE_BITS
 
 FOLDER = Path(__file__).parent
 ENDS = ("low", "typical", "high")

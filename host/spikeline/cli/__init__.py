@@ -1,0 +1,1 @@
+"""The `spikeline` command."""

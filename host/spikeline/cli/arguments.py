@@ -1,0 +1,54 @@
+"""Paths on the command line: `~` is a home folder, and what is to be written is tried before the work begins."""
+
+import argparse
+from pathlib import Path
+
+from spikeline.errors import DataError
+from spikeline.files import expand, remedy, try_writing
+
+
+def path(text: str) -> Path:
+    """A path; the shell leaves the `~` of `--out=~/x` alone. Raises DataError where no home folder is known."""
+    return Path(name_or_path(text))
+
+
+def name_or_path(text: str) -> str:
+    """A path, or the name of something that is shipped. Raises DataError as `path` does."""
+    return expand(text)
+
+
+def file_to_write(text: str) -> Path:
+    """A file that can be written. Raises DataError, with the fix, for one that cannot; nothing is left behind."""
+    target = path(text)
+    if target.is_dir() or not target.name:
+        raise DataError(f"{target} is a folder; name a file in it")
+    if target.exists() and not target.is_file():
+        raise DataError(f"{target} is no ordinary file; name one")
+    _try(target.parent, target)
+    return target
+
+
+def folder_to_write(text: str) -> Path:
+    """A folder, old or new, in which files can be written. Raises DataError as `file_to_write` does."""
+    target = path(text)
+    if target.exists() and not target.is_dir():
+        raise DataError(f"{target} is a file; name a folder")
+    _try(target, target)
+    return target
+
+
+def _try(folder: Path, target: Path) -> None:
+    """Write in the folder, or in the one in which it would be made."""
+    try:
+        while not folder.exists():
+            folder = folder.parent
+        try_writing(folder)
+    except OSError as error:
+        raise DataError(f"cannot write {target}: {folder}: {error.strerror}; {remedy(error)}") from None
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value

@@ -1,0 +1,70 @@
+"""`spikeline bench`: accuracy, speed, power and energy of networks over all test images."""
+
+import argparse
+import json
+from typing import Any
+
+from spikeline.cli.arguments import file_to_write, path, positive
+from spikeline.cli.progress import Progress
+from spikeline.cli.samples import add_data, found
+from spikeline.errors import DeviceError
+from spikeline.measure.power import SOURCES
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand."""
+    bench = subparsers.add_parser("bench", help="measure networks over all test images: accuracy, speed, power, energy")
+    bench.add_argument("models", type=path, nargs="+", metavar="MODEL", help="model files")
+    bench.add_argument("--backend", choices=("sim", "board"), help="board, or simulated of the smallest geometry that fits")
+    bench.add_argument("--bitstream", type=path, metavar="FILE", help="the board's .bit, its .hwh beside it")
+    bench.add_argument("--images", type=positive, metavar="N", help="the first N test images (all)")
+    bench.add_argument("--batch", type=positive, default=10_000, metavar="N", help="images of one transfer (%(default)s)")
+    bench.add_argument("--power", default="none", metavar="SOURCE", help=f"of the board: {SOURCES} (%(default)s)")
+    bench.add_argument("--seconds", type=float, default=5.0, help="that the board is idle, then busy, for --power (%(default)s)")
+    bench.add_argument("--sweep", type=path, metavar="MODEL", help="sweep time steps and activity of this one")
+    bench.add_argument("--area", type=path, metavar="FILE", help="report of `make area` to take up")
+    bench.add_argument("--timing", type=path, metavar="FILE", help="report of `make timing` to take up")
+    add_data(bench)
+    bench.add_argument("--out", type=file_to_write, required=True, metavar="FILE", help="JSON file; the plot stands beside it")
+    bench.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    from spikeline.data import mnist
+    from spikeline.files import atomic
+    from spikeline.measure import bench, evaluate, plots
+    from spikeline.measure.power import open_source
+    from spikeline.measure.result_files import areas
+
+    if args.backend == "board" and args.bitstream is None:
+        raise DeviceError("the backend board needs a bitstream; name its .bit file with --bitstream")
+    if args.backend == "sim" and args.bitstream is not None:
+        raise DeviceError("the backend sim takes no bitstream; leave --bitstream out, or use --backend board")
+    find = found(args, [*args.models, *([args.sweep] if args.sweep else [])])
+    total = args.images or mnist.FILES["test", "labels"].images
+    target = bench.Target(args.bitstream, open_source(args.power), args.seconds, args.batch, args.images)
+    figures: dict[str, Any] = {"commit": evaluate.commit(), "backend": "board" if args.bitstream else "sim"}
+    figures["power_source"] = target.power.power_source
+    area = areas(args.area, args.timing)  # refused before anything is measured
+    figures["results"] = bench.networks(args.models, find, lambda what: Progress(total, what), target)
+    figures["sweeps"] = bench.sweeps(args.sweep, find, lambda what: Progress(total, what)) if args.sweep else {}
+    figures["area"] = area
+    with atomic(args.out) as file:
+        file.write_text(json.dumps(figures, indent=1) + "\n")
+    if args.sweep:
+        plots.sweeps(args.out.with_suffix(".png"), figures)
+    print(f"{'network':<32} {'input':<7} {'accuracy':>8} {'images/s':>10} {'cycles':>7} {'latency':>9} {'steps':>5} {'wrong':>5}")
+    for r in figures["results"]:
+        speed = (
+            f"{r['images_per_second']:>10,.0f} {r['cycles_per_image']:>7.1f} {r['latency_us']:>6.2f} µs {r['mean_steps']:>5.2f}"
+        )
+        print(f"{r['name']:<32} {r['input']:<7} {evaluate.mean_accuracy(r):>8.2%} {speed} {r['golden_mismatches']:>5}")
+    print(f"at {figures['results'][0]['fclk_mhz']:g} MHz, from RTL cycle counts; accuracy: mean over encoder seeds; {args.out}")
+    _print_energy(figures["results"])
+
+
+def _print_energy(results: list[dict[str, Any]]) -> None:
+    for r in results:
+        if r["power"]["energy_per_image_uj"] is not None:
+            energy = f"{r['power']['active_w']:.3f} W, {r['power']['energy_per_image_uj']:.2f} µJ an image"
+            print(f"{r['name']:<32} {r['input']:<7} {energy} ({r['power_source']}: {r['power']['sensor']})")

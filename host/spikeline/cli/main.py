@@ -1,0 +1,62 @@
+"""The one `spikeline` command: the runtime's subcommands, and those of the packages that are installed beside it."""
+
+import argparse
+import io
+import os
+import sys
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+
+from spikeline.cli import bench, data, energy, info, power, report, run, sim
+from spikeline.errors import SpikelineError
+from spikeline.files import remedy
+
+FLOW = {"training": "brevitas", "compiler": "qonnx"}  # packages in the order of the data, and what they need
+RUNTIME = (data, info, sim, run, report, bench, power, energy)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand.
+
+    Returns the exit status: 0 done, 1 an error that names its fix, 2 bad usage, 130 interrupted, 141 nobody reads the output.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what a terminal cannot show is no reason to lose the work
+    try:
+        try:
+            args = _parser().parse_args(argv)
+            args.run(args)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except SpikelineError as error:
+        print(f"spikeline: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # as of `spikeline info | head -0`; Unix tools end so, by SIGPIPE
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains as it ends
+        return 141
+    except OSError as error:  # of a file that is written; what is read has errors of its own
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"spikeline: {place}{error.strerror or error}; {remedy(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("spikeline: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="spikeline", description="Spiking networks on an FPGA, from training to labels.")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for entry in sorted(entry_points(group="spikeline.commands"), key=lambda e: list(FLOW).index(e.name)):
+        if find_spec(FLOW[entry.name]):  # a board offers what it can do: the runtime alone
+            entry.load()(subparsers)
+    for command in RUNTIME:
+        command.register(subparsers)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""`spikeline report`: classify, compare with the golden model, draw; what `make demo` ends with."""
+
+import argparse
+import json
+
+from spikeline.cli.arguments import folder_to_write
+from spikeline.cli.target import add_target, measure, print_table
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand."""
+    report = subparsers.add_parser("report", help="run, compare with the golden model, draw; what `make demo` ends with")
+    add_target(report)
+    report.add_argument(
+        "--out", type=folder_to_write, required=True, metavar="DIR", help="folder for report.json and the pictures"
+    )
+    report.add_argument("--trace", type=int, default=1000, metavar="N", help="images whose every spike is compared (%(default)s)")
+    report.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    from spikeline.files import atomic
+    from spikeline.measure import evaluate, plots
+    from spikeline.measure.result_files import proof
+
+    accelerator, given, figures = measure(args)
+    with accelerator:
+        network = accelerator.model.network
+        traced = 0 if accelerator.simulator is None and figures["backend"] == "board" else min(args.trace, len(given))
+        compared, reference = evaluate.compare(accelerator, figures, given, traced)
+    figures |= compared
+    figures |= evaluate.over_encoder_seeds(network, given)
+    figures |= proof(args.model)
+    figures["accuracy_by_step"] = evaluate.accuracy_by_step(reference.counted, given.labels)
+    if network.continuous:
+        figures["accuracy_cleared"] = evaluate.accuracy_cleared(network, given)
+    labels = figures.pop("labels")
+
+    trains = [given.spikes(0, 1)[0], *(spikes[0] for spikes in reference.spikes[:-1])]
+    picture = given.pixels[0] if given.pixels is not None else trains[0].sum(0).reshape(2, -1).sum(0)  # where events were
+    plots.raster(args.out / "raster.png", picture, trains, int(labels[0]), int(given.labels[0]))
+    plots.confusion(args.out / "confusion.png", labels, given.labels, network.sizes[-1])
+    plots.accuracy(args.out / "accuracy.png", figures["accuracy_by_step"])
+    with atomic(args.out / "report.json") as file:
+        file.write_text(json.dumps(figures, indent=1) + "\n")
+    print_table(figures)
+    print(f"  report and pictures        {args.out}/")

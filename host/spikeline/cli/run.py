@@ -1,0 +1,24 @@
+"""`spikeline run`: classify test images."""
+
+import argparse
+import json
+
+from spikeline.cli.target import add_target, measure, print_table
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand."""
+    run = subparsers.add_parser("run", help="classify test images on the accelerator")
+    add_target(run)
+    run.add_argument("--json", action="store_true", help="report as JSON")
+    run.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    accelerator, _, figures = measure(args)
+    accelerator.close()
+    del figures["labels"]
+    if args.json:
+        print(json.dumps(figures))
+    else:
+        print_table(figures)

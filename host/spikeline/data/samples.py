@@ -1,0 +1,141 @@
+"""Labelled samples in the form that a network takes: images that are encoded, or spike trains that were events.
+
+A network is scored on the data set that it was trained on. Its model says which that is; of one that does not say, the
+user does, and what contradicts is refused: labels of other data would give an accuracy that means nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from spikeline.data import events, mnist, nmnist
+from spikeline.data.events import PackedSpikes
+from spikeline.errors import DataError
+from spikeline.model.encode import encode
+from spikeline.model.model_file import Model
+from spikeline.model.network import Network
+from spikeline.model.spec import Encoder
+
+DATA = ("mnist", "nmnist")
+CLASSES = 10  # of each of them
+
+
+@dataclass(frozen=True)
+class Samples:
+    """B labelled samples for a network of T time steps and N inputs."""
+
+    name: str  # of data set and split, such as `mnist-test`
+    labels: np.ndarray  # uint8 (B,)
+    pixels: np.ndarray | None  # uint8 (B, N), of a network with an encoder
+    trains: PackedSpikes | None  # of one without
+    encoder: str
+    time_steps: int
+    seed: int  # of the Bernoulli encoder
+    oddities: Mapping[str, int] = field(default_factory=dict)  # what was met in the whole split as it was read, and how often
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def spikes(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Spike trains of samples `start` up to `stop`, uint8 (b, T, N) of 0 and 1."""
+        part = slice(start, len(self) if stop is None else min(stop, len(self)))
+        if self.trains is not None:
+            return self.trains.batch(part)
+        assert self.pixels is not None
+        return encode(self.pixels[part], self.encoder, self.time_steps, self.seed, first_image=start)
+
+    def first(self, count: int) -> "Samples":
+        """The first `count`. Raises DataError if there are not as many."""
+        if count > len(self):
+            raise DataError(f"{count} images are asked for; {self.name} has {len(self)}")
+        return replace(self, labels=self.labels[:count], pixels=None if self.pixels is None else self.pixels[:count])
+
+
+Find = Callable[..., Samples]  # of an image, as `of` is
+
+
+def agreed(said: str | None, given: str | None) -> str | None:
+    """The data set of a network by what its file says and what the user says, None if neither does. Raises DataError."""
+    if said and given and said != given:
+        raise DataError(f"the network was trained on {said}, not on {given}; leave out --data")
+    return said or given
+
+
+def data_set(model: Model, given: str | None = None) -> str:
+    """The data set that a model is scored on: its own, or of one that does not say `given`. Checks that they go together.
+
+    Raises DataError if nobody says, if what is said contradicts, and as `check` does. Nothing is read.
+    """
+    data = agreed(model.dataset, given)
+    if data is None:
+        raise DataError("the network does not say what it was trained on; if that was MNIST, add --data mnist")
+    check(model.network, data)
+    return data
+
+
+def check(network: Network, data: str) -> None:
+    """Raise DataError unless the data set is known and makes inputs and classes of the network's kind and number."""
+    if data not in DATA:
+        raise DataError(f"the data set {data!r} is not known here; known are {', '.join(DATA)}")
+    size, classes = network.sizes[0], network.sizes[-1]
+    if classes != CLASSES:
+        raise DataError(f"the network tells {classes} classes apart and {data} has {CLASSES}; it was trained on other data")
+    if network.encoder == Encoder.EVENTS:
+        made = [events.inputs(pool) for pool in events.POOLS]
+        if size not in made:
+            raise DataError(f"the network has {size} inputs; events of {data} make {' or '.join(map(str, made))}")
+    elif data == "nmnist":
+        raise DataError(f"the network takes images, by its {network.encoder.name.lower()} encoder, and N-MNIST has events")
+    elif size != mnist.PIXELS:
+        raise DataError(f"the network has {size} inputs; MNIST images have {mnist.PIXELS}")
+
+
+def require_folder(data: str, root: Path | None) -> None:
+    """Raise DataError for data that are not fetched if no folder is named."""
+    if data == "nmnist" and root is None:
+        raise DataError("N-MNIST is not fetched: name its folder, which holds Train and Test, with --root")
+
+
+def load_events(
+    data: str, split: str, time_steps: int, pool: int, root: Path | None, strict: bool = False
+) -> tuple[PackedSpikes, np.ndarray]:
+    """Binned events of `mnist`, by saccades, or of `nmnist`, and labels uint8 (B,); see `load`."""
+    if data == "mnist":
+        return events.load_saccades(split, time_steps, pool, root)
+    require_folder(data, root)
+    assert root is not None
+    return nmnist.load(split, time_steps, pool, root, strict)
+
+
+def load(
+    network: Network, split: str = "test", data: str = "mnist", root: Path | None = None, seed: int = 0, strict: bool = False
+) -> Samples:
+    """Samples of a split, `train` or `test`, for `network`.
+
+    data: `mnist`, which a network without an encoder sees by simulated saccades, or `nmnist` from the folder `root`; of MNIST
+    too, `root` is the folder of the files instead of the cache. strict: refuse recordings with oddities that are otherwise
+    mended and counted. Raises DataError for data that are missing or do not suit.
+    """
+    check(network, data)
+    encoder, time_steps = network.encoder.name.lower(), network.time_steps
+    if network.encoder == Encoder.EVENTS:
+        pool = next(pool for pool in events.POOLS if events.inputs(pool) == network.sizes[0])
+        trains, labels = load_events(data, split, time_steps, pool, root, strict)
+        name = f"nmnist-{split}" if data == "nmnist" else f"saccades-{split}"
+        return Samples(name, labels, None, trains, encoder, time_steps, seed, trains.oddities)
+    pixels, labels = mnist.load(split, root)
+    return Samples(f"mnist-{split}", labels, pixels, None, encoder, time_steps, seed)
+
+
+def of(
+    model: Model,
+    split: str = "test",
+    given: str | None = None,
+    root: Path | None = None,
+    seed: int = 0,
+    strict: bool = False,
+) -> Samples:
+    """Samples of a split of the model's own data set, or of one that does not say of the `given`; see `data_set` and `load`."""
+    return load(model.network, split, data_set(model, given), root, seed, strict)

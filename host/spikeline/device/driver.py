@@ -1,0 +1,337 @@
+"""Drive the accelerator by its registers and streams: what every device, simulated or real, has in common."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Protocol
+
+import numpy as np
+
+from spikeline.device.packets import Batch
+from spikeline.errors import DeviceError
+from spikeline.model.geometry import Geometry, LayerGeometry
+from spikeline.model.model_file import Model
+from spikeline.model.network import VALUE_BITS
+from spikeline.model.spec import (
+    CONTROL,
+    DMA_LENGTH,
+    ERROR,
+    FEATURES,
+    GEOMETRY,
+    ID,
+    LAYER,
+    RESULT,
+    STATUS,
+    VERSION,
+    VERSION_MAJOR,
+    VERSION_MINOR,
+    ErrorCode,
+    PacketType,
+    Register,
+)
+
+MAX_TRANSFER = (1 << DMA_LENGTH.fields["bytes"][1]) - 8  # bytes, in whole words
+
+# Labels uint16 (B,), steps uint16 (B,), values int32 (B, classes) or None; with `every_step`, (B, T) and (B, T, classes).
+Answer = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+
+FIXES = {
+    ErrorCode.CONFIG: "compile for this accelerator's geometry",
+    ErrorCode.LAYER: "compile for this accelerator's geometry",
+    ErrorCode.NOT_LOADED: "load a model first",
+}
+
+
+class Device(Protocol):
+    """Registers, one stream in and one out, and memory that the streams reach."""
+
+    def read(self, address: int) -> int: ...
+    def write(self, address: int, value: int) -> None: ...
+    def buffer(self, name: str, words: int) -> np.ndarray:
+        """Memory for a stream, uint64 (words,); what it holds lasts until the same name is asked for again."""
+
+    def start(self, send: np.ndarray, receive: np.ndarray | None = None) -> None:
+        """Stream `send` in and what comes out to `receive`, both from `buffer`."""
+
+    def flush(self, memory: np.ndarray) -> None:
+        """Write what the processor's cache holds of a part of a buffer back to memory; `start` does so by itself."""
+
+    def invalidate(self, memory: np.ndarray) -> None:
+        """Drop what the processor's cache holds of it; `poll` does so by itself."""
+
+    def poll(self) -> bool:
+        """Is all that was started done? Raises DeviceError for a transfer that failed."""
+
+    def halt(self) -> None:
+        """Give up what was started; `Driver.reset` says between which steps."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What the accelerator counted since the counters were cleared."""
+
+    images: int
+    steps: int  # time steps
+    row_reads: tuple[int, ...]  # per layer: weight rows read, one for every spike that enters the layer
+    cycles: int | None = None  # clock cycles with work under way; None where no hardware is
+    stall_input: int | None = None  # of them, waiting for spikes from the host
+    stall_output: int | None = None  # of them, with a result that the host does not take
+
+
+class Driver:
+    """The accelerator behind a device. `timeout` is the longest wait, in seconds, without any progress.
+
+    `waiting` is the processor time, in seconds, that went into looking whether the accelerator is done. No call ends, in
+    whatever way, with a transfer under way.
+
+    Raises DeviceError for a device that is no accelerator or speaks another interface.
+    """
+
+    def __init__(self, device: Device, name: str, clock_mhz: float, timeout: float = 30.0):
+        self.device = device
+        self.timeout = timeout
+        self.waiting = 0.0
+        self.model: Model | None = None
+        self._under_way = False
+        if (found := device.read(Register.ID)) != ID:
+            raise DeviceError(f"no Spikeline accelerator here (identity 0x{found:08x}); load its bitstream")
+        version = VERSION.unpack(device.read(Register.VERSION))
+        if version["major"] != VERSION_MAJOR or version["minor"] < VERSION_MINOR:
+            raise DeviceError(
+                f"the accelerator speaks interface {version['major']}.{version['minor']}, this runtime "
+                f"{VERSION_MAJOR}.{VERSION_MINOR}; install matching versions"
+            )
+        self.geometry = self._geometry(name, clock_mhz)
+        if not STATUS.unpack(device.read(Register.STATUS))["idle"] or device.read(Register.ERROR):
+            self.reset()  # an earlier program ended in the middle of its work
+
+    def _geometry(self, name: str, clock_mhz: float) -> Geometry:
+        sizes = GEOMETRY.unpack(self.device.read(Register.GEOMETRY))
+        parallel = self.device.read(Register.PARALLEL)
+        features = FEATURES.unpack(self.device.read(Register.FEATURES))
+        layers = [LAYER.unpack(self.device.read(Register.LAYER + 4 * n)) for n in range(sizes["layers"])]
+        return Geometry(
+            name,
+            tuple(LayerGeometry(**x, spikes_per_cycle=parallel >> 4 * n & 15) for n, x in enumerate(layers)),
+            clock_mhz=clock_mhz,
+            weight_bits=sizes["weight_bits"],
+            membrane_bits=sizes["membrane_bits"],
+            classes=sizes["classes"],
+            continuous=bool(features["continuous"]),
+            max_leak=features["max_leak"],
+        )
+
+    def load(self, model: Model) -> None:
+        """Send a network to the accelerator, whatever state that is in. Raises ModelError, nothing sent, if it does not fit."""
+        self.geometry.require(model.network)
+        self.reset()
+        with self.mended():
+            for packet in model.packets:
+                send = self.device.buffer("send0", len(packet))
+                send[:] = packet
+                self.start(send)
+                self.wait()
+        if not STATUS.unpack(self.device.read(Register.STATUS))["loaded"]:
+            raise DeviceError("the accelerator did not take the model; load it again")
+        self.device.write(Register.MODEL, model.crc)
+        self.model = model
+
+    def adopt(self, model: Model) -> bool:
+        """Go on with the model that the accelerator holds, if it is `model`; says whether it is."""
+        if self._holds(model):
+            self.model = model
+            return True
+        return False
+
+    def _holds(self, model: Model) -> bool:
+        loaded = STATUS.unpack(self.device.read(Register.STATUS))["loaded"]
+        return bool(loaded) and self.device.read(Register.MODEL) == model.crc
+
+    def require_model(self) -> Model:
+        """The loaded model. Raises DeviceError without one, and if the accelerator does not hold it any more."""
+        if self.model is None:
+            held = self.device.read(Register.MODEL)
+            other = f" (the accelerator holds that with CRC-32 {held:08x}, of another program)" if held else ""
+            raise DeviceError(f"no model is loaded{other}; load one first")
+        if not self._holds(self.model):
+            self.model = None
+            what = "its bitstream was loaded again, or another program has used it"
+            raise DeviceError(f"the accelerator no longer holds this model: {what}; load() it again")
+        return self.model
+
+    def classify(
+        self,
+        batches: Iterable[Batch],
+        scores: bool = False,
+        every_step: bool = False,
+        progress: Callable[[int], None] = lambda images: None,
+    ) -> list[Answer]:
+        """Classify batches, one transfer each. `progress` is told how many images are done.
+
+        A batch is packed, and the answer of the one before read, while the accelerator works on another.
+        Raises DeviceError, with the accelerator to be loaded anew, if it refuses a packet or makes no progress. Whatever else
+        ends the work, such as an interrupt, leaves it idle with the same model.
+        """
+        self.require_model()
+        answers: list[Answer] = []
+        running: tuple[np.ndarray, Batch] | None = None
+        begun = self.device.read(Register.IMAGES_LO)
+
+        def count(images: int) -> None:
+            progress(images - begun & 0xFFFFFFFF)
+
+        with self.mended():
+            for slot, batch in zip(cycle("01"), batches, strict=False):
+                send, receive = self.prepare(batch, scores, every_step, slot)
+                if running:
+                    self.wait(count)
+                else:
+                    self.ask(scores, every_step)
+                self.start(send, receive)
+                if running:
+                    answers.append(self.answer(*running, scores, every_step))
+                running = receive, batch
+            if running:
+                self.wait(count)
+                answers.append(self.answer(*running, scores, every_step))
+        return answers
+
+    @contextmanager
+    def mended(self) -> Iterator[None]:
+        """If the block ends by an error of the host, stop what is under way, and load the model again."""
+        try:
+            yield
+        except BaseException:
+            if self._under_way:
+                model = self.model
+                with suppress(DeviceError):  # the error that ended the block is the one to tell
+                    self.reset()
+                    if model is not None:
+                        self.load(model)
+            raise
+
+    def ask(self, scores: bool = False, every_step: bool = False) -> None:
+        """Say what the results of the batches to come shall hold."""
+        self.device.write(Register.CONTROL, CONTROL.pack(scores=scores, every_step=every_step))
+
+    def prepare(
+        self, batch: Batch, scores: bool = False, every_step: bool = False, slot: str = "0"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Pack a batch; return its packet and room for the results, both memory of the device."""
+        if self.model is None:
+            raise DeviceError("no model is loaded; load one first")
+        words = 1 + -(-self._classes // 2) if scores else 1
+        results = len(batch) * (self.model.network.time_steps if every_step else 1)
+        for size in (batch.words * 8, results * words * 8):
+            if size > MAX_TRANSFER:
+                raise DeviceError(f"{size} bytes in one transfer, the DMA takes {MAX_TRANSFER}; use a smaller batch")
+        send = self.device.buffer(f"send{slot}", batch.words)
+        batch.pack(np.asarray(send))
+        return send, self.device.buffer(f"receive{slot}", results * words)
+
+    def answer(self, receive: np.ndarray, batch: Batch, scores: bool = False, every_step: bool = False) -> Answer:
+        """Read the results of a batch. Raises DeviceError if one is missing or out of order."""
+        assert self.model is not None
+        steps = self.model.network.time_steps if every_step else 1  # of each image that have a result
+        records = np.asarray(receive).reshape(len(batch) * steps, -1)
+        results = RESULT.unpack_array(records[:, 0])
+        if (results["image"] != np.repeat(np.arange(len(batch)), steps)).any():
+            raise DeviceError("results came back out of order or lost; reset() and load the model again")
+        values = records[:, 1:].copy().view(f"<i{VALUE_BITS // 8}")[:, : self._classes] if scores else None
+        labels, used = results["label"].astype(np.uint16), results["steps"].astype(np.uint16)
+        if every_step:
+            labels, used = labels.reshape(-1, steps), used.reshape(-1, steps)
+            values = None if values is None else values.reshape(-1, steps, self._classes)
+        return labels, used, values
+
+    @property
+    def _classes(self) -> int:
+        assert self.model is not None
+        return self.model.network.layers[-1].neurons
+
+    def start(self, send: np.ndarray, receive: np.ndarray | None = None) -> None:
+        """Begin to stream `send` in and what comes out to `receive`, both from `Device.buffer`; to be followed by `wait`."""
+        self._under_way = True
+        self.device.start(send, receive)
+
+    def wait(self, progress: Callable[[int], None] = lambda images: None) -> None:
+        """Wait until the transfer is done; `progress` is told the counter of images whenever it has moved.
+
+        Raises DeviceError, after a reset, for a refused packet and for a device that makes no progress.
+        """
+        begin = time.process_time()
+        images, since = None, time.monotonic()
+        self._under_way = True
+        while self._under_way:
+            try:
+                done, now = self._look()
+                if now == images and not done and time.monotonic() - since > self.timeout:
+                    text = f"the accelerator made no progress for {self.timeout:g} s"
+                    raise DeviceError(f"{text}; reset() and load the model again")
+            except DeviceError:
+                with suppress(DeviceError):  # of a DMA that does not answer either
+                    self.reset()
+                raise
+            self._under_way = not done
+            if now != images:
+                images, since = now, time.monotonic()
+                progress(now)
+        self.waiting += time.process_time() - begin
+
+    def _look(self) -> tuple[bool, int]:
+        """Is the transfer done, and the counter of images. Raises DeviceError for one that failed."""
+        done = self.device.poll() and bool(STATUS.unpack(self.device.read(Register.STATUS))["idle"])
+        error = ERROR.unpack(self.device.read(Register.ERROR))
+        if error["code"]:
+            code = ErrorCode(error["code"])
+            kind = next((k.name for k in PacketType if k == error["packet"]), f"unknown (type {error['packet']})")
+            fix = FIXES.get(code, "reset() and send a sound packet")
+            raise DeviceError(f"the accelerator refused a {kind} packet of layer {error['layer']}: {code.name}; {fix}")
+        return done, self.device.read(Register.IMAGES_LO)
+
+    def counters(self) -> Counters:
+        """Read all counters."""
+        read = self.device.read
+
+        def wide(low: int) -> int:
+            value = read(low)  # captures the high word
+            return read(low + 4) << 32 | value
+
+        layers = self.model.network.layers if self.model else self.geometry.layers
+        return Counters(
+            images=wide(Register.IMAGES_LO),
+            steps=wide(Register.STEPS_LO),
+            row_reads=tuple(wide(Register.ROW_READS_LO + 8 * n) for n in range(len(layers))),
+            cycles=wide(Register.CYCLES_LO),
+            stall_input=wide(Register.STALL_INPUT_LO),
+            stall_output=wide(Register.STALL_OUTPUT_LO),
+        )
+
+    def clear_counters(self) -> None:
+        """Set all counters to zero."""
+        self.device.write(Register.CONTROL, CONTROL.pack(clear_counters=1))
+
+    def reset(self) -> None:
+        """Stop all work and forget the model and any error; the bitstream stays.
+
+        The accelerator is reset first: what it still offers would be taken by a DMA that has been reset, and head its next
+        transfer. Then the DMA; then the accelerator again, for what the DMA sent in between.
+        """
+        self.model = None
+        stop = CONTROL.pack(reset=1, clear_error=1)
+        self.device.write(Register.CONTROL, stop)
+        self.device.halt()
+        self.device.write(Register.CONTROL, stop)
+        self._under_way = False
+
+    def close(self) -> None:
+        """Let go of the device, with nothing under way."""
+        try:
+            if self._under_way:
+                self.reset()
+        finally:
+            self.device.close()

@@ -1,0 +1,155 @@
+"""A batch: the images of one transfer and the packet that carries them, packed straight into the memory that is sent.
+
+Packets are uint64 words, the header first; `Stream words` in docs/registers.md.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from spikeline.errors import DataError
+from spikeline.model.encode import encode, image_seed
+from spikeline.model.model_file import WORD, packet
+from spikeline.model.network import Network
+from spikeline.model.spec import EVENT, HEADER, HEADER_MAGIC, PacketType
+
+EVENT_STEP = EVENT.pack(is_step=1)
+EVENT_MAX = EVENT_STEP - 2  # inputs and steps
+FILLER = 0xFFFF
+
+
+class Batch(Protocol):
+    """B images of T time steps and N inputs."""
+
+    def __len__(self) -> int: ...
+    @property
+    def words(self) -> int:
+        """64-bit words of the packet."""
+
+    def pack(self, out: np.ndarray) -> None:
+        """Write the packet to `out`, uint64 (words,)."""
+
+    def trains(self, network: Network) -> np.ndarray:
+        """The spike trains that `network` sees, uint8 (B, T, N) of 0/1."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Raw images, uint8 (B, N), that the accelerator encodes; `seed` and `first_image` as in `spikeline.model.encode`."""
+
+    pixels: np.ndarray
+    seed: int = 0
+    first_image: int = 0
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def words(self) -> int:
+        return 1 + len(self.pixels) * (1 + -(-self.pixels.shape[1] // 8))
+
+    def pack(self, out: np.ndarray) -> None:
+        write_pixels(out, self.pixels, image_seed(self.seed, self.first_image, len(self.pixels)))
+
+    def trains(self, network: Network) -> np.ndarray:
+        return encode(self.pixels, network.encoder.name.lower(), network.time_steps, self.seed, self.first_image)
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """Spike trains, uint8 or bool (B, T, N) of 0/1, sent as vectors."""
+
+    spikes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.spikes)
+
+    @property
+    def words(self) -> int:
+        images, steps, inputs = self.spikes.shape
+        return 1 + images * steps * -(-inputs // 64)
+
+    def pack(self, out: np.ndarray) -> None:
+        write_spikes(out, self.spikes)
+
+    def trains(self, network: Network) -> np.ndarray:
+        return self.spikes
+
+
+class Events:
+    """Spike trains, uint8 or bool (B, T, N) of 0/1, sent as the addresses of those that fire."""
+
+    def __init__(self, spikes: np.ndarray):
+        self.spikes = spikes
+        self._packet = pack_events(spikes)  # its length follows from the spikes
+
+    def __len__(self) -> int:
+        return len(self.spikes)
+
+    @property
+    def words(self) -> int:
+        return len(self._packet)
+
+    def pack(self, out: np.ndarray) -> None:
+        out[:] = self._packet
+
+    def trains(self, network: Network) -> np.ndarray:
+        return self.spikes
+
+
+def write_spikes(out: np.ndarray, spikes: np.ndarray) -> None:
+    """Write the SPIKES packet: spikes uint8 (B, T, N) of 0/1 → uint64 (1 + B·T·⌈N/64⌉,), input i at bit i mod 64."""
+    bits = np.packbits(spikes, axis=-1, bitorder="little")
+    body = _body(out, PacketType.SPIKES).view(np.uint8).reshape(*spikes.shape[:2], -1)
+    body[..., : bits.shape[-1]] = bits
+    body[..., bits.shape[-1] :] = 0
+
+
+def write_pixels(out: np.ndarray, pixels: np.ndarray, seeds: np.ndarray) -> None:
+    """Write the PIXELS packet: pixels uint8 (B, N), seeds uint64 (B,) → uint64 (1 + B·(1 + ⌈N/8⌉),)."""
+    batch, inputs = pixels.shape
+    body = _body(out, PacketType.PIXELS).reshape(batch, -1)
+    body[:, 0] = seeds
+    as_bytes = body.view(np.uint8)
+    as_bytes[:, 8 : 8 + inputs] = pixels
+    as_bytes[:, 8 + inputs :] = 0
+
+
+def _body(out: np.ndarray, kind: PacketType) -> np.ndarray:
+    """Write the header; return what comes after it."""
+    out[0] = HEADER.pack(kind=kind, magic=HEADER_MAGIC, length=len(out) - 1)
+    return out[1:]
+
+
+def packed(batch: Batch) -> np.ndarray:
+    """The packet of a batch in memory of its own."""
+    out = np.empty(batch.words, WORD)
+    batch.pack(out)
+    return out
+
+
+def pack_events(spikes: np.ndarray) -> np.ndarray:
+    """Make the EVENTS packet: spikes uint8 (B, T, N) of 0/1 → uint64 (2 + words,).
+
+    Of each image the steps that hold a spike, each with the inputs that fire in it, ascending, then step T, which ends it.
+    Raises DataError for more steps or inputs than an event can name.
+    """
+    if spikes.shape[1] > EVENT_MAX or spikes.shape[2] > EVENT_MAX:
+        raise DataError(
+            f"events of {spikes.shape[2]} inputs in {spikes.shape[1]} steps; send spikes, or at most {EVENT_MAX} of each"
+        )
+    batch, steps, _ = spikes.shape
+    image, step, address = np.nonzero(spikes)
+    first = np.diff(image * steps + step, prepend=-1) != 0  # of its step
+    rank = np.arange(len(image)) + np.cumsum(first)  # entries before each event, if no image ended or was filled up
+    total = np.append(0, rank + 1)[np.searchsorted(image, np.arange(batch + 1))]  # of these, before each image
+    sizes = np.diff(total) + 1
+    room = -(-sizes // 4) * 4
+    starts = np.cumsum(room) - room
+    entries = np.full(int(room.sum()), FILLER, "<u2")
+    place = rank + (starts - total[:-1])[image]
+    entries[place] = address
+    entries[place[first] - 1] = step[first] | EVENT_STEP
+    entries[starts + sizes - 1] = steps | EVENT_STEP
+    return packet(PacketType.EVENTS, np.concatenate([np.array([batch], WORD), entries.view(WORD)]))

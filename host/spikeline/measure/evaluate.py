@@ -1,0 +1,230 @@
+"""Classify samples on an accelerator and say how well and how fast: the figures behind `make demo`."""
+
+import gc
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikeline.accelerator import BATCH, Accelerator
+from spikeline.data.samples import Samples
+from spikeline.errors import DataError
+from spikeline.model import golden
+from spikeline.model.network import Network
+
+LATENCY_IMAGES = 100  # each sent alone
+GOLDEN_IMAGES = 500  # that the golden model runs at once
+ENCODER_SEEDS = 5
+
+
+def commit() -> str:
+    """The checked-out commit of the sources, with `-dirty` if they differ from it; `unknown` outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        sha = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return sha + ("-dirty" if changed else "")
+
+
+def measure(
+    accelerator: Accelerator,
+    samples: Samples,
+    input: str = "pixels",
+    progress: Callable[[int], None] = lambda done: None,
+    batch: int = BATCH,
+) -> dict[str, Any]:
+    """Classify samples, `batch` in a transfer, and report accuracy, cycles, spikes and speed.
+
+    Cycles are the accelerator's own counts; images_per_second and latencies follow from them at the clock. A board also has
+    what its wall clock says: measured_images_per_second, measured_latency_us. host_cpu_us_per_image is the processor time of
+    the runtime: packing, cache maintenance, reading results; not that of waiting, in which simulated hardware runs. As in
+    `timeit`, garbage is not collected meanwhile. throughput_test, of a batch of pixels, is run before.
+    Raises DataError for an input that the samples do not have.
+    """
+    model = accelerator.model
+    assert model is not None
+    network, clock_mhz = model.network, accelerator.geometry.clock_mhz
+    test = None
+    if input == "pixels" and samples.pixels is not None and accelerator.overlay is not None:
+        test = accelerator.throughput_test(samples.pixels[:batch], samples.seed)
+    accelerator.clear_counters()
+    gc.collect()
+    gc.disable()
+    try:
+        start, host = time.perf_counter(), time.process_time() - accelerator.waiting_seconds
+        labels, steps = classify(accelerator, samples, input, batch, progress)
+        seconds, host = time.perf_counter() - start, time.process_time() - accelerator.waiting_seconds - host
+    finally:
+        gc.enable()
+    count = accelerator.counters()
+    reads = [n / count.images for n in count.row_reads]
+    report: dict[str, Any] = {
+        "images": len(samples),
+        "integration": "continuous" if network.continuous else "discontinuous",
+        "cycles": count.cycles,
+        "accuracy": float((labels == samples.labels).mean()),
+        "time_steps": network.time_steps,
+        "layers": network.sizes,
+        "weight_bits": network.weight_bits,
+        "encoder": network.encoder.name.lower(),
+        "input": input,
+        "mean_steps": float(steps.mean()),
+        "exit_margin": network.exit_margin,
+        "geometry": accelerator.geometry.name,
+        "input_spikes_per_image": reads[0],
+        "hidden_spikes_per_image": sum(reads[1:]),
+        "weight_row_reads_per_image": sum(reads),
+        "weight_row_reads_per_layer": reads,
+        "labels": labels,
+    }
+    if count.cycles is not None:
+        latency, walls = _latency(accelerator, samples.first(min(LATENCY_IMAGES, len(samples))), input)
+        report |= {
+            "fclk_mhz": clock_mhz,
+            "cycles_per_image": count.cycles / count.images,
+            "images_per_second": clock_mhz * 1e6 * count.images / count.cycles,
+            "latency_cycles": float(latency.mean()),
+            "latency_cycles_max": int(latency.max()),
+            "latency_us": float(latency.mean() / clock_mhz),
+            "latency_percentiles_us": _percentiles(latency / clock_mhz),
+            "batch_size": batch,
+            "host_cpu_us_per_image": host / len(samples) * 1e6,
+            "throughput_test": test,
+            "stall_input_cycles": count.stall_input,
+            "stall_output_cycles": count.stall_output,
+            "power_source": "none",
+        }
+        if accelerator.simulator is not None:
+            report["simulated_images_per_second"] = len(samples) / seconds
+        else:
+            report |= {"measured_images_per_second": len(samples) / seconds, "measured_latency_us": _percentiles(walls * 1e6)}
+    return report
+
+
+def _percentiles(values: np.ndarray) -> dict[str, float]:
+    return {name: float(np.percentile(values, q)) for name, q in (("p50", 50), ("p90", 90), ("p99", 99), ("max", 100))}
+
+
+def classify(
+    accelerator: Accelerator,
+    samples: Samples,
+    input: str,
+    batch: int = BATCH,
+    progress: Callable[[int], None] = lambda done: None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and time steps used, uint16 (B,)."""
+    if samples.pixels is not None:
+        result = accelerator.infer(samples.pixels, samples.seed, input=input, batch=batch, progress=progress)
+        return result.labels, result.steps
+    if input == "pixels":
+        raise DataError(f"{samples.name} has no pixels: send spikes or events")
+    results = []
+    for at in range(0, len(samples), batch):
+        results.append(accelerator.infer_spikes(samples.spikes(at, at + batch), events=input == "events"))
+        progress(min(at + batch, len(samples)))
+    return np.concatenate([r.labels for r in results]), np.concatenate([r.steps for r in results])
+
+
+def _latency(accelerator: Accelerator, samples: Samples, input: str) -> tuple[np.ndarray, np.ndarray]:
+    """Of samples that are sent one by one: cycles from the first input word to the result, int (B,), and the call's seconds."""
+    cycles, seconds = [], []
+    for n in range(len(samples)):
+        accelerator.clear_counters()
+        begin = time.perf_counter()
+        if input == "pixels":
+            assert samples.pixels is not None
+            accelerator.infer(samples.pixels[n : n + 1], samples.seed)
+        else:
+            accelerator.infer_spikes(samples.spikes(n, n + 1), events=input == "events")
+        seconds.append(time.perf_counter() - begin)
+        cycles.append(accelerator.counters().cycles)
+    return np.array(cycles), np.array(seconds)
+
+
+def golden_mismatches(network: Network, samples: Samples, labels: np.ndarray) -> int:
+    """How many labels, uint16 (B,), differ from the golden model's; a few images at a time, since a board has little memory."""
+    wrong = 0
+    for at in range(0, len(samples), GOLDEN_IMAGES):
+        wrong += int(
+            (golden.run(network, samples.spikes(at, at + GOLDEN_IMAGES)).labels != labels[at : at + GOLDEN_IMAGES]).sum()
+        )
+    return wrong
+
+
+def over_encoder_seeds(network: Network, samples: Samples) -> dict[str, Any]:
+    """Accuracy of the golden model, which the RTL equals spike for spike, over the spikes of several encoder seeds.
+
+    Mean, least, most and sample standard deviation of the seed of `samples` and those that follow it, `encoder_seeds`.
+    An encoder that draws nothing, and events, have one accuracy: its spread is 0, and `encoder_seeds` None.
+    """
+    drawn = samples.pixels is not None and samples.encoder == "bernoulli"
+    seeds = [samples.seed + n for n in range(ENCODER_SEEDS)] if drawn else [samples.seed]
+    found = np.array([_golden_accuracy(network, replace(samples, seed=seed)) for seed in seeds])
+    return {
+        "encoder_seeds": seeds if drawn else None,
+        "accuracy_mean": float(found.mean()),
+        "accuracy_min": float(found.min()),
+        "accuracy_max": float(found.max()),
+        "accuracy_std": float(found.std(ddof=1)) if drawn else 0.0,
+    }
+
+
+def _golden_accuracy(network: Network, samples: Samples) -> float:
+    return (len(samples) - golden_mismatches(network, samples, samples.labels)) / len(samples)
+
+
+def mean_accuracy(figures: dict[str, Any]) -> float:
+    """Of a report: the mean over encoder seeds; of one from before there was a mean, its only accuracy."""
+    return figures.get("accuracy_mean", figures["accuracy"])
+
+
+def compare(
+    accelerator: Accelerator, report: dict[str, Any], samples: Samples, traced: int
+) -> tuple[dict[str, Any], golden.Trace]:
+    """Compare the labels of `report` with the golden model's, and all that the neurons do on the first `traced` samples.
+
+    Returns the figures and the golden trace of all samples. `golden_mismatches` counts samples whose label differs;
+    of those traced (not on a board, which shows labels alone), `spike_mismatches` counts single spikes,
+    `membrane_mismatches` membranes at single steps, those of the output layer and all that last, and `running_mismatches`
+    classes that lead after single steps.
+    """
+    model = accelerator.model
+    assert model is not None
+    reference = golden.run(model.network, samples.spikes())
+    figures = {"golden_mismatches": int((report["labels"] != reference.labels).sum()), "traced_images": traced}
+    if traced:
+        figures |= _compare_inside(accelerator, model.network, samples.spikes(0, traced), reference)
+    return figures, reference
+
+
+def _compare_inside(accelerator: Accelerator, network: Network, spikes: np.ndarray, reference: golden.Trace) -> dict[str, int]:
+    traced = len(spikes)
+    lasting = golden.run(network, spikes, states=True).states
+    fired, membranes, states = accelerator.trace(spikes)
+    pairs = [(membranes, reference.membranes[:traced])]
+    for got, expected in zip(states, lasting, strict=True):
+        if got is not None and expected is not None:
+            pairs.append((got, expected))
+    return {
+        "spikes_compared": sum(x.size for x in fired),
+        "spike_mismatches": sum(int((x != y[:traced]).sum()) for x, y in zip(fired, reference.spikes, strict=True)),
+        "membranes_compared": sum(got.size for got, _ in pairs),
+        "membrane_mismatches": sum(int((got != expected).sum()) for got, expected in pairs),
+        "running_mismatches": int((accelerator.running(spikes)[1] != reference.running[1][:traced]).sum()),
+    }
+
+
+def accuracy_cleared(network: Network, samples: Samples) -> float:
+    """Accuracy if membranes did not last: by the golden model, with every membrane cleared before every step."""
+    return float((golden.run(network.cleared, samples.spikes()).labels == samples.labels).mean())
+
+
+def accuracy_by_step(counted: np.ndarray, labels: np.ndarray) -> list[float]:
+    """Accuracy of the class that leads after each time step; what each step adds to the values, int (B, T, classes)."""
+    return [float(a) for a in (counted.cumsum(1).argmax(-1) == labels[:, None]).mean(0)]

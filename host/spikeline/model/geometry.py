@@ -1,0 +1,124 @@
+"""The sizes that an accelerator is built with, and whether a network fits them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spikeline.errors import DeviceError, ModelError
+from spikeline.files import read_json
+from spikeline.model.network import Network
+
+FOLDER = Path(__file__).parent / "geometries"
+
+
+@dataclass(frozen=True)
+class LayerGeometry:
+    """A layer core: room for `inputs` × `neurons` weights; `spikes_per_cycle` of them are added at once: 1, 2, 4 or 8."""
+
+    inputs: int
+    neurons: int
+    spikes_per_cycle: int
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What the bitstream (or the simulator) was built with; networks up to these sizes run on it."""
+
+    name: str
+    layers: tuple[LayerGeometry, ...]
+    weight_bits: int
+    membrane_bits: int
+    classes: int
+    clock_mhz: float  # that it is built for
+    continuous: bool = False  # can membranes last from step to step?
+    max_leak: int = 0  # largest leak of such a membrane, a shift of 0 (no leak) to 15
+
+    @property
+    def lanes(self) -> int:
+        """Weights in one 64-bit memory word, so neurons of one slice."""
+        return 64 // self.weight_bits
+
+    @staticmethod
+    def load(name: str | Path) -> "Geometry":
+        """Read a geometry by its name or from a JSON file. Raises DeviceError for one that is not there or not sound."""
+        path = Path(name) if Path(name).suffix == ".json" else FOLDER / f"{name}.json"
+        known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.json")))
+        try:
+            data = read_json(path)
+            geometry = Geometry(
+                name=path.stem,
+                layers=tuple(LayerGeometry(**{key: _whole(x) for key, x in layer.items()}) for layer in data["layers"]),
+                weight_bits=_whole(data["weight_bits"]),
+                membrane_bits=_whole(data["membrane_bits"]),
+                classes=_whole(data["classes"]),
+                clock_mhz=float(data["clock_mhz"]),
+                continuous=bool(data.get("continuous", False)),
+                max_leak=_whole(data.get("max_leak", 0)),
+            )
+        except FileNotFoundError:
+            raise DeviceError(f"no geometry {name}; there are {known}, or name a .json file") from None
+        except OSError as error:
+            raise DeviceError(f"cannot read the geometry {path}: {error.strerror}; there are {known}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise DeviceError(f"{path} is not a geometry ({error!r}); write it as {FOLDER / 'tiny.json'} is") from None
+        geometry._check(path)
+        return geometry
+
+    def _check(self, path: Path) -> None:
+        sound = (
+            1 <= len(self.layers) <= 8
+            and self.weight_bits in (2, 4, 8)
+            and 4 <= self.membrane_bits <= 24
+            and 2 <= self.classes <= self.lanes
+            and self.classes % 2 == 0
+            and 1 <= self.clock_mhz <= 1000
+            and 0 <= self.max_leak <= (15 if self.continuous else 0)
+            and all(
+                x.spikes_per_cycle in (1, 2, 4, 8) and 16 <= x.inputs < 1 << 16 and 16 <= x.neurons < 1 << 16 for x in self.layers
+            )
+            and all(a.neurons == b.inputs for a, b in zip(self.layers, self.layers[1:], strict=False))
+            and all(x.neurons % self.lanes == 0 for x in self.layers)
+        )
+        if not sound:
+            raise DeviceError(
+                f"{path} is not sound; a geometry has 1 to 8 layers, each with as many inputs as the one before has neurons, "
+                f"neurons in multiples of 64 / weight_bits, 1, 2, 4 or 8 spikes per cycle, weights of 2, 4 or 8 bits, membranes "
+                f"of 4 to 24 bits, an even number of classes up to 64 / weight_bits, a clock of 1 to 1000 MHz, and a leak up to "
+                "15 if continuous"
+            )
+
+    def require(self, network: Network) -> None:
+        """Raise ModelError, which says why and what to do, if `network` does not fit."""
+        if problems := self.misfits(network):
+            raise ModelError(f"the network does not fit {self.name}: {'; '.join(problems)}; choose another --geometry")
+
+    def misfits(self, network: Network) -> list[str]:
+        """Say in words why `network` does not fit; an empty list if it does."""
+        problems = []
+        if network.weight_bits != self.weight_bits:
+            problems.append(f"weights are packed for {network.weight_bits} bits, the accelerator has {self.weight_bits}")
+        if len(network.layers) > len(self.layers):
+            problems.append(f"{len(network.layers)} layers, the accelerator has {len(self.layers)}")
+        for n, (layer, room) in enumerate(zip(network.layers, self.layers, strict=False)):
+            if layer.inputs > room.inputs or layer.neurons > room.neurons:
+                problems.append(
+                    f"layer {n} is {layer.inputs}×{layer.neurons}, the accelerator has room for {room.inputs}×{room.neurons}"
+                )
+        if network.membrane_bits > self.membrane_bits:
+            problems.append(f"membranes need {network.membrane_bits} bits, the accelerator has {self.membrane_bits}")
+        for n, layer in enumerate(network.layers):
+            if layer.continuous and not self.continuous:
+                problems.append(f"layer {n} is continuous, the accelerator is discontinuous only")
+            elif layer.continuous and layer.state_bits != self.membrane_bits - 1:
+                problems.append(f"the state of layer {n} has {layer.state_bits} bits, the accelerator's {self.membrane_bits - 1}")
+            if layer.leak > self.max_leak and self.continuous:
+                problems.append(f"layer {n} leaks by a shift of {layer.leak}, the accelerator up to {self.max_leak}")
+        if network.layers[-1].neurons > self.classes:
+            problems.append(f"{network.layers[-1].neurons} classes, the accelerator tells {self.classes} apart")
+        return problems
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is no whole number")
+    return value

@@ -1,0 +1,232 @@
+"""Registers, packets and fields of the model file. Generated from rtl/spec/spikeline.rdl by `make gen`; do not edit."""
+
+from enum import IntEnum
+
+from spikeline.model.bit_fields import BitFields
+
+
+class ErrorCode(IntEnum):
+    NONE = 0  # No error.
+    HEADER = 1  # A packet does not begin with the header's magic.
+    TYPE = 2  # Unknown packet type, or one that the network in use does not take.
+    LAYER = 3  # The packet names a layer that the network does not have.
+    LENGTH = 4  # The header's length is not what this packet needs.
+    SHORT = 5  # TLAST came before the length that the header gives.
+    LONG = 6  # No TLAST at the length that the header gives.
+    CONFIG = 7  # A CONFIG value is outside the built geometry.
+    NOT_LOADED = 8  # An image came before every layer had its weights, thresholds and, if continuous, biases.
+    EVENT = 9  # An event beyond the inputs, or a time step that goes back or beyond the last.
+
+
+class PacketType(IntEnum):
+    CONFIG = 1  # Network shape and run-time options; forgets the loaded weights.
+    THRESHOLDS = 2  # Integer thresholds of one layer.
+    WEIGHTS = 3  # Integer weights of one layer, one row per input.
+    SPIKES = 4  # A batch of images as spike vectors, one per time step.
+    PIXELS = 5  # A batch of images as a SEED and their pixels, eight a word; the encoder makes the spikes.
+    BIASES = 6  # Integer biases of one continuous layer.
+    EVENTS = 7  # A batch of images as address events, four EVENTs a word; each image begins with a new word.
+
+
+class Decode(IntEnum):
+    MEMBRANE = 0  # The class value is the output membrane summed over the time steps.
+    SPIKE_COUNT = 1  # The class value is the number of output spikes.
+
+
+class Encoder(IntEnum):
+    THRESHOLD = 0  # A pixel fires iff it is at least 128.
+    BERNOULLI = 1  # A pixel fires iff it is above a seeded random byte.
+    LATENCY = 2  # A pixel p fires once, at step (255 − p) / `latency_band`, if there is such a step.
+    EVENTS = 3  # None: input comes as events or spikes.
+
+
+class Reset(IntEnum):
+    SUBTRACT = 0  # A neuron that fires loses its threshold.
+    ZERO = 1  # A neuron that fires starts from zero.
+
+
+class Register(IntEnum):
+    """Byte address."""
+
+    ID = 0x00
+    VERSION = 0x04
+    BUILD = 0x08
+    CONTROL = 0x0C
+    STATUS = 0x10
+    ERROR = 0x14
+    GEOMETRY = 0x18
+    PARALLEL = 0x1C
+    LAYER = 0x20  # 8 of them, 4 bytes apart
+    FEATURES = 0x40
+    MODEL = 0x44
+    CYCLES_LO = 0x80
+    CYCLES_HI = 0x84
+    IMAGES_LO = 0x88
+    IMAGES_HI = 0x8C
+    STEPS_LO = 0x90
+    STEPS_HI = 0x94
+    STALL_INPUT_LO = 0x98
+    STALL_INPUT_HI = 0x9C
+    STALL_OUTPUT_LO = 0xA0
+    STALL_OUTPUT_HI = 0xA4
+    ROW_READS_LO = 0xC0  # 8 of them, 8 bytes apart
+    ROW_READS_HI = 0xC4  # 8 of them, 8 bytes apart
+
+
+class DmaRegister(IntEnum):
+    """Byte address."""
+
+    MM2S_CR = 0x00
+    MM2S_SR = 0x04
+    MM2S_ADDRESS = 0x18
+    MM2S_ADDRESS_MSB = 0x1C
+    MM2S_LENGTH = 0x28
+    S2MM_CR = 0x30
+    S2MM_SR = 0x34
+    S2MM_ADDRESS = 0x48
+    S2MM_ADDRESS_MSB = 0x4C
+    S2MM_LENGTH = 0x58
+
+
+class ModelField(IntEnum):
+    """Byte address."""
+
+    MAGIC = 0x00
+    VERSION = 0x04
+    CRC = 0x08
+    BODY_BYTES = 0x0C
+    GEOMETRY = 0x10
+    NOTE_BYTES = 0x14
+    LAYER = 0x20  # 8 of them, 4 bytes apart
+
+
+class Base(IntEnum):
+    """Physical address on a board."""
+
+    DMA = 0x40400000
+    ACCELERATOR = 0x43C00000
+
+
+# Fields of a word: (lowest bit, bits)
+VERSION = BitFields(32, minor=(0, 16), major=(16, 16))
+CONTROL = BitFields(32, reset=(0, 1), clear_error=(1, 1), clear_counters=(2, 1), scores=(8, 1), every_step=(9, 1))
+STATUS = BitFields(32, idle=(0, 1), loaded=(1, 1))
+ERROR = BitFields(32, code=(0, 8), packet=(8, 8), layer=(16, 8))
+GEOMETRY = BitFields(32, layers=(0, 8), weight_bits=(8, 8), membrane_bits=(16, 8), classes=(24, 8))
+LAYER = BitFields(32, inputs=(0, 16), neurons=(16, 16))
+FEATURES = BitFields(32, continuous=(0, 1), max_leak=(4, 4))
+DMA_CR = BitFields(32, run=(0, 1), reset=(2, 1))
+DMA_SR = BitFields(32, halted=(0, 1), idle=(1, 1), internal_error=(4, 1), slave_error=(5, 1), decode_error=(6, 1))
+DMA_LENGTH = BitFields(32, bytes=(0, 26))
+HEADER = BitFields(64, kind=(0, 8), layer=(8, 8), magic=(16, 16), length=(32, 32))
+CONFIG = BitFields(
+    64,
+    layers=(0, 8),
+    time_steps=(8, 16),
+    decode=(24, 1),
+    exit=(25, 1),
+    encoder=(28, 4),
+    margin=(32, 24),
+    latency_band=(56, 8),
+)
+CONFIG_LAYER = BitFields(
+    64,
+    inputs=(0, 16),
+    neurons=(16, 16),
+    continuous=(32, 1),
+    reset=(33, 1),
+    biased=(34, 1),
+    leak=(36, 4),
+    state_bits=(40, 5),
+)
+THRESHOLD_PAIR = BitFields(64, even=(0, 32), odd=(32, 32))
+RESULT = BitFields(64, label=(0, 16), steps=(16, 16), image=(32, 32))
+SCORE_PAIR = BitFields(64, even=(0, 32), odd=(32, 32))
+BIAS_PAIR = BitFields(64, even=(0, 32), odd=(32, 32))
+EVENT = BitFields(64, value=(0, 15), is_step=(15, 1))
+EVENT_COUNT = BitFields(64, images=(0, 32))
+
+# Constants
+ID = 0x4C4B5053
+VERSION_MINOR = 0x1
+VERSION_MAJOR = 0x1
+HEADER_MAGIC = 0x4B50
+MODEL_MAGIC = 0x494B5053
+MODEL_VERSION = 0x2
+
+# Registers as a board's metadata lists them: name, offset, access, fields as above
+REGISTERS = {
+    "ACCELERATOR": (
+        ("ID", 0x00, "read-only", {"value": (0, 32)}),
+        ("VERSION", 0x04, "read-only", {"minor": (0, 16), "major": (16, 16)}),
+        ("BUILD", 0x08, "read-only", {"value": (0, 32)}),
+        (
+            "CONTROL",
+            0x0C,
+            "read-write",
+            {"reset": (0, 1), "clear_error": (1, 1), "clear_counters": (2, 1), "scores": (8, 1), "every_step": (9, 1)},
+        ),
+        ("STATUS", 0x10, "read-only", {"idle": (0, 1), "loaded": (1, 1)}),
+        ("ERROR", 0x14, "read-only", {"code": (0, 8), "packet": (8, 8), "layer": (16, 8)}),
+        ("GEOMETRY", 0x18, "read-only", {"layers": (0, 8), "weight_bits": (8, 8), "membrane_bits": (16, 8), "classes": (24, 8)}),
+        ("PARALLEL", 0x1C, "read-only", {"value": (0, 32)}),
+        ("LAYER_0", 0x20, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+        ("LAYER_1", 0x24, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+        ("LAYER_2", 0x28, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+        ("LAYER_3", 0x2C, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+        ("LAYER_4", 0x30, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+        ("LAYER_5", 0x34, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+        ("LAYER_6", 0x38, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+        ("LAYER_7", 0x3C, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+        ("FEATURES", 0x40, "read-only", {"continuous": (0, 1), "max_leak": (4, 4)}),
+        ("MODEL", 0x44, "read-write", {"value": (0, 32)}),
+        ("CYCLES_LO", 0x80, "read-only", {"value": (0, 32)}),
+        ("CYCLES_HI", 0x84, "read-only", {"value": (0, 32)}),
+        ("IMAGES_LO", 0x88, "read-only", {"value": (0, 32)}),
+        ("IMAGES_HI", 0x8C, "read-only", {"value": (0, 32)}),
+        ("STEPS_LO", 0x90, "read-only", {"value": (0, 32)}),
+        ("STEPS_HI", 0x94, "read-only", {"value": (0, 32)}),
+        ("STALL_INPUT_LO", 0x98, "read-only", {"value": (0, 32)}),
+        ("STALL_INPUT_HI", 0x9C, "read-only", {"value": (0, 32)}),
+        ("STALL_OUTPUT_LO", 0xA0, "read-only", {"value": (0, 32)}),
+        ("STALL_OUTPUT_HI", 0xA4, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_0_LO", 0xC0, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_0_HI", 0xC4, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_1_LO", 0xC8, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_1_HI", 0xCC, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_2_LO", 0xD0, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_2_HI", 0xD4, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_3_LO", 0xD8, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_3_HI", 0xDC, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_4_LO", 0xE0, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_4_HI", 0xE4, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_5_LO", 0xE8, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_5_HI", 0xEC, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_6_LO", 0xF0, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_6_HI", 0xF4, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_7_LO", 0xF8, "read-only", {"value": (0, 32)}),
+        ("ROW_READS_7_HI", 0xFC, "read-only", {"value": (0, 32)}),
+    ),
+    "DMA": (
+        ("MM2S_CR", 0x00, "read-write", {"run": (0, 1), "reset": (2, 1)}),
+        (
+            "MM2S_SR",
+            0x04,
+            "read-only",
+            {"halted": (0, 1), "idle": (1, 1), "internal_error": (4, 1), "slave_error": (5, 1), "decode_error": (6, 1)},
+        ),
+        ("MM2S_ADDRESS", 0x18, "read-write", {"value": (0, 32)}),
+        ("MM2S_ADDRESS_MSB", 0x1C, "read-write", {"value": (0, 32)}),
+        ("MM2S_LENGTH", 0x28, "read-write", {"bytes": (0, 26)}),
+        ("S2MM_CR", 0x30, "read-write", {"run": (0, 1), "reset": (2, 1)}),
+        (
+            "S2MM_SR",
+            0x34,
+            "read-only",
+            {"halted": (0, 1), "idle": (1, 1), "internal_error": (4, 1), "slave_error": (5, 1), "decode_error": (6, 1)},
+        ),
+        ("S2MM_ADDRESS", 0x48, "read-write", {"value": (0, 32)}),
+        ("S2MM_ADDRESS_MSB", 0x4C, "read-write", {"value": (0, 32)}),
+        ("S2MM_LENGTH", 0x58, "read-write", {"bytes": (0, 26)}),
+    ),
+}

@@ -1,0 +1,219 @@
+"""A PYNQ board without the board: a `pynq.Device` whose programmable logic is the Verilated accelerator and a DMA model.
+
+The `pynq` package above it is the real one. The processor and the DMA each see memory of their own, and only a flush or an
+invalidation copies between them, so a missing one shows; and buffers end as XRT's do, so one that is freed too early shows.
+"""
+
+import os
+import shutil
+import struct
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pynq
+from pynq.buffer import PynqBuffer
+from pynq.metadata.runtime_metadata_parser import RuntimeMetadataParser
+from pynqmetadata.frontends import Metadata
+
+from spikeline.model.geometry import Geometry
+from spikeline.model.spec import Base
+from spikeline.simulation import hand_off, verilated
+from spikeline.simulation.dma import DmaModel
+from spikeline.simulation.verilated import SimDevice
+
+MEMORY_BASE = 0x1000_0000
+MEMORY_BYTES = 128 << 20  # what a PYNQ-Z2 image sets aside for buffers
+PAGE = 4096
+SMALLEST = 8192  # bytes of a buffer, as PYNQ 3.1 allocates it
+SLCR = 0xF800_0000  # the processor's clock registers: PLLs of a 50 MHz crystal, then dividers as `pynq` sets them
+SLCR_VALUES = {0x100: 26 << 12, 0x104: 21 << 12, 0x108: hand_off.IO_PLL_MHZ // 50 << 12, 0x120: 2 << 8}
+SLCR_VALUES |= {0x170 + 0x10 * n: 1 << 20 | 10 << 8 for n in range(4)}
+
+
+class Memory:
+    """Memory for buffers: what the processor sees of it by its own addresses (`host`), what the DMA by physical ones (`dma`).
+
+    Both addresses of a buffer are given out and given back apart, as Linux and XRT do it. So a mapping that is taken away
+    twice may by then be another buffer's.
+    """
+
+    def __init__(self) -> None:
+        self.host = np.zeros(MEMORY_BYTES, np.uint8)
+        self.dma = np.zeros(MEMORY_BYTES, np.uint8)
+        self.taken: dict[int, int] = {}  # page-aligned physical offset → bytes
+        self.mapped: dict[int, int] = {}  # page-aligned offset in `host` → bytes
+
+    def take(self, size: int) -> int:
+        """Physical offset of `size` free bytes, the first that there are. Raises MemoryError."""
+        return _first_fit(self.taken, size)
+
+    def map(self, size: int) -> int:
+        """Offset in `host` of `size` bytes that nothing is mapped to. Raises MemoryError."""
+        return _first_fit(self.mapped, size)
+
+    def unmap(self, at: int, size: int) -> None:
+        """Take away all mappings of these pages, whoever's they are: munmap does not ask."""
+        end = at + -(-size // PAGE) * PAGE
+        for start, length in list(self.mapped.items()):
+            if start < end and at < start + length:
+                del self.mapped[start]
+
+
+def _first_fit(spans: dict[int, int], size: int) -> int:
+    at = 0
+    for offset, taken in sorted(spans.items()):
+        if offset - at >= size:
+            break
+        at = -(-(offset + taken) // PAGE) * PAGE
+    if at + size > MEMORY_BYTES:
+        raise MemoryError(f"no {size:,} contiguous bytes of {MEMORY_BYTES:,}")
+    spans[at] = size
+    return at
+
+
+class BufferObject:
+    """What XRT keeps of a buffer. Its destructor unmaps, even if `freebuffer` has done so before."""
+
+    def __init__(self, memory: Memory, size: int):
+        self.memory = memory
+        self.size = max(size, SMALLEST)
+        self.at = memory.take(self.size)
+        self.pointer = memory.map(self.size)
+
+    def __del__(self) -> None:
+        if hasattr(self, "pointer"):
+            self.memory.unmap(self.pointer, self.size)
+        if hasattr(self, "at"):
+            self.memory.taken.pop(self.at, None)
+
+    def check(self) -> None:
+        """Raise RuntimeError where a board's process dies of a segmentation fault."""
+        if self.memory.mapped.get(self.pointer) != self.size:
+            raise RuntimeError(f"segmentation fault: the buffer of {self.size:,} bytes is no longer mapped")
+
+
+class Buffer(PynqBuffer):
+    """A buffer whose `freebuffer` unmaps and lets go of the buffer object, as that of PYNQ 3.1 does; so does its end."""
+
+    freed: bool
+
+    def freebuffer(self) -> None:
+        if hasattr(self, "memory") and not self.freed:  # the whole, not a part of it
+            self.freed = True
+            self.memory.unmap(self.bo.pointer, self.nbytes)
+            del self.bo
+
+
+class SimulatedBoard(pynq.Device):
+    """The board. `downloads` counts bitstreams."""
+
+    def __init__(self, geometry: Geometry):
+        super().__init__(f"simulated-{geometry.name}")
+        self.name, self.arch = "simulated", "armv7l"
+        self.capabilities = {"REGISTER_RW": True}
+        self.geometry = geometry
+        self.memory = Memory()
+        self.downloads = 0
+        self._slcr = dict(SLCR_VALUES)
+        self.simulator = SimDevice(geometry)
+        self.lock_folder = Path(tempfile.mkdtemp(prefix="spikeline-"))  # of its own: no other process can reach this board
+        self._clean = weakref.finalize(self, _remove, self.lock_folder, os.getpid())
+        self.dma = DmaModel(self.simulator, self.memory.dma, MEMORY_BASE)
+
+    @property
+    def bitstream(self) -> Path:
+        """A file to name to `pynq.Overlay`: it holds nothing, its .hwh beside it describes the board design."""
+        path = self.lock_folder / "spikeline.bit"
+        if not path.exists():
+            path.write_bytes(b"")
+            path.with_suffix(".hwh").write_text(hand_off.write(self.geometry, verilated.parameters(self.geometry)))
+        return path
+
+    # ---- registers: pynq.MMIO ----
+
+    def read_registers(self, address: int, length: int) -> bytes:
+        """What `pynq.MMIO` reads."""
+        return b"".join(struct.pack("<I", self._read(address + n)) for n in range(0, length, 4))
+
+    def write_registers(self, address: int, data: bytes) -> None:
+        """What `pynq.MMIO` writes."""
+        for n, (value,) in enumerate(struct.iter_unpack("<I", bytes(data))):
+            self._write(address + 4 * n, value)
+
+    def _read(self, address: int) -> int:
+        if 0 <= address - Base.ACCELERATOR < hand_off.RANGE:
+            return self.simulator.read(address - Base.ACCELERATOR)
+        if 0 <= address - Base.DMA < hand_off.RANGE:
+            return self.dma.read(address - Base.DMA)
+        if address - SLCR in self._slcr:
+            return self._slcr[address - SLCR]
+        raise OSError(f"bus error: nothing answers at 0x{address:08x}")
+
+    def _write(self, address: int, value: int) -> None:
+        if 0 <= address - Base.ACCELERATOR < hand_off.RANGE:
+            self.simulator.write(address - Base.ACCELERATOR, value)
+        elif 0 <= address - Base.DMA < hand_off.RANGE:
+            self.dma.write(address - Base.DMA, value)
+        elif address - SLCR in self._slcr:
+            self._slcr[address - SLCR] = value
+        else:
+            raise OSError(f"bus error: nothing answers at 0x{address:08x}")
+
+    # ---- memory: pynq.allocate ----
+
+    def allocate(self, shape: tuple[int, ...], dtype: Any = "u4", cacheable: bool = False, **_: Any) -> Buffer:
+        """A buffer of physical memory; without `cacheable` the processor's writes would go straight through."""
+        dtype = np.dtype(dtype)
+        bo = BufferObject(self.memory, int(np.prod(shape)) * dtype.itemsize)
+        view, offset = (self.memory.host, bo.pointer) if cacheable else (self.memory.dma, bo.at)
+        buffer = Buffer(
+            shape, dtype, buffer=view.data, offset=offset, device=self, device_address=MEMORY_BASE + bo.at, bo=bo,
+            coherent=not cacheable,
+        )  # fmt: skip
+        buffer.memory = self.memory
+        return buffer
+
+    def flush(self, bo: BufferObject, offset: int, pointer: int, size: int) -> None:
+        """Write the processor's cache back."""
+        dma, host = self._parts(bo, offset, size)
+        dma[:] = host
+
+    def invalidate(self, bo: BufferObject, offset: int, pointer: int, size: int) -> None:
+        """Drop what the processor's cache holds."""
+        dma, host = self._parts(bo, offset, size)
+        host[:] = dma
+
+    def _parts(self, bo: BufferObject, offset: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """A part of a buffer as the DMA and as the processor sees it."""
+        bo.check()
+        return self.memory.dma[bo.at + offset :][:size], self.memory.host[bo.pointer + offset :][:size]
+
+    # ---- bitstream: pynq.Overlay ----
+
+    def get_bitfile_metadata(self, bitfile_name: str, partial: bool = False) -> RuntimeMetadataParser:
+        """Parse the .hwh beside the bitstream."""
+        if hasattr(pynq.Clocks, "_real_instance"):
+            del pynq.Clocks._real_instance  # it would go on with the clocks of the first device that was used
+        parser = RuntimeMetadataParser(Metadata(input=str(Path(bitfile_name).with_suffix(".hwh"))))
+        parser.refresh_hierarchy_dict()
+        return parser
+
+    def download(self, bitstream: Any, parser: Any = None) -> None:
+        """Configure the logic: the accelerator and the DMA start anew."""
+        self.simulator.restart()
+        self.dma = DmaModel(self.simulator, self.memory.dma, MEMORY_BASE)
+        self.downloads += 1
+        self.post_download(bitstream, parser)
+
+    def close(self) -> None:
+        """Free the simulator and the files; further calls raise DeviceError."""
+        self.simulator.close()
+        self._clean()
+
+
+def _remove(folder: Path, process: int) -> None:
+    if os.getpid() == process:  # a process that was forked leaves it alone
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,120 @@
+"""The hardware hand-off file that `pynq` reads beside a bitstream, for a design that no vendor tool has built.
+
+The part of Vivado's format that `pynq` looks at, for the block design of rtl/boards/block_design.tcl.
+"""
+
+import re
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from spikeline.model.geometry import Geometry
+from spikeline.model.spec import DMA_LENGTH, REGISTERS, Base
+
+PS = "processing_system7_0"
+RANGE = 1 << 16  # bytes of address space of each
+IO_PLL_MHZ = 1000
+VLNV = {"ACCELERATOR": "spikeline:ip:spikeline:1.0", "DMA": "xilinx.com:ip:axi_dma:7.1"}
+MODULE_REFERENCE = "xilinx.com:module_ref:spikeline:1.0"  # the accelerator's if it was not packaged
+INSTANCE = {"ACCELERATOR": "spikeline_0", "DMA": "axi_dma_0"}
+SLAVE = {"ACCELERATOR": "s_axil", "DMA": "S_AXI_LITE"}
+DMA_PARAMETERS: dict[str, object] = {
+    "c_include_sg": 0,
+    "c_sg_include_stscntrl_strm": 0,
+    "c_micro_dma": 0,
+    "c_sg_length_width": DMA_LENGTH.fields["bytes"][1],
+    "c_addr_width": 32,
+    "c_include_mm2s": 1,
+    "c_include_mm2s_dre": 0,
+    "c_m_axi_mm2s_data_width": 64,
+    "c_m_axis_mm2s_tdata_width": 64,
+    "c_mm2s_burst_size": 16,
+    "c_include_s2mm": 1,
+    "c_include_s2mm_dre": 0,
+    "c_m_axi_s2mm_data_width": 64,
+    "c_s_axis_s2mm_tdata_width": 64,
+    "c_s2mm_burst_size": 16,
+}
+
+
+def write(geometry: Geometry, parameters: dict[str, str], accelerator: str = VLNV["ACCELERATOR"]) -> str:
+    """The file for a geometry. `parameters` are those of the top module; `accelerator` is the VLNV of its IP."""
+    root = Element("EDKSYSTEM", EDWVERSION="1.2", VIVADOVERSION="none: simulated")
+    SubElement(root, "SYSTEMINFO", ARCH="zynq", BOARD="", DEVICE="7z020", NAME="spikeline", PACKAGE="clg400", SPEEDGRADE="-1")
+    SubElement(root, "EXTERNALPORTS")
+    SubElement(root, "EXTERNALINTERFACES")
+    modules = SubElement(root, "MODULES")
+    _processor(modules, geometry.clock_mhz)
+    values: dict[str, dict[str, object]] = {
+        "ACCELERATOR": {name: re.sub(r"\d+'h", "0x", value) for name, value in parameters.items()},
+        "DMA": DMA_PARAMETERS,
+    }
+    for name in ("ACCELERATOR", "DMA"):
+        _ip(modules, name, {**VLNV, "ACCELERATOR": accelerator}[name], values[name])
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, "unicode", xml_declaration=True) + "\n"
+
+
+def _module(modules: Element, instance: str, vlnv: str, parameters: dict[str, object]) -> Element:
+    kind, version = vlnv.split(":")[2:]
+    module = SubElement(
+        modules, "MODULE", FULLNAME=f"/{instance}", HWVERSION=version, INSTANCE=instance, IPTYPE="PERIPHERAL",
+        IS_ENABLE="1", MODCLASS="PERIPHERAL", MODTYPE=kind, VLNV=vlnv,
+    )  # fmt: skip
+    listed = SubElement(module, "PARAMETERS")
+    for name, value in parameters.items():
+        SubElement(listed, "PARAMETER", NAME=name, VALUE=str(value))
+    SubElement(module, "PORTS")
+    return module
+
+
+def _interface(module: Element, name: str, kind: str) -> None:
+    interfaces = SubElement(module, "BUSINTERFACES")
+    bus = SubElement(
+        interfaces, "BUSINTERFACE", BUSNAME=name, DATAWIDTH="32", NAME=name, TYPE=kind, VLNV="xilinx.com:interface:aximm:1.0"
+    )
+    SubElement(bus, "PORTMAPS")
+
+
+def _processor(modules: Element, clock_mhz: float) -> None:
+    """The processing system with its one clock, divided down from the IO PLL, and the address map of its port GP0."""
+    parameters: dict[str, object] = {}
+    for n in range(4):
+        parameters |= {
+            f"PCW_FPGA_FCLK{n}_ENABLE": int(n == 0),
+            f"PCW_FCLK{n}_PERIPHERAL_CLKSRC": "IO PLL",
+            f"PCW_FCLK{n}_PERIPHERAL_DIVISOR0": round(IO_PLL_MHZ / clock_mhz) if n == 0 else 1,
+            f"PCW_FCLK{n}_PERIPHERAL_DIVISOR1": 1,
+        }
+    module = _module(modules, PS, "xilinx.com:ip:processing_system7:5.5", parameters)
+    module.set("IS_PL", "FALSE")
+    _interface(module, "M_AXI_GP0", "MASTER")
+    memory = SubElement(module, "MEMORYMAP")
+    for name, base in (("ACCELERATOR", Base.ACCELERATOR), ("DMA", Base.DMA)):
+        SubElement(
+            memory, "MEMRANGE", ADDRESSBLOCK="Reg", BASENAME="C_BASEADDR", BASEVALUE=f"0x{base:08X}", HIGHNAME="C_HIGHADDR",
+            HIGHVALUE=f"0x{base + RANGE - 1:08X}", INSTANCE=INSTANCE[name], IS_DATA="TRUE", IS_INSTRUCTION="TRUE",
+            MASTERBUSINTERFACE="M_AXI_GP0", MEMTYPE="REGISTER", SLAVEBUSINTERFACE=SLAVE[name],
+        )  # fmt: skip
+
+
+def _ip(modules: Element, name: str, vlnv: str, parameters: dict[str, object]) -> None:
+    module = _module(modules, INSTANCE[name], vlnv, parameters)
+    _interface(module, SLAVE[name], "SLAVE")
+    blocks = SubElement(module, "ADDRESSBLOCKS")
+    block = SubElement(
+        blocks, "ADDRESSBLOCK", ACCESS="read-write", INTERFACE=SLAVE[name], NAME="Reg", RANGE=str(RANGE), USAGE="register"
+    )
+    registers = SubElement(block, "REGISTERS")
+    for register, offset, access, fields in REGISTERS[name]:
+        described = SubElement(registers, "REGISTER", NAME=register)
+        properties = {"DESCRIPTION": register, "ADDRESS_OFFSET": hex(offset), "SIZE": 32, "ACCESS": access, "IS_ENABLED": "true"}
+        _properties(described, properties)
+        listed = SubElement(described, "FIELDS")
+        for field, (lsb, width) in fields.items():
+            properties = {"DESCRIPTION": field, "BIT_OFFSET": lsb, "BIT_WIDTH": width, "ACCESS": access}
+            _properties(SubElement(listed, "FIELD", NAME=field), properties)
+
+
+def _properties(of: Element, properties: dict[str, object]) -> None:
+    for name, value in properties.items():
+        SubElement(of, "PROPERTY", NAME=name, VALUE=str(value))

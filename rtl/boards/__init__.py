@@ -1,0 +1,1 @@
+"""The vendor flow: block design, bitstream, reports."""

@@ -1,0 +1,1 @@
+"""Area, clock and power by open tools."""

@@ -1,0 +1,63 @@
+"""Measure `toggle_share` of the energy profiles: toggles of a register bit for each cycle that its clock is let through.
+
+toggles.py MODEL.img ... [--images 20] [--out docs/results/toggles.json]
+
+The Verilated accelerator classifies test images and records every signal. A discontinuous network runs on z020-256 built without
+continuous integration and with membranes of 12 bits, as hardware of its own would be.
+"""
+
+import argparse
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from spikeline.data import samples
+from spikeline.energy import activity, saif
+from spikeline.files import atomic
+from spikeline.measure.evaluate import commit
+from spikeline.model import golden, model_file
+from spikeline.model.encode import encode
+from spikeline.model.geometry import Geometry
+from spikeline.model.network import Network
+from spikeline_rtl.boards.activity import INSTANCES, record
+
+ROOT = Path(__file__).parents[2]
+
+
+def built(network: Network) -> Geometry:
+    """What a network runs on."""
+    room = Geometry.load("z020-256")
+    if network.continuous:
+        return room
+    return replace(room, name="z020-256-discontinuous", continuous=False, max_leak=0, membrane_bits=12)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL.img")
+    parser.add_argument("--images", type=int, default=20, help="the first N test images (%(default)s)")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs/results/toggles.json", help="(%(default)s)")
+    args = parser.parse_args()
+    results = []
+    for path in args.models:
+        model = model_file.load(path)
+        network, geometry, pixels = model.network, built(model.network), samples.of(model).first(args.images).pixels
+        assert pixels is not None, f"{path} takes events"
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "activity.saif"
+            record(geometry, model, pixels, file)
+            toggles = sum(net.toggles for _, net in saif.read(file, INSTANCES[-1]).registers())
+        spikes = encode(pixels, network.encoder.name.lower(), network.time_steps)
+        counts, _ = activity.count(geometry, network, spikes, golden.run(network, spikes), "pixels")
+        clocked = counts.total("clocked_bits")
+        name = path.parent.name if path.stem == "model" else f"{path.parent.name}-{path.stem}"
+        results.append({"name": name, "geometry": geometry.name, "toggles": toggles, "clocked_bits": clocked})
+        results[-1]["toggle_share"] = round(toggles / clocked, 4)
+        print(f"{name}: {toggles:,} toggles in {clocked:,} cycles of register bits, {toggles / clocked:.3f}", flush=True)
+    with atomic(args.out) as part:
+        part.write_text(json.dumps({"images": args.images, "commit": commit(), "results": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Long checks with seeds: planted faults, random networks, soak, coverage."""

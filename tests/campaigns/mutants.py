@@ -1,0 +1,113 @@
+"""Small faults, one at a time: what a tired engineer would get wrong. `mutate.py` plants each and the tests must see it."""
+
+from dataclasses import dataclass
+
+# The tests that are run on a fault, until one fails; the nearest first.
+RTL = (
+    "tests/system/test_bit_exact.py",
+    "tests/system/test_packets.py",
+    "tests/system/test_registers.py",
+    "tests/system/test_cycles.py",
+    "tests/campaigns/test_random_networks.py",  # of three geometries; the others have `tiny` alone
+)
+# Where a fault is farther from the first of them, the nearest before those.
+ENCODE = ("tests/system/test_bit_exact.py::test_encoder_on_chip_makes_the_same_spikes", *RTL)
+PACKETS = ("tests/system/test_packets.py", *RTL)
+REGISTERS = ("tests/system/test_registers.py", *RTL)
+GEOMETRIES = ("tests/campaigns/test_random_networks.py", *RTL)
+COMPILER = ("tests/unit/test_compiler.py", "tests/unit/test_compiler_continuous.py", "tests/unit/test_model_file.py")
+GOLDEN = ("tests/unit/test_golden.py", "tests/unit/test_encode.py", "tests/unit/test_early_exit.py")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old`, which stands in `file` once, becomes `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...] = RTL
+
+
+MUTANTS = (
+    # ---- Verilog: scanning ----
+    Mutant("the last spike of a group is lost", "rtl/spk_scan.v", "wire             exhausted = bits_left == 0;",
+           "wire             exhausted = (bits_left & (bits_left - 1'b1)) == 0;"),
+    Mutant("the highest spike of a group is not found", "rtl/spk_scan.v", "for (b = GROUP - 1; b >= 0;", "for (b = GROUP - 2; b >= 0;"),
+    Mutant("the last group of a vector is lost", "rtl/spk_scan.v", "pending_reg <= summary(own(s_spikes));",
+           "pending_reg <= summary(own(s_spikes)) & {1'b0, {(GROUPS-1){1'b1}}};"),
+    Mutant("scanners are not emptied by a reset", "rtl/spk_scan.v", "        full_reg <= 1'b0;\n        word_valid_reg <= 1'b0;\n",
+           "        word_valid_reg <= 1'b0;\n", PACKETS),
+    # ---- Verilog: layers ----
+    Mutant("a membrane starts from the one before", "rtl/spk_slice.v", "membrane_reg <= (sum_first ? start_reg : membrane_reg)",
+           "membrane_reg <= (sum_first && all_used ? start_reg : membrane_reg)", GEOMETRIES),
+    Mutant("fires above the threshold only", "rtl/spk_slice.v", "if (fire) fired_reg <= !below && used;",
+           "if (fire) fired_reg <= !below && next[MEMBRANE_BITS:1] != 0 && used;"),
+    Mutant("sums of rows without a sign", "rtl/spk_slice.v", "{{(MEMBRANE_BITS-SUM_BITS){sum[SUM_BITS-1]}}, sum}",
+           "{{(MEMBRANE_BITS-SUM_BITS){1'b0}}, sum}"),
+    Mutant("a dropped carry: the complement without the one", "rtl/spk_slice.v", "wire [MEMBRANE_BITS:0]   next = {addend_reg, increment}",
+           "wire [MEMBRANE_BITS:0]   next = {addend_reg, 1'b0}"),
+    Mutant("saturation to the wrong end", "rtl/spk_slice.v", "beyond ? {{2{sign}}, {(MEMBRANE_BITS-2){!sign}}}",
+           "beyond ? {{2{sign}}, {(MEMBRANE_BITS-2){sign}}}"),
+    Mutant("the leak shifts by one too few", "rtl/spk_slice.v", "assign leak = half >>> leak_less_one;",
+           "assign leak = $signed(membrane_reg) >>> leak_less_one;"),
+    Mutant("the leak does not keep the sign", "rtl/spk_slice.v", "assign leak = half >>> leak_less_one;", "assign leak = half >> leak_less_one;"),
+    Mutant("reset to zero also where it should subtract", "rtl/spk_slice.v", "membrane_reg <= fire && reset_zero ?", "membrane_reg <= fire ?"),
+    Mutant("neurons out of use fire", "rtl/spk_slice.v", "= all_used || (part_used && lanes_used[n]);", "= all_used || part_used;"),
+    Mutant("port B's word is not masked", "rtl/spk_ram.v", "b_rdata <= b_valid ? b_word_reg : 0;", "b_rdata <= b_word_reg;"),
+    Mutant("port B reads where port A does", "rtl/spk_ram.v", "b_word_reg <= memory[b_address];", "b_word_reg <= memory[a_address];"),
+    Mutant("one step too many in the queue", "rtl/spk_layer.v", "unfinished_reg != QUEUE;", "unfinished_reg != QUEUE + 2;"),
+    Mutant("a queue that reads the newest", "rtl/spk_fifo.v", "assign m_data = memory[read_reg[POINTER_BITS-1:0]];",
+           "assign m_data = memory[write_reg[POINTER_BITS-1:0] - 1'b1];"),
+    # ---- Verilog: input ----
+    Mutant("inputs beyond the last are not masked", "rtl/spk_input.v", "(word_end ? last_mask_reg : ~64'd0)", "~64'd0", ENCODE),
+    Mutant("one step too few", "rtl/spk_input.v", "image_end ? one_step_reg : steps_left == 16'd2;", "image_end ? one_step_reg : steps_left == 16'd3;"),
+    Mutant("events of a step are kept for the next", "rtl/spk_input.v", "|| (events_reg && valid_reg && m_ready);", ";"),
+    Mutant("an event at the first input is taken for a step", "rtl/spk_events.v", "(goes_on || !is_step);", "(goes_on || (!is_step && value != 0));"),
+    Mutant("an event of an input that is not there", "rtl/spk_events.v", ": value >= config_inputs));", ": value > config_inputs));", PACKETS),
+    Mutant("pixels equal to the draw spike", "rtl/spk_encode.v", "> random_1_reg[i*8 +: 8] &&", ">= random_1_reg[i*8 +: 8] &&", ENCODE),
+    Mutant("the generator runs on over pixels that are not there", "rtl/spk_encode.v", "case (row_end ? last_word_reg[1:0] : 2'd3)", "case (2'd3)", ENCODE),
+    Mutant("all bands of the latency code alike", "rtl/spk_encode.v", "if (row_end && config_latency) above_reg <= level;", "", ENCODE),
+    Mutant("two images share a seed", "rtl/spk_encode.v", "state_reg <= next ? seed_1_reg : seed_0_reg;", "state_reg <= seed_0_reg;", ENCODE),
+    # ---- Verilog: decoding ----
+    Mutant("of equal classes the last", "rtl/spk_decode.v", "count == 0 || now > best_reg", "count == 0 || now >= best_reg"),
+    Mutant("values of the image before", "rtl/spk_decode.v", "(first_step ? {VALUE_BITS{1'b0}} :", "(first_step && first_image ? {VALUE_BITS{1'b0}} :"),
+    Mutant("exits only above the margin", "rtl/spk_decode.v", "lead >= config_margin", "lead > config_margin"),
+    Mutant("the second class forgets its lead", "rtl/spk_decode.v", "second_reg <= count == 0 ? LEAST : best_reg;", "second_reg <= LEAST;"),
+    Mutant("TLAST before the values", "rtl/spk_decode.v", "last_image_reg && decided && !scores;", "last_image_reg && decided;"),
+    # ---- Verilog: loading, registers ----
+    Mutant("a packet without TLAST is taken", "rtl/spk_loader.v", "!s_axis_tlast ? `SPK_ERROR_CODE_LONG : `SPK_ERROR_CODE_LENGTH;",
+           "`SPK_ERROR_CODE_LENGTH;", PACKETS),
+    Mutant("weights of the layer above", "rtl/spk_loader.v", "weight_write <= {LAYERS{body && weights_packet}} & layer_named;",
+           "weight_write <= {LAYERS{body && weights_packet}} & (layer_named << 1 | layer_named >> (LAYERS - 1));"),
+    Mutant("a layer that is not there", "rtl/spk_loader.v", "layer_packet && layer_reg >= config_layers", "layer_packet && layer_reg > config_layers", PACKETS),
+    Mutant("images before the weights", "rtl/spk_loader.v", "weights_loaded_reg <= 0;", "", PACKETS),
+    Mutant("a model does not wait for the images before it", "rtl/spk_loader.v", "|| layers_idle) state_reg <= STATE_CHECK;", "|| 1'b1) state_reg <= STATE_CHECK;", PACKETS),
+    Mutant("a reset leaves the network", "rtl/spk_loader.v", "if (reset) config_layers <= 8'd0;", "", PACKETS),
+    Mutant("swapped sizes", "rtl/spk_loader.v", "new_inputs_reg[c*16 +: 16] > LAYER_INPUTS[c*16 +: 16]", "new_inputs_reg[c*16 +: 16] > LAYER_NEURONS[c*16 +: 16]"),
+    Mutant("later errors overwrite the first", "rtl/spk_regs.v", "if (error_valid && error_code_reg == `SPK_ERROR_CODE_NONE) begin", "if (error_valid) begin", PACKETS),
+    Mutant("another model keeps the name of the one before", "rtl/spk_regs.v", "if (!aresetn || soft_reset || !loaded) model_reg", "if (!aresetn || soft_reset) model_reg", REGISTERS),
+    Mutant("byte strobes do not matter", "rtl/spk_regs.v", "if (control && s_axil_wstrb[1]) begin", "if (control) begin", REGISTERS),
+    Mutant("swapped ports: stalls of input and output", "rtl/spk_regs.v", "3'd0, count_stall_output, 3'd0, count_stall_input,",
+           "3'd0, count_stall_input, 3'd0, count_stall_output,", PACKETS),
+    # ---- compiler ----
+    Mutant("thresholds rounded down", "firmware/spikeline_compiler/steps.py", "return first, last, above", "return first, last, below", COMPILER),
+    Mutant("strict thresholds off by one", "firmware/spikeline_compiler/steps.py", '"Greater": lambda a, b: a > b,', '"Greater": lambda a, b: a >= b,', COMPILER),
+    Mutant("negative scales keep the weights", "firmware/spikeline_compiler/stages.py", "stage.weights = stage.weights * signs", "stage.weights = stage.weights * 1", COMPILER),
+    Mutant("membranes may overflow by one", "firmware/spikeline_compiler/lower.py", "if low < -reach or high >= reach or", "if low < -reach or high > reach or", COMPILER),
+    Mutant("beta before gamma", "firmware/spikeline_compiler/stages.py", "for a, b in zip(stage.bias, mean, strict=True)", "for a, b in zip(stage.bias, beta, strict=True)", COMPILER),
+    Mutant("a minuend's sign", "firmware/spikeline_compiler/stages.py", "        stage.scale = [-a for a in stage.scale]\n", "", COMPILER),
+    Mutant("amplitude of spikes forgotten", "firmware/spikeline_compiler/stages.py", "scale = [values.amplitude] * neurons", "scale = [Fraction(1)] * neurons", COMPILER),
+    Mutant("Gemm's transpose forgotten", "firmware/spikeline_compiler/passes.py", 'if attribute(node, "transB", 0):', "if False:", COMPILER),
+    Mutant("neurons packed in the wrong order", "host/spikeline/model/model_file.py", "shifts = np.arange(0, 8, bits, dtype=np.uint8)", "shifts = np.arange(0, 8, bits, dtype=np.uint8)[::-1]", COMPILER),
+    # ---- golden model ----
+    Mutant("golden: fires above the threshold only", "host/spikeline/model/golden.py", "spiked = membranes >= 0", "spiked = membranes > 0", GOLDEN),
+    Mutant("golden: no reset", "host/spikeline/model/golden.py", "np.where(spikes[:, t], v - layer.thresholds if layer.reset == Reset.SUBTRACT else 0, v)", "v", GOLDEN),
+    Mutant("golden: leaks in the first step", "host/spikeline/model/golden.py", "if t and layer.leak:", "if layer.leak and t != 1:", GOLDEN),
+    Mutant("golden: saturates one short", "host/spikeline/model/golden.py", "v.clip(-largest - 1, largest)", "v.clip(-largest, largest)", GOLDEN),
+    Mutant("golden: one step too many", "host/spikeline/model/golden.py", "used - 1]", "np.minimum(used, steps - 1)]", GOLDEN),
+    Mutant("early exit: above the margin only", "host/spikeline/model/early_exit.py", "stops = leads >= margin", "stops = leads > margin", GOLDEN),
+    Mutant("encoder: pixels at the threshold are silent", "host/spikeline/model/encode.py", "_checked(pixels) >= THRESHOLD", "_checked(pixels) > THRESHOLD", GOLDEN),
+    Mutant("encoder: another shift", "host/spikeline/model/encode.py", "x ^= x >> np.uint64(7)", "x ^= x >> np.uint64(9)", GOLDEN),
+)  # fmt: skip

@@ -1,0 +1,132 @@
+"""Soak: classify MNIST over and over on the simulated accelerator, under random stalls, with resets and other networks between.
+
+soak.py IMAGE... --images 1000000 --seed 1 --out docs/results/soak.json
+
+Every label, and the number of time steps that it took, is compared with the golden model's. Images go through the driver that
+a board uses. A reset may fall in the middle of a batch; then the accelerator must say that no network is loaded.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spikeline.data import mnist, samples
+from spikeline.device.driver import Driver
+from spikeline.device.packets import Pixels, packed
+from spikeline.files import atomic
+from spikeline.measure import evaluate
+from spikeline.model import golden, model_file
+from spikeline.model.encode import encode
+from spikeline.model.geometry import Geometry
+from spikeline.model.spec import CONTROL, Register
+from spikeline.simulation.verilated import SimDevice
+
+SHORT, LONG = (0, 0.1, 0.5, 0.9), (0, 0, 0, 0.02, 0.1)  # shares of the cycles that stall, of short and of long batches
+SHOWN = 50_000  # images between two lines of progress
+
+
+@dataclass
+class Subject:
+    """A network and what the golden model says of all images."""
+
+    path: Path
+    model: model_file.Model
+    labels: np.ndarray  # (10000,)
+    steps: np.ndarray
+
+
+def subject(path: Path, pixels: np.ndarray, seed: int) -> Subject:
+    """Load an image and run the golden model on all pixels, uint8 (B, 784)."""
+    loaded = model_file.load(path)
+    samples.data_set(loaded)
+    network = loaded.network
+    traces = []
+    for start in range(0, len(pixels), 1000):
+        part = pixels[start : start + 1000]
+        traces.append(golden.run(network, encode(part, network.encoder.name.lower(), network.time_steps, seed, start)))
+    return Subject(path, loaded, np.concatenate([x.labels for x in traces]), np.concatenate([x.steps for x in traces]))
+
+
+def interrupted(driver: Driver, pixels: np.ndarray, rng: np.random.Generator) -> None:
+    """Begin to send a batch, let some cycles pass, reset: nothing may be left of network, packet or result."""
+    device = driver.device
+    words = packed(Pixels(pixels))
+    results = device.buffer("interrupted", 2 * len(pixels) + 1)
+    device.start(words, results)
+    device.run(int(rng.integers(1, 4000)))
+    device.halt()
+    device.write(Register.CONTROL, CONTROL.pack(reset=1))
+    device.idle(10)
+    if device.read(Register.STATUS) != 1:
+        raise AssertionError("idle, and without a network, is what a reset leaves")
+
+
+def soak(paths: list[Path], geometry: Geometry, images: int, seed: int) -> dict:
+    """Run; returns the figures. Raises AssertionError at the first label that differs."""
+    rng = np.random.default_rng(seed)
+    pixels, truth = mnist.load("test")
+    pixels = pixels.reshape(len(pixels), -1)
+    subjects = [subject(path, pixels, seed) for path in paths]
+    device = SimDevice(geometry)
+    driver = Driver(device, geometry.name, geometry.clock_mhz, timeout=600)
+    done = resets = loads = wrong = shown = 0
+    began = time.monotonic()
+    while done < images:
+        chosen = subjects[rng.integers(len(subjects))]
+        driver.load(chosen.model)
+        loads += 1
+        for _ in range(int(rng.integers(1, 4))):
+            size = min(int(rng.choice([1, 7, 300, 5000, 10_000])), images - done)
+            device.stall(int(rng.integers(1, 1 << 32)), *rng.choice(SHORT if size <= 300 else LONG, 2))
+            start = int(rng.integers(0, len(pixels) - size + 1))
+            part = slice(start, start + size)
+            ((labels, steps, *_),) = driver.classify([Pixels(pixels[part], seed, start)], False)
+            different = (labels != chosen.labels[part]) | (steps != chosen.steps[part])
+            wrong += int(different.sum())
+            assert not wrong, f"seed {seed}, image {done}: {chosen.path} gives other labels from test image {start} on"
+            done += size
+            if done >= images:
+                break
+        if rng.random() < 0.3:
+            interrupted(driver, pixels[:200], rng)
+            resets += 1
+        if done - shown >= SHOWN:
+            shown = done
+            print(f"{done} images, {resets} resets, {loads} loads, {time.monotonic() - began:.0f} s", flush=True)
+    return {
+        "images": done,
+        "mismatches": wrong,
+        "seed": seed,
+        "resets_under_way": resets,
+        "loads": loads,
+        "cycles": device.cycles,
+        "networks": [x.path.parent.name for x in subjects],
+        "accuracy": [round(float((x.labels == truth).mean()), 4) for x in subjects],
+        "geometry": geometry.name,
+        "stalls": {"short batches": SHORT, "long batches": LONG},
+        "seconds": round(time.monotonic() - began, 1),
+        "commit": evaluate.commit(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+", type=Path, metavar="IMAGE")
+    parser.add_argument("--geometry", default="z020-256")
+    parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    figures = soak(args.models, Geometry.load(args.geometry), args.images, args.seed)
+    if args.out:
+        with atomic(args.out) as part:
+            part.write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,0 @@
-"""What Yosys makes of the geometry `tiny` does what the Verilog does: the same bench, of 60 images, with the same references."""
-
-from netlist import netlist
-from networks import TINY
-from simulate import run
-
-
-def test_netlist(tmp_path):
-    assert run("bench_images", "spikeline", tmp_path, sources=[netlist(TINY)]) >= 10

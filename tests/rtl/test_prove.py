@@ -1,0 +1,37 @@
+"""The proofs of rtl/formal can fail: each turns red on a fault of the module that it is about."""
+
+import pytest
+
+from spikeline_rtl.formal import prove
+
+PROOFS = {proof.name: proof for proof in prove.TABLE}
+FAULTS = [  # proof, module, its text, a fault in the place of that
+    ("scan-17-lane-0-of-1", "spk_scan", "exhausted = bits_left == 0;", "exhausted = (bits_left & (bits_left - 1'b1)) == 0;"),
+    ("scan-33-lane-3-of-4", "spk_scan", "b >= 0; b = b - 1) if", "b >= 1; b = b - 1) if"),
+    ("fifo", "spk_fifo", "if (m_valid && m_ready) read_reg", "if (m_ready) read_reg"),
+    ("axi-lite", "spk_regs", "if (control && s_axil_wstrb[1]) begin", "if (control) begin"),
+    ("axi-lite", "spk_regs", "|| soft_reset || !loaded) model_reg", "|| soft_reset) model_reg"),
+    ("events", "spk_events", ": value >= config_inputs));", ": value > config_inputs));"),
+    ("input-words", "spk_input", "(word_end ? last_mask_reg : ~64'd0)", "~64'd0"),
+    ("input-events", "spk_input", "|| (events_reg && valid_reg && m_ready);", ";"),
+    ("layer-fresh-1", "spk_layer", "unfinished_reg != QUEUE;", "unfinished_reg != QUEUE + 1;"),
+    ("loader", "spk_loader", "layer_packet && layer_reg >= config_layers", "layer_packet && layer_reg > config_layers"),
+    ("loader", "spk_loader", "weights_loaded_reg[n] <= end_body;", "weights_loaded_reg[n] <= 1'b1;"),
+    ("decode", "spk_decode", "count == 0 || now > best_reg", "count == 0 || now >= best_reg"),
+    ("decode-order", "spk_decode", "if (take && first_step) exit_valid <= 1'b0;", ""),
+    ("encode", "spk_encode", "last_step_reg <= steps_left_reg == 16'd2;", "last_step_reg <= steps_left_reg == 16'd3;"),
+]
+
+
+@pytest.mark.parametrize(("name", "module", "old", "new"), FAULTS)
+def test_a_fault_is_refuted(name, module, old, new, tmp_path):
+    assert prove.prove(PROOFS[name], tmp_path / name, {module: (old, new)})["result"] != "proved"
+
+
+def test_every_module_that_is_proved_has_a_fault():
+    assert {PROOFS[name].module for name, *_ in FAULTS} == {proof.module for proof in prove.TABLE}
+
+
+def test_a_cover_out_of_reach_is_refuted(tmp_path):
+    edits = {"spk_fifo": ("if (s_valid) write_reg <= write_reg + 1'b1;", "")}
+    assert prove.prove(PROOFS["fifo-cover"], tmp_path / "cover", edits)["result"] == "refuted"

@@ -1,0 +1,1 @@
+"""What tests share: builders of networks and files, and the devices that run them."""

