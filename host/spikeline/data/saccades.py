@@ -135,5 +135,3 @@ def _brightness(pixels: np.ndarray) -> Iterator[np.ndarray]:
         frame += rows[:, _MARGIN - x - 1 :][:, :SIZE] * np.uint16(x_part)
         frame >>= 4
         yield frame.view(np.int16).ravel()  # at most 16 * 255
-
-
