@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from spikeline.device import block_design
 from spikeline.measure import power
 from spikeline.model import spec
 from spikeline.model.geometry import Geometry
@@ -105,8 +106,8 @@ def test_builds_what_the_runtime_expects(board, geometry, build, tmp_path):
 
     assert {n: c["vlnv"] for n, c in made["cells"].items()} == {
         hand_off.PS: "xilinx.com:ip:processing_system7:5.5",
-        hand_off.INSTANCE["DMA"]: hand_off.VLNV["DMA"],
-        hand_off.INSTANCE["ACCELERATOR"]: hand_off.VLNV["ACCELERATOR"],
+        hand_off.INSTANCE["DMA"]: block_design.VLNV["DMA"],
+        hand_off.INSTANCE["ACCELERATOR"]: block_design.VLNV["ACCELERATOR"],
         "reset_0": "xilinx.com:ip:proc_sys_reset:5.0",
         "control_0": "xilinx.com:ip:axi_interconnect:2.1",
         "memory_0": "xilinx.com:ip:axi_interconnect:2.1",

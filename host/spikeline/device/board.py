@@ -10,11 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from spikeline import overlay as overlay_package
-from spikeline.device import numpy_for_pynq, ownership
+from spikeline.device import block_design, numpy_for_pynq, ownership
 from spikeline.device.driver import Driver
 from spikeline.errors import DeviceError
 from spikeline.model.spec import DMA_CR, DMA_LENGTH, DMA_SR, DmaRegister, Register
-from spikeline.simulation import hand_off
 
 try:
     import pynq
@@ -40,7 +39,7 @@ PRIVILEGE = "the programmable logic needs root; run it by sudo, with the image's
 class Registers(pynq.DefaultIP):
     """The accelerator's AXI4-Lite registers, by name in `register_map`; bound to the packaged IP and to the bare module."""
 
-    bindto: ClassVar = [hand_off.VLNV["ACCELERATOR"], hand_off.MODULE_REFERENCE]
+    bindto: ClassVar = [block_design.VLNV["ACCELERATOR"], block_design.MODULE_REFERENCE]
 
 
 class Board:
