@@ -50,8 +50,12 @@ class Backend(ABC):
     has_clock = True  # does it count cycles?
     can_trace = False  # does it show single spikes?
     waiting = 0.0  # processor time, in s, that went into waiting for hardware
-    overlay: Any = None  # the `pynq.Overlay`, on a board
     simulator: Any = None  # the Verilated accelerator, if that is what runs
+
+    @property
+    def overlay(self) -> Any:
+        """The `pynq.Overlay`, whose IP has the registers by name in `register_map`; None off a board."""
+        return None
 
     def require_model(self) -> Model:
         """The loaded model. Raises DeviceError if there is none."""
