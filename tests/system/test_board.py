@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pynq.buffer import PynqBuffer
 
 from spikeline.accelerator import Accelerator
+from spikeline.device import hand_off
 from spikeline.device.board import Board, Registers
 from spikeline.device.driver import MAX_TRANSFER, Driver
 from spikeline.device.packets import Pixels, Spikes, packed
@@ -27,7 +28,7 @@ from spikeline.model.encode import encode
 from spikeline.model.model_file import WORD
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Encoder, Register
-from spikeline.simulation import hand_off, verilated
+from spikeline.simulation import verilated
 from spikeline.simulation.board import MEMORY_BYTES, PAGE, Memory, SimulatedBoard
 from spikeline.simulation.dma import DmaModel
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from spikeline.device import hand_off
 from spikeline.measure import power
 from spikeline.model import spec
 from spikeline.model.geometry import Geometry
-from spikeline.simulation import hand_off, verilated
+from spikeline.simulation import verilated
 from spikeline_rtl.boards import activity, bit, reports
 
 ROOT = Path(__file__).parents[2]
@@ -213,7 +214,7 @@ def test_activity_is_read(build, tmp_path):
         assert (fresh / "spikeline.bit").exists(), "the earlier build is lost"
 
     result, _ = build("pynq-z2", "--saif", str(tmp_path / "none.saif"))
-    assert (result.returncode, "activity.py makes it" in result.stderr) == (1, True)
+    assert (result.returncode, "boards.activity` makes it" in result.stderr) == (1, True)
 
 
 # ---- what is refused ----

@@ -10,10 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from spikeline import overlay as overlay_package
-from spikeline.device import numpy_for_pynq, ownership
+from spikeline.device import hand_off, numpy_for_pynq, ownership
 from spikeline.errors import DeviceError
 from spikeline.model.spec import DMA_CR, DMA_LENGTH, DMA_SR, DmaRegister, Register
-from spikeline.simulation import hand_off
 
 try:
     import pynq
