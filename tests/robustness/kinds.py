@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 NAMES = {
-    **dict.fromkeys(("onnx", "image"), "models"),
+    **dict.fromkeys(("onnx", "model"), "models"),
     **dict.fromkeys(("preset", "checkpoint"), "training"),
     **dict.fromkeys(("mnist", "events", "meter"), "data"),
     **dict.fromkeys(("geometry", "estimate", "report", "proof", "tables", "hwh"), "reports"),
