@@ -128,7 +128,7 @@ struct Sim {
         const auto& root = *top.rootp;
 #define LAYER(n, name) root.spikeline__DOT__core__DOT__layer__BRA__##n##__KET____DOT__core__DOT__##name
 #define KEEP_STATE(n) \
-    if (LAYER(n, end_reg) >> 5 & 1) append(states[n], LAYER(n, membranes), 0, neurons[n] * SPK_MEMBRANE_BITS);
+    if (LAYER(n, step_end_reg) >> 5 & 1) append(states[n], LAYER(n, membranes), 0, neurons[n] * SPK_MEMBRANE_BITS);
 #if SPK_LAYERS > 0
         KEEP_STATE(0)
 #endif
