@@ -8,7 +8,7 @@
 // An image is a seed word, then eight pixels a word. The random bytes are those of host/spikeline/model/encode.py: a
 // xorshift64 generator per image, started from its seed, advances once for eight pixels. Four advances a cycle make a
 // row of 32 spikes, two rows a word. Two images have room, so that one arrives while the other is encoded. Latency:
-// four cycles from the last word of an image to its first word of spikes.
+// five cycles from the last word of an image to its first word of spikes.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none

@@ -56,9 +56,9 @@ any of the second. Over all lanes:
     fetched(n) = start(n) + before_last_two(n)                              if a lane has spikes in two groups,
                  max(accepted(n) + 1, start(n−1) + before_last(n−1))        if none has.
 
-**Neurons and queue** (spk_layer.v, spk_fifo.v). The end of the rows passes through `step_end_reg[ADDRESS]` … `[SPIKE]` beside address,
-RAM and its register, sum, membrane and spike, then `write_reg` of the queue counts it: it stands at the queue's output, oldest
-first, from
+**Neurons and queue** (spk_layer.v, spk_fifo.v). The end of the rows passes through `step_end_reg[ADDRESS]` … `[SPIKE]`,
+beside address, RAM and its register, sum, membrane and spike, then `write_reg` of the queue counts it: it stands at the queue's
+output, oldest first, from
 
     offered(n) of the next = rows(n) + PIPELINE,   and leaves when it is accepted there: left(n) = accepted(n) of the next.
 
