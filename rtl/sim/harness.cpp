@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Verilated accelerator behind a C interface: AXI4-Lite master, stream source and sink with optional random stalls,
-// record of what passes between the layers. host/spikeline/sim.py builds it and calls it.
+// record of what passes between the layers. host/spikeline/simulation/verilated.py builds it and calls it.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
