@@ -122,16 +122,18 @@ lint: setup ## check Python (ruff, mypy) and Verilog (verilator -Wall)
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/unit/test_rtl_tools.py
 
-gen: setup ## write the constants and tables that come from rtl/spec/spikeline.rdl, and the README's result table
+gen: setup ## write the constants and tables that come from rtl/spec/spikeline.rdl, the result tables, the waveforms' pictures
 	$(BIN)/python -m spikeline_rtl.spec.generate
 	$(BIN)/python docs/tables.py
 	$(BIN)/python docs/energy_tables.py
+	$(BIN)/python docs/waves.py
 	$(BIN)/python -m spikeline_rtl.synthesis.document
 
 gen-check: setup ## fail if a generated file differs from its source
 	$(BIN)/python -m spikeline_rtl.spec.generate --check
 	$(BIN)/python docs/tables.py --check
 	$(BIN)/python docs/energy_tables.py --check
+	$(BIN)/python docs/waves.py --check
 	$(BIN)/python -m spikeline_rtl.synthesis.document --check
 
 area: setup ## map the geometries to an XC7Z020 with Yosys: LUTs, FFs, block RAM (about ten minutes)

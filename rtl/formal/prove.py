@@ -64,7 +64,7 @@ MODULES = {
     "axi_lite": ["spk_regs"],
     "events": ["spk_events"],
     "input": ["spk_input"],
-    "layer": ["spk_layer", "spk_scan", "spk_fifo", "spk_slice", "spk_ram", "spk_beyond"],
+    "layer": ["spk_layer", "spk_scan", "spk_fifo", "spk_slice", "spk_ram", "spk_overflow"],
     "loader": ["spk_loader"],
     "decode": ["spk_decode"],
     "encode": ["spk_encode"],
@@ -72,7 +72,7 @@ MODULES = {
 CUT = {"layer": "spk_slice"}  # modules whose outputs may be anything: more than they can do, so a proof holds with them too
 
 SCAN = "Each set bit of the lane is shown exactly once, lowest first, nothing else, and no cycle is wasted."
-EVENTS = "No input beyond the network's; T steps an image; events in order, none lost; silence after an unsound one."
+EVENTS = "No input beyond the network's; T steps an image; events in order, none lost; silence after an invalid one."
 INPUT = "T vectors an image, each with the bits that came and no other; a vector stays until it is taken."
 LAYER = "The queue never overflows; scanners start together, all ready; no address beyond a memory; rows go where spikes read."
 
@@ -122,7 +122,7 @@ TABLE = [
         "Answers that wait, options, reset, a model named and forgotten, an error, both halves of CYCLES.",
     ),
     Proof("events", "events", "induction", 4, EVENTS),
-    Proof("events-cover", "events", "cover", 10, "Two images, four events of one word, an unsound event.", {"GUIDED": 1}),
+    Proof("events-cover", "events", "cover", 10, "Two images, four events of one word, an invalid event.", {"GUIDED": 1}),
     Proof("input-words", "input", "induction", 4, INPUT, {"EVENTS": 0}),
     Proof("input-events", "input", "induction", 4, INPUT, {"EVENTS": 1}),
     Proof("input-words-cover", "input", "cover", 18, "The last input fires; three steps; a second image.", {"GUIDED": 1}),
@@ -134,13 +134,13 @@ TABLE = [
             "induction",
             12,
             LAYER,
-            {"PARALLEL": parallel, "INPUTS": inputs, "CONTINUOUS": lasts},
+            {"PARALLEL": parallel, "INPUTS": inputs, "CONTINUOUS": continuous},
         )
-        for kind, parallel, inputs, lasts in [
-            ("fresh", 1, 20, 0),
-            ("fresh", 2, 20, 0),
-            ("lasting", 2, 20, 1),
-            ("lasting", 4, 33, 1),
+        for kind, parallel, inputs, continuous in [
+            ("discontinuous", 1, 20, 0),
+            ("discontinuous", 2, 20, 0),
+            ("continuous", 2, 20, 1),
+            ("continuous", 4, 33, 1),
         ]
     ),
     Proof(
@@ -160,7 +160,7 @@ TABLE = [
         "loader-cover-packets", "loader", "cover", 14, "Every error of a single packet, a CONFIG of two layers.", {"GUIDED": 1}
     ),
     Proof(
-        "loader-cover-network", "loader", "cover", 35, "A network loaded and used, an unsound event.", {"COVERS": 1, "GUIDED": 1}
+        "loader-cover-network", "loader", "cover", 35, "A network loaded and used, an invalid event.", {"COVERS": 1, "GUIDED": 1}
     ),
     Proof(
         "decode",

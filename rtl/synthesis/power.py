@@ -29,7 +29,7 @@ from spikeline.simulation import verilated
 from spikeline.simulation.verilated import SimDevice
 from spikeline_rtl.synthesis.tools import run, tool, version
 
-MODULES = ("spk_layer", "spk_scan", "spk_slice", "spk_ram", "spk_fifo", "spk_beyond")
+MODULES = ("spk_layer", "spk_scan", "spk_slice", "spk_ram", "spk_fifo", "spk_overflow")
 TOTAL = re.compile(r"^Total\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)", re.MULTILINE)  # internal, switching, leakage, all; W
 
 
@@ -57,7 +57,7 @@ def script(geometry: Geometry, k: int) -> str:
             f"read_verilog -I. {' '.join(f'{name}.v' for name in MODULES)}",
             f"chparam {chosen} spk_layer",
             "hierarchy -check -top spk_layer",
-            "setattr -mod -unset keep_hierarchy *spk_beyond*",
+            "setattr -mod -unset keep_hierarchy *spk_overflow*",
             "proc",
             "flatten -noscopeinfo",
             "opt_clean",

@@ -65,7 +65,7 @@ def test_a_report_keeps_one_entry_per_geometry(tmp_path):
             "core.layer[1].core.slice[2].slice.bank[0].dual.ram.memory.0.3",
             "core.layer[1].core.slice[2].slice.bank[0].dual.ram.memory",
         ),
-        ("core.decode.turn_reg[31]", "core.decode.turn_reg"),
+        ("core.decode.rotate_reg[31]", "core.decode.rotate_reg"),
     ],
 )
 def test_a_mapped_name_leads_back_to_the_verilog(name, expected):

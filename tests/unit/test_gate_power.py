@@ -60,7 +60,7 @@ def test_every_register_is_found_by_its_name_in_the_verilog(mapped):
     found = gate_power.registers(module)
     bits = {name: len(cells) for name, cells in found.items()}
     for n in range(16):
-        for register in ("membrane_reg", "lasting/threshold_reg", "lasting/addend_reg"):
+        for register in ("membrane_reg", "continuous/threshold_reg", "continuous/addend_reg"):
             path = f"slice[0]/slice/neuron[{n}]/{register}"
             assert bits[path] >= 7, path
             assert bits[path] <= 12, path

@@ -47,6 +47,12 @@ def tool(name: str) -> str:
     return found
 
 
+@pytest.mark.parametrize("path", [*verilated.RTL.glob("*.v"), *prove.HERE.glob("*.v")], ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_lines_fit_beside_each_other(path):
+    long = [n for n, line in enumerate(path.read_text().splitlines(), 1) if len(line) > 120]
+    assert not long, f"lines of more than 120 characters: {long}"
+
+
 def test_verilator_lint(geometry):
     overrides = [f"-G{name}={value}" for name, value in verilated.parameters(geometry).items()]
     program, environment = verilated.verilator()
@@ -166,7 +172,7 @@ def test_yosys_elaborates_and_checks(geometry):
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("script", ["rtl/spec/generate.py", "docs/tables.py"])
+@pytest.mark.parametrize("script", ["rtl/spec/generate.py", "docs/tables.py", "docs/waves.py"])
 def test_generated_files_match_their_source(script):
     result = subprocess.run([sys.executable, str(ROOT / script), "--check"], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
