@@ -23,7 +23,7 @@ from robustness.kinds import command
 from robustness.reports import BENCH
 from spikeline.cli import bench as bench_command
 from spikeline.cli import power as power_command
-from spikeline.data import events, mnist, nmnist
+from spikeline.data import mnist, nmnist, recordings, saccades
 from spikeline.measure import bench, evaluate, plots
 from spikeline.model import model_file
 from spikeline.model.geometry import Geometry
@@ -244,12 +244,12 @@ class Saccades(Writer):
         for name, content in contents.items():
             (root / name).write_bytes(content)
         with small(), mock.patch.dict("os.environ", SPIKELINE_CACHE=str(folder)):
-            events.load_saccades("test", version, 2, root)
+            saccades.load("test", version, 2, root)
 
     def read(self, folder: Path) -> dict[str, Version]:
         for path in (folder / "saccades").glob("[!.]*"):
             steps = int(path.name.split("-")[1])
-            assert events._cached(path, (4, steps, -(-events.inputs(2) // 8))) is not None, "half a cache"
+            assert saccades._cached(path, (4, steps, -(-recordings.inputs(2) // 8))) is not None, "half a cache"
         return {}
 
 
@@ -262,10 +262,10 @@ class Recording(Writer):
 
     @staticmethod
     @cache
-    def recording(version: int) -> events.Events:
+    def recording(version: int) -> recordings.Recording:
         pixels = np.zeros(mnist.PIXELS, np.uint8)
         pixels[300 : 300 + 20 * version] = 255
-        return events.saccades(pixels)
+        return saccades.simulate(pixels)
 
     def read(self, folder: Path) -> dict[str, Version]:
         versions = {len(self.recording(v)): v for v in (1, 2)}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from spikeline.cli import info
-from spikeline.data import events, mnist
+from spikeline.data import mnist, recordings
 from spikeline.errors import CompileError
 from spikeline.model import golden, model_file
 from spikeline.model.geometry import Geometry
@@ -605,7 +605,7 @@ def digit_network(encoder, inputs, dataset=None):
 
 @pytest.mark.parametrize("encoder", ["bernoulli", "latency", "events"])
 def test_command_verifies_and_picks_the_margin_on_what_the_encoder_makes(tmp_path, capsys, geometry_file, digits, encoder):
-    model = digit_network(encoder, events.inputs(2) if encoder == "events" else 784, "mnist").save(tmp_path)
+    model = digit_network(encoder, recordings.inputs(2) if encoder == "events" else 784, "mnist").save(tmp_path)
     out = tmp_path / "m.img"
     options = ("--out", out, "--geometry", geometry_file, "--verify", 50, "--early-exit", 0.01, "--mem-dir", tmp_path / "mem")
     spikeline(model, *options, "--json")

@@ -10,7 +10,7 @@ pytest.importorskip("qonnx", reason="compiling needs the train extra")
 
 from spikeline.cli.main import main
 from spikeline.data import mnist, nmnist, samples
-from spikeline.data.events import Events, inputs
+from spikeline.data.recordings import Recording, inputs
 from spikeline.errors import DataError
 from spikeline.model import model_file
 from spikeline.model.network import Layer, Network
@@ -130,7 +130,7 @@ def recordings(root, oddity=b""):
     for label in range(10):
         place = np.array([label, 5], np.uint8)
         path = root / "Test" / str(label) / f"{label:05d}.bin"
-        nmnist.write(path, Events(place, place, np.array([0, 1], np.uint8), np.array([3, 200_000], np.int32)))
+        nmnist.write(path, Recording(place, place, np.array([0, 1], np.uint8), np.array([3, 200_000], np.int32)))
     path.write_bytes(oddity + path.read_bytes())
 
 
