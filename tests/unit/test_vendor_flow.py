@@ -27,10 +27,11 @@ BOARD_PARTS = {"pynq-z1": "www.digilentinc.com:pynq-z1:part0:1.0", "pynq-z2": "t
 CLOCK = "processing_system7_0/FCLK_CLK0"
 
 
-def module(folder: Path) -> str:
+def module(rtl: Path) -> str:
     """Parameters and ports of the top module, as Yosys reads them, for the stand-ins."""
-    tools.yosys(folder, ["read_verilog -I. spikeline.v", "proc", "write_json module.json"])
-    top = json.loads((folder / "module.json").read_text())["modules"]["spikeline"]
+    work = rtl / "yosys"
+    tools.yosys(work, ["read_verilog -I. spikeline.v", "proc", "write_json module.json"], rtl.glob("*.v*"))
+    top = json.loads((work / "module.json").read_text())["modules"]["spikeline"]
     ports = " ".join(f"{name} {{{x['direction']} {len(x['bits'])}}}" for name, x in top["ports"].items())
     parameters = " ".join(f"{name} 0" for name in top["parameter_default_values"])
     return f"parameters {{{parameters}}} ports {{{ports}}}"
@@ -54,7 +55,7 @@ def tclsh() -> str:
 
 @pytest.fixture(scope="session")
 def ports(tmp_path_factory) -> str:
-    return module(tmp_path_factory.mktemp("module"))
+    return module(copy_rtl(tmp_path_factory.mktemp("module") / "rtl"))
 
 
 @pytest.fixture

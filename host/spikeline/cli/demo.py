@@ -21,7 +21,7 @@ TRAINABLE = "pip install 'spikeline[train]'"
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    demo = subparsers.add_parser("demo", help="train, export, compile, classify all test images, report; as `make demo` does")
+    demo = subparsers.add_parser("demo", help="run the whole flow on MNIST and report, as `make demo` does")
     demo.add_argument(
         "--mode", choices=PRESETS, default="discontinuous", help="which network: %(choices)s (default: %(default)s)"
     )
