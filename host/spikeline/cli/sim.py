@@ -7,7 +7,9 @@ from spikeline.cli.arguments import name_or_path
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    sim = subparsers.add_parser("sim", help="build the simulated accelerator of a geometry; cached")
+    sim = subparsers.add_parser(
+        "sim", help="build the simulated accelerator of a geometry; cached (pip install 'spikeline[sim]')"
+    )
     sim.add_argument(
         "--geometry", type=name_or_path, default="z020-256", metavar="NAME", help="sizes to build, or a .json (%(default)s)"
     )
