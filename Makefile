@@ -124,15 +124,11 @@ lint: setup ## check Python (ruff, mypy) and Verilog (verilator -Wall)
 
 gen: setup ## write the constants and tables that come from rtl/spec/spikeline.rdl, and the README's result table
 	$(BIN)/python -m spikeline_rtl.spec.generate
-	$(BIN)/python docs/tables.py
-	$(BIN)/python docs/energy_tables.py
-	$(BIN)/python -m spikeline_rtl.synthesis.document
+	$(BIN)/python docs/splice.py
 
 gen-check: setup ## fail if a generated file differs from its source
 	$(BIN)/python -m spikeline_rtl.spec.generate --check
-	$(BIN)/python docs/tables.py --check
-	$(BIN)/python docs/energy_tables.py --check
-	$(BIN)/python -m spikeline_rtl.synthesis.document --check
+	$(BIN)/python docs/splice.py --check
 
 area: setup ## map the geometries to an XC7Z020 with Yosys: LUTs, FFs, block RAM (about ten minutes)
 	$(BIN)/python -m spikeline_rtl.synthesis.area --out build/area/report.json

@@ -6,7 +6,6 @@ from typing import Any
 from spikeline.cli import target
 from tables import SEEDS, accuracy, origin, result, size
 
-
 MODES = {"demo": "`make demo`", "demo-continuous": "`make demo MODE=continuous`", "demo-events": "`make demo MODE=events`"}
 
 

@@ -2,7 +2,6 @@
 
 from tables import result
 
-
 SIZED = {
     "library, bare metal": "library",
     "library, Linux": "library_linux",

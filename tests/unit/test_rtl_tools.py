@@ -166,9 +166,9 @@ def test_yosys_elaborates_and_checks(geometry):
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("script", ["rtl/spec/generate.py", "docs/tables.py"])
-def test_generated_files_match_their_source(script):
-    result = subprocess.run([sys.executable, str(ROOT / script), "--check"], capture_output=True, text=True)
+def test_generated_files_match_their_source():
+    command = [sys.executable, str(ROOT / "rtl/spec/generate.py"), "--check"]
+    result = subprocess.run(command, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
 
 
