@@ -8,9 +8,9 @@ from spikeline.cli.target import add_target, measure, print_table
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    run = subparsers.add_parser("run", help="classify test images on the accelerator")
+    run = subparsers.add_parser("run", help="Classify test images on the accelerator.")
     add_target(run)
-    run.add_argument("--json", action="store_true", help="report as JSON")
+    run.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
     run.set_defaults(run=run)
 
 
