@@ -21,7 +21,7 @@ def c_size() -> list[str]:
         f"Deepest stack: {', '.join(f'`{name}` {depth} bytes' for name, depth in calls)}; the others less.",
         f"From [c-size.json](../../docs/results/c-size.json), commit {r['commit'][:9]}: {r['compiler']}, `{r['options']}`.",
         "",
-        f"The check of images was fuzzed for {fuzz['seconds']:.0f} s: {fuzz['executions']:,} executions, {len(fuzz['findings'])} findings "
+        f"The check of models was fuzzed for {fuzz['seconds']:.0f} s: {fuzz['executions']:,} executions, {len(fuzz['findings'])} findings "
         f"([c-fuzz.json](../../docs/results/c-fuzz.json), commit {fuzz['commit'][:9]}).",
     ]
 

@@ -45,7 +45,7 @@ def coverage() -> list[str]:
 def mutation() -> list[str]:
     """Faults planted and seen."""
     r = result("mutation")
-    parts = {"Verilog": "rtl/", "compiler": "firmware/", "golden model, image, encoders": "host/"}
+    parts = {"Verilog": "rtl/", "compiler": "firmware/", "golden model, model file, encoders": "host/"}
     counts = ", ".join(
         f"{sum(x['seen'] for x in chosen)} of {len(chosen)} in {name}"
         for name, folder in parts.items()
