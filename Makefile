@@ -155,6 +155,7 @@ energy: $(ENERGY) ## estimate the energy per image of named networks over all te
 gen: setup ## write the constants of all languages from rtl/spec/spikeline.rdl, and the tables of the documents
 	$(BIN)/python -m spikeline_rtl.spec.generate
 	$(BIN)/python docs/splice.py
+	$(BIN)/python docs/waves.py
 
 bit: setup $(SAIF) ## build the bitstream of BOARD with Vivado, and its reports (SAIF=build/bit/activity.saif: power by real activity)
 	$(BIN)/python -m spikeline_rtl.boards.bit $(BOARD) --geometry $(GEOMETRY) --out build/bit/$(BOARD) $(SAIF:%=--saif %)
