@@ -47,10 +47,13 @@ COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikel
 .PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench energy bit firmware fuzz clean \
 	verify long cocotb formal front-door coverage mutate random soak models $(MODES:%=compile-%) $(SIMULATORS:%=sim-%)
 
-help: ## list the targets, in the order of the flow
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  variables: MODE=$(MODE) (or $(filter-out $(MODE),$(MODES)))"
-	@echo "             PRESET=$(PRESET) GEOMETRY=$(GEOMETRY) OUT=$(OUT) BOARD=$(BOARD) SAIF=$(SAIF) SECONDS=$(SECONDS) COUNT=$(COUNT) IMAGES=$(IMAGES) SEED=$(SEED) PYTHON=$(PYTHON) GPU=$(GPU)"
+##@ Use
+
+help: ## list the targets by group, each group in the order of the flow
+	@awk -F ':.*## ' '/^##@ / { print substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Variables"
+	@echo "  MODE=$(MODE) (or $(filter-out $(MODE),$(MODES)))"
+	@echo "  PRESET=$(PRESET) GEOMETRY=$(GEOMETRY) OUT=$(OUT) BOARD=$(BOARD) SAIF=$(SAIF) SECONDS=$(SECONDS) COUNT=$(COUNT) IMAGES=$(IMAGES) SEED=$(SEED) PYTHON=$(PYTHON) GPU=$(GPU)"
 
 setup: .venv/.ready ## make .venv with the pinned dependencies (GPU=1: with the CUDA build of torch)
 
@@ -69,7 +72,9 @@ sim: setup ## build the simulated accelerator (cached)
 demo: $(OUT)/model.img ## the main job: classify all test images on the simulated accelerator (MODE: which network)
 	$(SPIKELINE) report $(OUT)/model.img --geometry $(GEOMETRY) --out $(OUT)
 
-test: models ## train the networks of all modes, run all tests
+##@ Check
+
+test: models ## run the tests of all promises; trains what they need
 	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST)
 
 verify: coverage long cocotb formal ## all tests, proofs, and how much they see: coverage, faults planted on purpose (half an hour)
@@ -106,6 +111,9 @@ random: setup ## check COUNT random networks from ONNX to Verilog, from SEED on
 soak: $(SOAK) ## classify IMAGES digits on the simulated accelerator under stalls, resets and reloads, from SEED on
 	$(TESTS) campaigns.soak $(SOAK) --images $(IMAGES) --seed $(SEED) --out build/soak.json
 
+fuzz: setup ## fuzz the C runtime's model reader for SECONDS (needs clang)
+	$(BIN)/python firmware/tests/fuzz.py --seconds $(SECONDS)
+
 # What tests need; the small work comes last and fills the processor that the longest training leaves idle.
 models: data
 	$(MAKE) -j2 $(TESTED) .venv/board/.ready $(SIMULATORS:%=sim-%)
@@ -116,28 +124,23 @@ $(SIMULATORS:%=sim-%): sim-%:
 $(MODES:%=compile-%): compile-%:
 	$(MAKE) compile MODE=$*
 
-lint: setup ## check Python (ruff, mypy) and Verilog (verilator -Wall)
+lint: setup ## check Python with ruff and mypy, Verilog with Verilator, Yosys and slang
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/unit/test_rtl_tools.py
 
-gen: setup ## write the constants and tables that come from rtl/spec/spikeline.rdl, and the README's result table
-	$(BIN)/python -m spikeline_rtl.spec.generate
-	$(BIN)/python docs/tables.py
-	$(BIN)/python docs/energy_tables.py
-	$(BIN)/python -m spikeline_rtl.synthesis.document
-
 gen-check: setup ## fail if a generated file differs from its source
 	$(BIN)/python -m spikeline_rtl.spec.generate --check
-	$(BIN)/python docs/tables.py --check
-	$(BIN)/python docs/energy_tables.py --check
-	$(BIN)/python -m spikeline_rtl.synthesis.document --check
+	$(BIN)/python docs/splice.py --check
+	$(BIN)/python docs/waves.py --check
+
+##@ Measure
 
 area: setup ## map the geometries to an XC7Z020 with Yosys: LUTs, FFs, block RAM (about ten minutes)
 	$(BIN)/python -m spikeline_rtl.synthesis.area --out build/area/report.json
 
-timing: setup ## place and route on an open device, an ECP5, as a stand-in for the clock on the board (about ten minutes)
+timing: setup ## place and route on an ECP5, a stand-in for the clock on the board (about ten minutes)
 	$(BIN)/python -m spikeline_rtl.synthesis.timing --out build/timing/report.json
 
 bench: $(BENCH) ## measure named networks over all test images, sweep time steps, activity, width (trains them: half an hour)
@@ -147,14 +150,18 @@ bench: $(BENCH) ## measure named networks over all test images, sweep time steps
 energy: $(ENERGY) ## estimate the energy per image of named networks over all test images, and sweep time steps and early exit
 	$(SPIKELINE) energy $(ENERGY) --sweep $(MODELS)/mnist-dc-256/model.img --out build/energy
 
+##@ Build
+
+gen: setup ## write the constants of all languages from rtl/spec/spikeline.rdl, and the tables of the documents
+	$(BIN)/python -m spikeline_rtl.spec.generate
+	$(BIN)/python docs/splice.py
+	$(BIN)/python docs/waves.py
+
 bit: setup $(SAIF) ## build the bitstream of BOARD with Vivado, and its reports (SAIF=build/bit/activity.saif: power by real activity)
 	$(BIN)/python -m spikeline_rtl.boards.bit $(BOARD) --geometry $(GEOMETRY) --out build/bit/$(BOARD) $(SAIF:%=--saif %)
 
 firmware: $(OUT)/model.img ## build the C runtime's MNIST example for the board: bare metal and Linux (needs ARM compilers)
 	$(MAKE) -C firmware/examples/mnist MODEL=$(if $(filter /%,$<),$<,../../../$<) zynq linux
-
-fuzz: setup ## fuzz the C runtime's image reader for SECONDS (needs clang)
-	$(BIN)/python firmware/tests/fuzz.py --seconds $(SECONDS)
 
 clean: ## remove what was built; MNIST, simulators and .venv stay
 	rm -rf build
@@ -219,4 +226,4 @@ build/bit/activity.saif: $(OUT)/model.img
 %/early-exit.img: %/model.onnx $(COMPILER)
 	$(SPIKELINE) compile $< --out $@ --geometry $(GEOMETRY) --early-exit 0.0005
 
-.SECONDARY: # what lies between a preset and its image is kept
+.SECONDARY: # what lies between a preset and its model is kept

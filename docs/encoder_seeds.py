@@ -1,10 +1,10 @@
 """Add the accuracies over encoder seeds to a report of `spikeline bench` or `spikeline energy` that was made without them.
 
-encoder_seeds.py REPORT.json IMAGE ... [--sweep IMAGE]
+encoder_seeds.py REPORT.json MODEL ... [--sweep MODEL]
 
-IMAGEs are named as in the report, after folder and file; --sweep is the one that a benchmark swept. An image is accepted for
+MODELs are named as in the report, after folder and file; --sweep is the one that a benchmark swept. A model is accepted for
 a result only if its golden model repeats what is recorded there, on all samples and to the last digit: accuracy, time steps
-used, spikes into every layer. The picture beside the report is drawn anew.
+used, spikes into every layer. The plot beside the report is drawn anew.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def over_seeds(r: dict[str, Any], network: Network) -> dict[str, Any]:
     if "brightness" in r:
         given = replace(given, pixels=(given.pixels * r["brightness"]).astype(np.uint8))
     if repeated(network, given) != recorded(r):
-        sys.exit(f"{r['name']}: the image gives {repeated(network, given)}, the report has {recorded(r)}: another network's")
+        sys.exit(f"{r['name']}: the model gives {repeated(network, given)}, the report has {recorded(r)}: another network's")
     return evaluate.over_encoder_seeds(network, given)
 
 
@@ -59,14 +59,14 @@ def repeated(network: Network, given: Samples) -> tuple[float, float, list[float
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("report", type=Path)
-    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
-    parser.add_argument("--sweep", type=Path, metavar="IMAGE")
+    parser.add_argument("report", type=Path, metavar="REPORT", help="Report to complete in place.")
+    parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="Model files of the networks in the report.")
+    parser.add_argument("--sweep", type=Path, metavar="MODEL", help="Model that the benchmark swept (default: none).")
     args = parser.parse_args()
 
     commit = evaluate.commit()  # now: writing the report changes the working tree
     figures = json.loads(args.report.read_text())
-    networks = {measure.name_of(path): model_file.load(path).network for path in args.images}
+    networks = {measure.name_of(path): model_file.load(path).network for path in args.models}
     sweeps = figures["sweeps"]
     swept = sweeps if isinstance(sweeps, list) else [r for swept in sweeps.values() for r in swept if "accuracy" in r]
     for r in [*figures["results"], *swept]:

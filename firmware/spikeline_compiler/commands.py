@@ -22,24 +22,40 @@ CHUNK = 1000  # images that the golden model runs at once
 def register(subparsers: argparse._SubParsersAction) -> None:
     from spikeline.cli.samples import add_data
 
-    parser = subparsers.add_parser("compile", help="turn a trained network (QONNX) into a model for the accelerator")
-    parser.add_argument("model", type=path, help="ONNX file of one time step")
-    parser.add_argument("--out", type=file_to_write, required=True, metavar="MODEL", help="model file to write")
+    parser = subparsers.add_parser("compile", help="Turn a trained network (QONNX) into a model for the accelerator.")
+    parser.add_argument("model", type=path, metavar="ONNX", help="ONNX file of one time step of the network.")
+    parser.add_argument("--out", type=file_to_write, required=True, metavar="MODEL", help="Model file to write.")
     parser.add_argument(
-        "--geometry", type=name_or_path, default="z020-256", metavar="NAME", help="built sizes, or a .json (%(default)s)"
+        "--geometry",
+        type=name_or_path,
+        default="z020-256",
+        metavar="NAME",
+        help="Geometry of the accelerator: a shipped one or a .json file (default: %(default)s).",
     )
-    parser.add_argument("--mem-dir", type=folder_to_write, metavar="DIR", help="also write one $readmemh file for each memory")
-    parser.add_argument("--verify", type=int, default=0, metavar="N", help="compare spikes with the ONNX on N samples")
+    parser.add_argument(
+        "--mem-dir",
+        type=folder_to_write,
+        metavar="DIR",
+        help="Folder to write one $readmemh file for each memory to (default: none is written).",
+    )
+    parser.add_argument(
+        "--verify",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Number of test samples on which every spike is compared with the ONNX (default: %(default)s).",
+    )
     add_data(parser)
-    parser.add_argument("--time-steps", type=int, metavar="T", help="instead of the file's metadata")
-    parser.add_argument("--encoder", metavar="NAME", help="instead of the file's metadata")
+    parser.add_argument("--time-steps", type=int, metavar="T", help="Time steps of an image (default: what the ONNX file says).")
+    parser.add_argument("--encoder", metavar="NAME", help="Encoder of the input (default: what the ONNX file says).")
     parser.add_argument(
         "--early-exit",
         type=float,
         metavar="LOSS",
-        help="stop images that are decided; the margin costs at most this share of accuracy on training images (0.0005)",
+        help="Stop an image once its class is decided; the share of accuracy, 0 to 1, that this may cost on training images, "
+        "such as 0.0005 (default: use all time steps).",
     )
-    parser.add_argument("--json", action="store_true", help="report in JSON")
+    parser.add_argument("--json", action="store_true", help="Print the report as JSON instead of a table.")
     parser.set_defaults(run=run)
 
 

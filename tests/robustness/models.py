@@ -41,11 +41,11 @@ class Onnx(Kind):
         model_file.load(out)
 
 
-class Image(Kind):
+class Model(Kind):
     file = "model.img"
 
     def make(self, rng: random.Random, folder: Path) -> None:
-        model = rng.choice(network_seeds.images())
+        model = rng.choice(network_seeds.models())
         data = model_file.to_bytes(model)
         header, note = data[:HEADER_BYTES], data[HEADER_BYTES + model.nbytes :]
         how = rng.random()

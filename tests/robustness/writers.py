@@ -54,13 +54,13 @@ class Writer(ABC):
 
 class ImageFile(Writer):
     def write(self, folder: Path, version: int) -> None:
-        model_file.save(network_seeds.images()[version], folder / "model.img")
+        model_file.save(network_seeds.models()[version], folder / "model.img")
 
     def read(self, folder: Path) -> dict[str, Version]:
         if not (folder / "model.img").exists():
-            return {"image": None}
+            return {"model": None}
         crc = model_file.load(folder / "model.img").crc
-        return {"image": next(v for v in (1, 2) if network_seeds.images()[v].crc == crc)}
+        return {"model": next(v for v in (1, 2) if network_seeds.models()[v].crc == crc)}
 
 
 class Compile(Writer):
@@ -79,9 +79,9 @@ class Compile(Writer):
     def read(self, folder: Path) -> dict[str, Version]:
         known = {f"{model_file.build(compiled(m)).crc:08x}": v for v, m in self.models.items()}
         path, proof, index = folder / "model.img", folder / "model.img.verify.json", folder / "mem/index.json"
-        found: dict[str, Version] = {"image": None, "proof": None, "memories": None}
+        found: dict[str, Version] = {"model": None, "proof": None, "memories": None}
         if path.exists():
-            found["image"] = known[f"{model_file.load(path).crc:08x}"]
+            found["model"] = known[f"{model_file.load(path).crc:08x}"]
         if proof.exists():
             found["proof"] = json.loads(proof.read_text())["images"]
         if (folder / "mem").exists():
@@ -93,9 +93,9 @@ class Compile(Writer):
 
     def check(self, folder: Path, old: Version) -> None:
         found = self.read(folder)
-        assert found["image"] in (old, 2)
+        assert found["model"] in (old, 2)
         assert found["memories"] in (old, 2)
-        assert found["proof"] in (None, found["image"]), "a proof of another image"
+        assert found["proof"] in (None, found["model"]), "a proof of another model"
 
 
 def compiled(model: onnx.ModelProto) -> Any:

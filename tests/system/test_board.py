@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pynq.buffer import PynqBuffer
 
 from spikeline import Accelerator, Events
-from spikeline.device.block_design import MODULE_REFERENCE
+from spikeline.device import hand_off
 from spikeline.device.board import Board, Registers
 from spikeline.device.driver import MAX_TRANSFER, Driver
 from spikeline.device.packets import Pixels, Spikes, packed
@@ -28,7 +28,7 @@ from spikeline.model.encode import encode
 from spikeline.model.model_file import WORD
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Encoder, Register
-from spikeline.simulation import hand_off, verilated
+from spikeline.simulation import verilated
 from spikeline.simulation.board import MEMORY_BYTES, PAGE, Memory, SimulatedBoard
 from spikeline.simulation.dma import DmaModel
 
@@ -193,7 +193,7 @@ def test_clock_is_the_boards_not_the_builds(tiny, network):
 
 
 def test_the_bare_module_is_bound_too(board, network, pixels, expected):
-    text = hand_off.write(board.geometry, verilated.parameters(board.geometry), accelerator=MODULE_REFERENCE)
+    text = hand_off.write(board.geometry, verilated.parameters(board.geometry), accelerator=hand_off.MODULE_REFERENCE)
     board.bitstream.with_suffix(".hwh").write_text(text)
     with Accelerator(board.bitstream, model_file.build(network), device=board) as accelerator:
         np.testing.assert_array_equal(accelerator.infer(pixels).labels, expected)

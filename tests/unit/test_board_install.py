@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -21,20 +20,6 @@ BOARD_PYTHON = ROOT / ".venv/board/bin/python"
 PYTHONS = {"1.23": BOARD_PYTHON, "1.26": Path(sys.executable)}  # by the numpy that they have
 VERMIN = str(Path(sys.executable).parent / "vermin")
 PYNQ = {"spikeline.device.board", "spikeline.simulation.board", "spikeline.simulation.backend"}  # modules that import it
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel of this tree, built from a copy: setuptools leaves its own `build` behind."""
-    folder = tmp_path_factory.mktemp("wheel")
-    sources = folder / "sources"
-    for name in ("host", "training", "firmware", "rtl"):
-        shutil.copytree(ROOT / name, sources / name, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, sources)
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(folder)]
-    subprocess.run([*command, str(sources)], check=True, cwd=folder)
-    return next(folder.glob("*.whl"))
 
 
 @pytest.fixture(scope="module")

@@ -645,12 +645,12 @@ def test_mismatch_names_the_cause(tmp_path, geometry_file, monkeypatch):
 def test_info_tells_of_lasting_membranes(tmp_path, capsys):
     network = compile_onnx(example(leak=3, reset="zero").save(tmp_path), room(8))
     model_file.save(model_file.build(network), tmp_path / "m.img")
-    info.run(argparse.Namespace(image=tmp_path / "m.img", json=True))
+    info.run(argparse.Namespace(model=tmp_path / "m.img", json=True))
     first, second, last = json.loads(capsys.readouterr().out)["memory"]
     assert first.items() >= {"state_bits": 8, "leak": 3, "reset": "zero", "biased": True, "bias_bytes": 64}.items()
     assert (first["threshold_bytes"], first["weight_bytes"], second["biased"]) == (64, 20 * 16, False)
     assert "state_bits" not in last
-    info.run(argparse.Namespace(image=tmp_path / "m.img", json=False))
+    info.run(argparse.Namespace(model=tmp_path / "m.img", json=False))
     lines = capsys.readouterr().out.splitlines()
     assert lines[3].endswith("continuous, 8-bit state, leak 3, reset zero, bias 64 B")
     assert lines[4].endswith("no bias")

@@ -66,7 +66,7 @@ def test_the_frontier_of_energy_is_of_means():
 
 
 def test_a_report_is_completed_by_its_own_network_or_left_alone(tmp_path):
-    """`docs/encoder_seeds.py` gives what `spikeline energy` would, and refuses another network's image."""
+    """`docs/encoder_seeds.py` gives what `spikeline energy` would, and refuses another network's model."""
     rng = np.random.default_rng(5)
     paths = []
     for name in ("own", "other"):

@@ -1,8 +1,6 @@
 """Energy: what the model does with counts, constants and profiles; that estimates move as physics says."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -510,9 +508,3 @@ def test_a_saif_file_is_read_in_cycles(tmp_path):
     path.write_text("nothing")
     with pytest.raises(DataError, match="no switching activity of spikeline"):
         saif.read(path)
-
-
-def test_the_document_has_the_constants_of_the_profiles():
-    command = [sys.executable, str(ROOT / "docs/energy_tables.py"), "--check"]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert (result.returncode, result.stderr) == (0, "")

@@ -1,8 +1,55 @@
-"""The tables of the documents: what their figures are, and where others' come from."""
+"""The generated parts of the documents: they are up to date, what their figures are, and where others' come from."""
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import splice
 import tables
+from tables import comparison
 
+ROOT = Path(__file__).parents[2]
 EVIDENCE = {"board", "chip", "routed", "simulated", "estimated", "published"}
+EMPTY = "before\n<!-- a: written by `make gen` from x -->\nold\n<!-- end of a -->\nafter\n"
+
+
+def test_the_documents_are_what_make_gen_writes():
+    command = [sys.executable, str(ROOT / "docs/splice.py"), "--check"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_stale_document_is_named_and_mended(monkeypatch, tmp_path, capsys):
+    document = tmp_path / "document.md"
+    document.write_text(EMPTY)
+    monkeypatch.setattr(splice, "ROOT", tmp_path)
+    monkeypatch.setattr(splice, "DOCUMENTS", {"document.md": {"a": lambda: ["new"]}})
+    monkeypatch.setattr(sys, "argv", ["splice.py", "--check"])
+    assert splice.main() == 1
+    assert "document.md" in (said := capsys.readouterr().err)
+    assert "make gen" in said
+    assert document.read_text() == EMPTY
+    monkeypatch.setattr(sys, "argv", ["splice.py"])
+    assert splice.main() == 0
+    assert document.read_text() == EMPTY.replace("old", "new")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", EMPTY * 2, EMPTY + EMPTY.replace(" a", " b"), EMPTY.replace("<!-- end of a -->", ""), EMPTY.replace(" a:", " b:")],
+)
+def test_markers_that_are_missing_doubled_open_or_unknown_are_refused(text):
+    with pytest.raises(ValueError, match="markers"):
+        splice.splice(text, {"a": lambda: ["new"]})
+
+
+@pytest.mark.parametrize("name", splice.DOCUMENTS)
+def test_each_marker_names_a_file_that_its_part_is_written_from(name):
+    sources = re.findall(r"<!-- \S+: written by `make gen` from (\S+) -->", (ROOT / name).read_text())
+    assert len(sources) == len(splice.DOCUMENTS[name])
+    assert all((ROOT / source).is_file() for source in sources)
 
 
 def test_a_table_says_what_its_accuracy_is():
@@ -15,7 +62,7 @@ def test_a_table_says_what_its_accuracy_is():
 
 
 def test_every_rival_has_a_source_an_evidence_and_says_where_it_was_looked_up():
-    for rival in tables.rivals():
+    for rival in comparison.rivals():
         assert {rival["evidence"], rival.get("energy_evidence", "estimated")} <= EVIDENCE
         assert rival["source"]
         assert rival["checked"]
@@ -24,13 +71,13 @@ def test_every_rival_has_a_source_an_evidence_and_says_where_it_was_looked_up():
 
 
 def test_every_rival_is_in_the_table_of_what_it_has():
-    speed, energy = "\n".join(tables.ours()), "\n".join(tables.ours_energy())
-    for rival in tables.rivals():
+    speed, energy = "\n".join(comparison.ours()), "\n".join(comparison.ours_energy())
+    for rival in comparison.rivals():
         assert (rival["name"] in speed) == ("loads" in rival)
         assert (rival["name"] in energy) == ("energy_nj" in rival)
 
 
 def test_pixels_stand_beside_spikes():
-    ours = [row for row in tables.ours() if row.startswith("| **Spikeline**")]
+    ours = [row for row in comparison.ours() if row.startswith("| **Spikeline**")]
     assert ours
     assert all("from spikes" in row and "from pixels" in row for row in ours)

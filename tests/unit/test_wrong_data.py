@@ -103,7 +103,7 @@ def test_no_command_scores_it(tmp_path, capsys, digits, monkeypatch, words, case
     """And of several models, none is run before the one is refused."""
     made, options, message = MODELS[case]
     path, sound = model(tmp_path, "wrong", *made), model(tmp_path, "sound", "mnist")
-    for module in ("energy.measure", "bench"):
+    for module in ("energy.measure", "measure.bench"):
         monkeypatch.setattr(f"spikeline.{module}.run", lambda *_: pytest.fail("it runs"))
     words = [word.format(path, s=sound) for word in words.split()]
     assert message in refusal(capsys, *words, "--out", str(tmp_path / "out"), *options)

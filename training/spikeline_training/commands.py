@@ -5,36 +5,77 @@ from typing import Any
 
 from spikeline.cli.arguments import file_to_write, folder_to_write, name_or_path, path, positive
 
-STRICT = "refuse recordings of N-MNIST with oddities that are else mended"
+STRICT = "Refuse recordings of N-MNIST with oddities instead of mending them."
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add both subcommands to the `spikeline` command."""
-    train = subparsers.add_parser("train", help="train a spiking network")
+    train = subparsers.add_parser("train", help="Train a spiking network.")
     train.add_argument(
-        "--preset", type=name_or_path, required=True, metavar="NAME_OR_FILE", help="a shipped preset or a .toml file"
+        "--preset",
+        type=name_or_path,
+        required=True,
+        metavar="NAME_OR_FILE",
+        help="Preset to train: the name of a shipped one or a .toml file.",
     )
-    train.add_argument("--out", required=True, type=folder_to_write, metavar="DIR", help="checkpoint, metrics and events go here")
-    train.add_argument("--data", metavar="NAME", help="instead of the preset's: mnist or nmnist")
-    train.add_argument("--root", type=path, metavar="DIR", help="folder of the data set's files (MNIST: fetched and cached)")
+    train.add_argument(
+        "--out",
+        required=True,
+        type=folder_to_write,
+        metavar="DIR",
+        help="Folder to write the checkpoint, the metrics and the TensorBoard log to.",
+    )
+    train.add_argument("--data", metavar="NAME", help="Data set, mnist or nmnist (default: the preset's).")
+    train.add_argument(
+        "--root", type=path, metavar="DIR", help="Folder of the data set's files (default: the cache, to which MNIST is fetched)."
+    )
     train.add_argument("--strict", action="store_true", help=STRICT)
-    train.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out, also to more --epochs")
-    train.add_argument("--sizes", type=_sizes, metavar="784,H,...,10", help="instead of the preset's layers")
-    train.add_argument("--time-steps", type=int, metavar="T", help="instead of the preset's; training does not depend on it")
-    train.add_argument("--epochs", type=int, help="instead of the preset's")
-    train.add_argument("--seed", type=int, help="instead of the preset's")
     train.add_argument(
-        "--set", type=_setting, action="append", default=[], metavar="KEY=VALUE", help="any key of the preset, as in its TOML"
+        "--resume", action="store_true", help="Continue from the checkpoint in --out, also to a larger number of --epochs."
     )
-    train.add_argument("--threads", type=positive, default=1, help="processor threads (1: more gain little here)")
+    train.add_argument(
+        "--sizes",
+        type=_sizes,
+        metavar="784,H,...,10",
+        help="Inputs, neurons of each hidden layer, classes (default: the preset's).",
+    )
+    train.add_argument(
+        "--time-steps",
+        type=int,
+        metavar="T",
+        help="Time steps of an image; discontinuous training does not depend on it (default: the preset's).",
+    )
+    train.add_argument("--epochs", type=int, metavar="N", help="Passes over the training images (default: the preset's).")
+    train.add_argument("--seed", type=int, metavar="N", help="Seed of all that the training draws (default: the preset's).")
+    train.add_argument(
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="Another value for any key of the preset, written as in TOML; may be repeated (default: none).",
+    )
+    train.add_argument(
+        "--threads",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="Processor threads; more than one gain little here (default: %(default)s).",
+    )
     train.set_defaults(run=_train)
 
-    export = subparsers.add_parser("export", help="write a trained network as QONNX and prove it spike for spike")
-    export.add_argument("--checkpoint", required=True, type=path, metavar="FILE", help="checkpoint.pt of a training")
-    export.add_argument("--out", required=True, type=file_to_write, metavar="FILE", help="the .onnx file to write")
-    export.add_argument("--root", type=path, metavar="DIR", help="folder of the data set's files (MNIST: fetched and cached)")
+    export = subparsers.add_parser("export", help="Write a trained network as QONNX and prove it, spike for spike.")
+    export.add_argument("--checkpoint", required=True, type=path, metavar="FILE", help="Checkpoint of a training, checkpoint.pt.")
+    export.add_argument(
+        "--out", required=True, type=file_to_write, metavar="FILE", help="ONNX file to write; the proof is written beside it."
+    )
+    export.add_argument(
+        "--root", type=path, metavar="DIR", help="Folder of the data set's files (default: the cache, to which MNIST is fetched)."
+    )
     export.add_argument("--strict", action="store_true", help=STRICT)
-    export.add_argument("--verify", type=positive, default=1000, metavar="N", help="test images to prove on (1000)")
+    export.add_argument(
+        "--verify", type=positive, default=1000, metavar="N", help="Number of test images to prove it on (default: %(default)s)."
+    )
     export.set_defaults(run=_export)
 
 

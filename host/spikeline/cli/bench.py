@@ -13,19 +13,47 @@ from spikeline.measure.power import SOURCES
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    bench = subparsers.add_parser("bench", help="measure networks over all test images: accuracy, speed, power, energy")
-    bench.add_argument("models", type=path, nargs="+", metavar="MODEL", help="model files")
-    bench.add_argument("--backend", choices=("sim", "board"), help="board, or simulated of the smallest geometry that fits")
-    bench.add_argument("--bitstream", type=path, metavar="FILE", help="the board's .bit, its .hwh beside it")
-    bench.add_argument("--images", type=positive, metavar="N", help="the first N test images (all)")
-    bench.add_argument("--batch", type=positive, default=10_000, metavar="N", help="images of one transfer (%(default)s)")
-    bench.add_argument("--power", default="none", metavar="SOURCE", help=f"of the board: {SOURCES} (%(default)s)")
-    bench.add_argument("--seconds", type=float, default=5.0, help="that the board is idle, then busy, for --power (%(default)s)")
-    bench.add_argument("--sweep", type=path, metavar="MODEL", help="sweep time steps and activity of this one")
-    bench.add_argument("--area", type=path, metavar="FILE", help="report of `make area` to take up")
-    bench.add_argument("--timing", type=path, metavar="FILE", help="report of `make timing` to take up")
+    bench = subparsers.add_parser("bench", help="Measure networks over all test images: accuracy, speed, power, energy.")
+    bench.add_argument("models", type=path, nargs="+", metavar="MODEL", help="Model files to measure.")
+    bench.add_argument(
+        "--backend",
+        choices=("sim", "board"),
+        help="What to run on (default: board with --bitstream, else sim of the smallest geometry that fits).",
+    )
+    bench.add_argument(
+        "--bitstream", type=path, metavar="FILE", help="Bitstream of the board, its .hwh beside it (default: none)."
+    )
+    bench.add_argument(
+        "--images", type=positive, metavar="N", help="Number of test images to classify, from the first on (default: all)."
+    )
+    bench.add_argument(
+        "--batch", type=positive, default=10_000, metavar="N", help="Images in one transfer (default: %(default)s)."
+    )
+    bench.add_argument(
+        "--power",
+        default="none",
+        metavar="SOURCE",
+        help=f"What measures the power of the board: {SOURCES} (default: %(default)s).",
+    )
+    bench.add_argument(
+        "--seconds",
+        type=float,
+        default=5.0,
+        help="Seconds of idle time, then of work, over which --power measures (default: %(default)s).",
+    )
+    bench.add_argument(
+        "--sweep", type=path, metavar="MODEL", help="Model whose time steps and input activity are swept as well (default: none)."
+    )
+    bench.add_argument("--area", type=path, metavar="FILE", help="Report of `make area` to include (default: none).")
+    bench.add_argument("--timing", type=path, metavar="FILE", help="Report of `make timing` to include (default: none).")
     add_data(bench)
-    bench.add_argument("--out", type=file_to_write, required=True, metavar="FILE", help="JSON file; the plot stands beside it")
+    bench.add_argument(
+        "--out",
+        type=file_to_write,
+        required=True,
+        metavar="FILE",
+        help="JSON file to write; the plot of a sweep is written beside it.",
+    )
     bench.set_defaults(run=run)
 
 

@@ -8,11 +8,27 @@ from spikeline.errors import DataError
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    data = subparsers.add_parser("data", help="fetch and check MNIST; write it as events")
-    data.add_argument("--root", type=path, metavar="DIR", help="keep it here instead of the cache")
-    data.add_argument("--saccades", type=folder_to_write, metavar="DIR", help="write simulated saccades here, as N-MNIST files")
-    data.add_argument("--split", choices=("train", "test"), default="test", help="of --saccades: %(choices)s (%(default)s)")
-    data.add_argument("--images", type=positive, default=1000, metavar="N", help="of --saccades: the first N (%(default)s)")
+    data = subparsers.add_parser("data", help="Fetch and check MNIST; write it as events.")
+    data.add_argument("--root", type=path, metavar="DIR", help="Folder to keep MNIST in (default: the cache).")
+    data.add_argument(
+        "--saccades",
+        type=folder_to_write,
+        metavar="DIR",
+        help="Folder to write simulated saccades to, as N-MNIST files (default: none are written).",
+    )
+    data.add_argument(
+        "--split",
+        choices=("train", "test"),
+        default="test",
+        help="Split that --saccades writes: %(choices)s (default: %(default)s).",
+    )
+    data.add_argument(
+        "--images",
+        type=positive,
+        default=1000,
+        metavar="N",
+        help="Number of images that --saccades writes, from the first on (default: %(default)s).",
+    )
     data.set_defaults(run=run)
 
 

@@ -20,18 +20,39 @@ UNKNOWN = (
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    energy = subparsers.add_parser("energy", help="estimate energy per image on a chip from what the RTL does; draw it")
-    energy.add_argument("models", type=path, nargs="+", metavar="MODEL", help="model files")
-    energy.add_argument("--images", type=positive, metavar="N", help="the first N test images (all)")
+    energy = subparsers.add_parser("energy", help="Estimate the energy per image on a chip from what the Verilog does; draw it.")
+    energy.add_argument("models", type=path, nargs="+", metavar="MODEL", help="Model files to estimate.")
     energy.add_argument(
-        "--profile", type=name_or_path, default="asic-40nm", metavar="NAME", help="technology, or a .json (%(default)s)"
+        "--images", type=positive, metavar="N", help="Number of test images to classify, from the first on (default: all)."
     )
-    energy.add_argument("--parallel", type=_parallel, default=(4, 2), metavar="P,…", help="spikes per cycle of the layers (4,2)")
-    energy.add_argument("--input", choices=INPUTS, help="what is sent: %(choices)s (pixels, or events if there is no encoder)")
-    energy.add_argument("--sweep", type=path, nargs="+", default=[], metavar="MODEL", help="time steps and early exit of these")
+    energy.add_argument(
+        "--profile",
+        type=name_or_path,
+        default="asic-40nm",
+        metavar="NAME",
+        help="Energy profile: a shipped technology or a .json file (default: %(default)s).",
+    )
+    energy.add_argument(
+        "--parallel",
+        type=_parallel,
+        default=(4, 2),
+        metavar="P,…",
+        help="Spikes that each layer takes per clock cycle; the last value holds for all further layers (default: 4,2).",
+    )
+    energy.add_argument(
+        "--input", choices=INPUTS, help="What is sent: %(choices)s (default: pixels, or events if there is no encoder)."
+    )
+    energy.add_argument(
+        "--sweep",
+        type=path,
+        nargs="+",
+        default=[],
+        metavar="MODEL",
+        help="Models whose time steps and early exit are swept as well (default: none).",
+    )
     add_data(energy)
     energy.add_argument(
-        "--out", type=folder_to_write, required=True, metavar="DIR", help="folder for report.json and frontier.png"
+        "--out", type=folder_to_write, required=True, metavar="DIR", help="Folder to write report.json and frontier.png to."
     )
     energy.set_defaults(run=run)
 

@@ -9,9 +9,9 @@ from spikeline.cli.arguments import path
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    info = subparsers.add_parser("info", help="say what is in a model")
-    info.add_argument("model", type=path)
-    info.add_argument("--json", action="store_true", help="as JSON")
+    info = subparsers.add_parser("info", help="Show what is in a model.")
+    info.add_argument("model", type=path, metavar="MODEL", help="Model file to read.")
+    info.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
     info.set_defaults(run=run)
 
 

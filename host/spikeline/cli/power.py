@@ -9,10 +9,19 @@ from spikeline.errors import DataError
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    power = subparsers.add_parser("power", help="put a USB meter's log, of another computer, into a benchmark of a board")
-    power.add_argument("report", type=file_to_write, help="from `spikeline bench --backend board`; it is completed in place")
-    power.add_argument("--csv", type=path, required=True, metavar="FILE", help="the log: times, and watts or volts and amperes")
-    power.add_argument("--offset", type=float, default=0.0, metavar="S", help="seconds to add to its times (%(default)s)")
+    power = subparsers.add_parser("power", help="Add a USB meter's log to a benchmark of a board.")
+    power.add_argument(
+        "report",
+        type=file_to_write,
+        metavar="REPORT",
+        help="Report of `spikeline bench --backend board`; it is completed in place.",
+    )
+    power.add_argument(
+        "--csv", type=path, required=True, metavar="FILE", help="Log of the meter: times with watts, or with volts and amperes."
+    )
+    power.add_argument(
+        "--offset", type=float, default=0.0, metavar="S", help="Seconds to add to the times of the log (default: %(default)s)."
+    )
     power.set_defaults(run=run)
 
 

@@ -9,12 +9,20 @@ from spikeline.cli.target import add_target, measure, print_table
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    report = subparsers.add_parser("report", help="run, compare with the golden model, draw; what `make demo` ends with")
+    report = subparsers.add_parser(
+        "report", help="Classify test images, compare with the golden model, draw; what `make demo` ends with."
+    )
     add_target(report)
     report.add_argument(
-        "--out", type=folder_to_write, required=True, metavar="DIR", help="folder for report.json and the pictures"
+        "--out", type=folder_to_write, required=True, metavar="DIR", help="Folder to write report.json and the plots to."
     )
-    report.add_argument("--trace", type=int, default=1000, metavar="N", help="images whose every spike is compared (%(default)s)")
+    report.add_argument(
+        "--trace",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="Number of images of which every spike and membrane is compared (default: %(default)s).",
+    )
     report.set_defaults(run=run)
 
 

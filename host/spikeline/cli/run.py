@@ -8,9 +8,9 @@ from spikeline.cli.target import add_target, measure, print_table
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser("run", help="classify test images on the accelerator")
+    parser = subparsers.add_parser("run", help="Classify test images on the accelerator.")
     add_target(parser)
-    parser.add_argument("--json", action="store_true", help="report as JSON")
+    parser.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
     parser.set_defaults(run=run)
 
 

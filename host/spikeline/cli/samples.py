@@ -15,10 +15,14 @@ from spikeline.model import model_file
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Add --data, --root and --strict."""
     parser.add_argument(
-        "--data", choices=DATA, help="what the network was trained on, if it does not say: %(choices)s; mnist also as saccades"
+        "--data",
+        choices=DATA,
+        help="Data set that the network was trained on: %(choices)s; mnist also as saccades (default: what the model says).",
     )
-    parser.add_argument("--root", type=path, metavar="DIR", help="folder of the data set's files instead of the cache")
-    parser.add_argument("--strict", action="store_true", help="refuse recordings of N-MNIST with oddities that are else mended")
+    parser.add_argument("--root", type=path, metavar="DIR", help="Folder of the data set's files (default: the cache).")
+    parser.add_argument(
+        "--strict", action="store_true", help="Refuse recordings of N-MNIST with oddities instead of mending them."
+    )
 
 
 def found(args: argparse.Namespace, models: Iterable[Path]) -> Find:

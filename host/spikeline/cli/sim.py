@@ -7,9 +7,13 @@ from spikeline.cli.arguments import name_or_path
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    sim = subparsers.add_parser("sim", help="build the simulated accelerator of a geometry; cached")
+    sim = subparsers.add_parser("sim", help="Build the simulated accelerator of a geometry, and keep it in the cache.")
     sim.add_argument(
-        "--geometry", type=name_or_path, default="z020-256", metavar="NAME", help="sizes to build, or a .json (%(default)s)"
+        "--geometry",
+        type=name_or_path,
+        default="z020-256",
+        metavar="NAME",
+        help="Geometry to build: a shipped one or a .json file (default: %(default)s).",
     )
     sim.set_defaults(run=run)
 

@@ -11,16 +11,28 @@ from spikeline.device.packets import INPUTS
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=path, help="model file of `spikeline compile`")
-    parser.add_argument("--backend", metavar="NAME", help=f"{', '.join(BACKENDS)} (board with --bitstream, else sim)")
-    parser.add_argument("--bitstream", type=path, metavar="FILE", help="the board's .bit, its .hwh beside it")
+    parser.add_argument("model", type=path, metavar="MODEL", help="Model file, made by `spikeline compile`.")
     parser.add_argument(
-        "--geometry", type=name_or_path, default="z020-256", metavar="NAME", help="sizes that are built, or a .json (%(default)s)"
+        "--backend", metavar="NAME", help=f"What to run on: {', '.join(BACKENDS)} (default: board with --bitstream, else sim)."
+    )
+    parser.add_argument(
+        "--bitstream", type=path, metavar="FILE", help="Bitstream of the board, its .hwh beside it (default: none)."
+    )
+    parser.add_argument(
+        "--geometry",
+        type=name_or_path,
+        default="z020-256",
+        metavar="NAME",
+        help="Geometry of the simulated accelerator: a shipped one or a .json file (default: %(default)s).",
     )
     add_data(parser)
-    parser.add_argument("--images", type=positive, metavar="N", help="the first N test images (all)")
-    parser.add_argument("--input", choices=INPUTS, help="what is sent: %(choices)s (pixels, or events if there is no encoder)")
-    parser.add_argument("--seed", type=int, default=0, help="of the Bernoulli encoder (%(default)s)")
+    parser.add_argument(
+        "--images", type=positive, metavar="N", help="Number of test images to classify, from the first on (default: all)."
+    )
+    parser.add_argument(
+        "--input", choices=INPUTS, help="What is sent: %(choices)s (default: pixels, or events if there is no encoder)."
+    )
+    parser.add_argument("--seed", type=int, default=0, help="Seed of the Bernoulli encoder (default: %(default)s).")
 
 
 def measure(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:

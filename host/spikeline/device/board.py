@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from spikeline import overlay as overlay_package
-from spikeline.device import block_design, numpy_for_pynq, ownership
+from spikeline.device import hand_off, numpy_for_pynq, ownership
 from spikeline.device.driver import Driver
 from spikeline.errors import DeviceError
 from spikeline.model.spec import DMA_CR, DMA_LENGTH, DMA_SR, DmaRegister, Register
@@ -39,7 +39,7 @@ PRIVILEGE = "the programmable logic needs root; run it by sudo, with the image's
 class Registers(pynq.DefaultIP):
     """The accelerator's AXI4-Lite registers, by name in `register_map`; bound to the packaged IP and to the bare module."""
 
-    bindto: ClassVar = [block_design.VLNV["ACCELERATOR"], block_design.MODULE_REFERENCE]
+    bindto: ClassVar = [hand_off.VLNV["ACCELERATOR"], hand_off.MODULE_REFERENCE]
 
 
 class Board:

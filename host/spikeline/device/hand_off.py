@@ -7,13 +7,14 @@ import re
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from spikeline.device.block_design import VLNV
 from spikeline.model.geometry import Geometry
 from spikeline.model.spec import DMA_LENGTH, REGISTERS, Base
 
 PS = "processing_system7_0"
 RANGE = 1 << 16  # bytes of address space of each
 IO_PLL_MHZ = 1000
+VLNV = {"ACCELERATOR": "spikeline:ip:spikeline:1.0", "DMA": "xilinx.com:ip:axi_dma:7.1"}
+MODULE_REFERENCE = "xilinx.com:module_ref:spikeline:1.0"  # the accelerator's if it was not packaged
 INSTANCE = {"ACCELERATOR": "spikeline_0", "DMA": "axi_dma_0"}
 SLAVE = {"ACCELERATOR": "s_axil", "DMA": "S_AXI_LITE"}
 DMA_PARAMETERS: dict[str, object] = {

@@ -1,0 +1,34 @@
+"""The generated tables, a module for each document; docs/splice.py puts them there. Here is what they share."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+SEEDS = (
+    "Accuracy: mean ± standard deviation over five encoder seeds, by the golden model, which the RTL equals spike for spike; "
+    "one figure where the encoder draws nothing."
+)
+
+
+def result(name: str) -> Any:
+    return json.loads((ROOT / "docs/results" / f"{name}.json").read_text())
+
+
+def origin(report: dict[str, Any]) -> str:
+    """The commit of a report, and of its accuracies over encoder seeds if they were added later."""
+    added = report.get("encoder_seeds_from")
+    later = f", accuracies over encoder seeds by `{added['command']}` of commit {added['commit'][:9]}" if added else ""
+    return f"commit {report['commit'][:9]}{later}"
+
+
+def accuracy(r: dict[str, Any]) -> str:
+    """Of a report: mean and spread over encoder seeds, or the only one that there is; a single seed of several is called so."""
+    if seeds := r.get("encoder_seeds"):
+        assert len(seeds) == 5, "SEEDS says five"
+        return f"{100 * r['accuracy_mean']:.2f} ± {100 * r['accuracy_std']:.2f}%"
+    return f"{r['accuracy']:.2%}" + (", one seed" if r["encoder"] == "bernoulli" else "")
+
+
+def size(r: dict[str, Any]) -> str:
+    return f"{'-'.join(map(str, r['layers']))}, {r['weight_bits']}-bit weights"

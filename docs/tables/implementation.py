@@ -1,0 +1,38 @@
+"""Tables of docs/implementation.md: area and clock by open tools."""
+
+from tables import result
+
+
+def area() -> list[str]:
+    """One row per geometry, smallest first."""
+    rows = [
+        "| Geometry | LUT | of 53,200 | LUT, paired | FF | RAMB36 | of 140 | DSP | Tool, commit |",
+        "|---" * 9 + "|",
+    ]
+    for e in sorted(result("area"), key=lambda e: e["lut"]):
+        paired = f"{e['lut_paired']:,} ({e['lut_paired_share']:.1%})"
+        origin = f"{e['tool'].split(' (')[0]}, {e['commit'][:9]}"
+        rows.append(
+            f"| `{e['geometry']}` | {e['lut']:,} | {e['lut_share']:.1%} | {paired} | {e['ff']:,} | "
+            f"{e['ramb36']:g} | {e['bram_share']:.1%} | {e['dsp']} | {origin} |"
+        )
+    return rows
+
+
+def timing() -> list[str]:
+    """One row per geometry."""
+    rows = [
+        "| Geometry | Clock on the stand-in | Longest path, from → to | Levels, carry bits | Of it routing | Commit |",
+        "|---" * 6 + "|",
+    ]
+    for e in result("timing"):
+        path = e["critical_path"]
+        ends = f"`{path['start']}` → `{path['end']}`"
+        rows.append(
+            f"| `{e['geometry']}` | {e['mhz']:g} MHz | {ends} | {path['levels']}, {path['carry_bits']} | "
+            f"{path['routing_ns']:g} of {path['delay_ns']:g} ns | {e['commit'][:9]} |"
+        )
+    return rows
+
+
+TABLES = {"area": area, "timing": timing}

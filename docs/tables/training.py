@@ -1,0 +1,29 @@
+"""Table of training/README.md: accuracy and spikes over the seeds of trainings."""
+
+from tables import result
+
+
+def training() -> list[str]:
+    """The presets that were trained with several seeds, or one."""
+    lines = [
+        "| preset | network | accuracy: mean (least … most) | spikes per step | early exit | epochs, seconds of one core |",
+        "|---" * 6 + "|",
+    ]
+    for name, r in result("training").items():
+        runs = r["seeds"]
+        accuracy = f"{r['accuracy_mean']:.2%}, one seed"
+        if len(runs) > 1:
+            accuracy = f"{r['accuracy_mean']:.2%} ({r['accuracy_min']:.2%} … {r['accuracy_max']:.2%}), {len(runs)} seeds"
+        spikes = [sum(n) / len(runs) for n in zip(*(run["spikes_per_step"] for run in runs), strict=True)]
+        early = "one step"
+        if r["time_steps"] > 1:
+            exits = [run["early_exit"] for run in runs]
+            mean_steps = sum(e["mean_steps"] for e in exits) / len(runs)
+            early = f"{sum(e['accuracy'] for e in exits) / len(runs):.2%} at {mean_steps:.2f} steps"
+        network = f"{'-'.join(map(str, r['layers']))}, {r['weight_bits']} bits, {r['encoder']}, T = {r['time_steps']}"
+        cost = f"{r['epochs']}, {min(run['seconds'] for run in runs):.0f}"
+        lines.append(f"| `{name}` | {network} | {accuracy} | {', '.join(f'{n:.0f}' for n in spikes)} | {early} | {cost} |")
+    return lines
+
+
+TABLES = {"training": training}

@@ -1,0 +1,57 @@
+"""What README shows a newcomer: its snippet runs as it stands and prints what stands below it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+TOLERANCE = {
+    "labels": 0,
+    "accuracy": 0.01,
+    "cycles per image": 0.1,
+}  # relative: another processor trains a slightly other network
+
+
+@pytest.fixture(scope="module")
+def block():
+    """The first block of code in a language after the heading of the snippet."""
+    _, section = README.split("## Use it from Python\n")
+    return {language: code for language, code in re.findall(r"```(python|text)\n(.*?)```", section, re.DOTALL)}
+
+
+def figures(text: str) -> dict[str, list[float]]:
+    return {name: [float(x) for x in values.split()] for name, values in (row.split(":") for row in text.splitlines())}
+
+
+def test_the_snippet_prints_what_the_readme_shows(block):
+    assert (ROOT / "build/demo/model.img").exists(), "build/demo/model.img is missing; `make demo` makes it"
+    ran = subprocess.run([sys.executable, "-c", block["python"]], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    printed, shown = figures(ran.stdout), figures(block["text"])
+    assert printed.keys() == shown.keys() == TOLERANCE.keys()
+    for name, tolerance in TOLERANCE.items():
+        assert printed[name] == pytest.approx(shown[name], rel=tolerance, abs=0), name
+
+
+def test_the_snippet_can_be_pasted_line_by_line(block):
+    """An interactive Python ends an indented block at an empty line only."""
+    assert block["python"].endswith("\n\n")
+
+
+def test_the_output_shown_is_that_of_the_recorded_demo():
+    """The table of `make demo` stands in README as `spikeline report` prints it."""
+    from tables import result
+
+    from spikeline.cli.target import lines
+
+    _, shown = README.split("<!-- demo: ")
+    for name, value in lines(result("demo")):
+        assert f"  {name:<26} {value}\n" in shown
+
+
+def test_the_readme_is_read_in_five_minutes():
+    assert len(README.splitlines()) <= 120
