@@ -8,10 +8,10 @@ from spikeline.cli.target import add_target, measure, print_table
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    run = subparsers.add_parser("run", help="Classify test images on the accelerator.")
-    add_target(run)
-    run.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
-    run.set_defaults(run=run)
+    parser = subparsers.add_parser("run", help="Classify test images on the accelerator.")
+    add_target(parser)
+    parser.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
