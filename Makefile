@@ -40,7 +40,7 @@ SOAK := $(foreach name,mnist-dc-threshold mnist-dc-sparse mnist-dc-256,$(MODELS)
 ENERGY := $(BENCH) $(foreach name,mnist-dc-sparse mnist-cc-sparse mnist-dc-threshold+activity~0.1 \
 	mnist-dc-threshold+weight_bits~2+activity~0.05 mnist-dc-threshold+weight_bits~3+activity~0.05+epochs~120,\
 	$(MODELS)/$(name)/model.img)
-TRAINING := $(wildcard training/spikeline_training/*.py) $(addprefix host/spikeline/,data/mnist.py data/events.py model/encode.py model/golden.py)
+TRAINING := $(wildcard training/spikeline_training/*.py) $(addprefix host/spikeline/,data/mnist.py data/recordings.py data/saccades.py model/encode.py model/golden.py)
 COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikeline/model/,network.py model_file.py geometry.py spec.py)
 
 .DELETE_ON_ERROR:
@@ -133,6 +133,7 @@ lint: setup ## check Python with ruff and mypy, Verilog with Verilator, Yosys an
 gen-check: setup ## fail if a generated file differs from its source
 	$(BIN)/python -m spikeline_rtl.spec.generate --check
 	$(BIN)/python docs/splice.py --check
+	$(BIN)/python docs/waves.py --check
 
 ##@ Measure
 
@@ -151,9 +152,10 @@ energy: $(ENERGY) ## estimate the energy per image of named networks over all te
 
 ##@ Build
 
-gen: setup ## write the constants of all languages from rtl/spec/spikeline.rdl, and the tables of the documents
+gen: setup ## write the constants of all languages from rtl/spec/spikeline.rdl, the tables and waveforms of the documents
 	$(BIN)/python -m spikeline_rtl.spec.generate
 	$(BIN)/python docs/splice.py
+	$(BIN)/python docs/waves.py
 
 bit: setup $(SAIF) ## build the bitstream of BOARD with Vivado, and its reports (SAIF=build/bit/activity.saif: power by real activity)
 	$(BIN)/python -m spikeline_rtl.boards.bit $(BOARD) --geometry $(GEOMETRY) --out build/bit/$(BOARD) $(SAIF:%=--saif %)

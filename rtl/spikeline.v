@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Spikeline accelerator: binary-activation spiking networks, driven by spikes. Top module; one clock, one reset.
 //
-// Registers on AXI4-Lite, packets in and results out on AXI4-Stream: docs/registers.md. Structure: docs/architecture.md.
+//   s_axil   AXI4-Lite      registers: identity, control, status, counters          docs/registers.md
+//   s_axis   AXI4-Stream    packets: configuration, weights, images                 64 bits
+//   m_axis   AXI4-Stream    results: label, steps, image                            64 bits
+//
+// Each module is drawn in docs/hardware.md.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -21,7 +25,8 @@ module spikeline #(
     parameter integer MEMBRANE_BITS = 14,
     // Most classes, an even number up to 64 / WEIGHT_BITS
     parameter integer CLASSES = 16,
-    // 1: membranes may last from step to step (continuous integration), with a leak of up to MAX_LEAK, a shift of 0 (none) to 15
+    // 1: membranes can last from step to step (continuous integration), with a leak of up to MAX_LEAK: a shift, 0
+    // (none) to 15. Costs one LUT a bit of each membrane, two with a leak.
     parameter integer CONTINUOUS = 0,
     parameter integer MAX_LEAK = 0,
     // Hash of sources and geometry, for the host to tell builds apart

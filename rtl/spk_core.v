@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network: loader → (encode, events →) input → layer cores in a chain → decode. Layers work on different time steps at once.
+// The network: packets in, results out, AXI4-Stream at both ends.
+//
+//   loader ─┬─ spikes ──────────► input ─► layer 0 ─► … ─► layer n ─► decode ─► results
+//           ├─ pixels ─► encode ──►┤
+//           └─ events ─► events ──►┘
+//
+// Layers work on different time steps at once. A network may use fewer layers than are built: the decoder listens to
+// the last one in use.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -90,9 +97,9 @@ wire                 events_valid;
 wire                 pixels_ready;
 wire                 spikes_ready;
 wire                 events_ready;
-wire                 events_unsound;
+wire                 events_invalid;
 wire                 events_idle;
-wire                 events_none_left;
+wire                 no_image_left;
 wire                 spikes_image_end;
 wire                 pixels_image_end;
 wire                 events_image_end;
@@ -100,7 +107,7 @@ wire                 input_valid;
 wire                 encode_idle;
 wire                 loader_idle;
 wire                 layers_idle;
-wire                 arriving;
+wire                 images_begin;
 wire                 starved;
 
 spk_loader #(
@@ -154,14 +161,14 @@ spk_loader #(
     .spikes_image_end(spikes_image_end),
     .pixels_image_end(pixels_image_end),
     .events_image_end(events_image_end),
-    .events_unsound(events_unsound),
+    .events_invalid(events_invalid),
     .events_idle(events_idle),
-    .none_left(events_none_left),
+    .no_image_left(no_image_left),
     .encode_idle(encode_idle),
     .input_idle(encode_idle && !input_valid),
     .layers_idle(layers_idle),
     .idle(loader_idle),
-    .arriving(arriving),
+    .images_begin(images_begin),
     .starved(starved),
     .error_valid(error_valid),
     .error_code(error_code),
@@ -218,9 +225,9 @@ spk_events events (
     .s_data(image_data),
     .s_valid(events_valid),
     .s_ready(events_ready),
-    .s_none_left(events_none_left),
+    .no_image_left(no_image_left),
     .image_end(events_image_end),
-    .unsound(events_unsound),
+    .invalid(events_invalid),
     .idle(events_idle),
     .m_valid(event_valid),
     .m_step_end(event_step_end),
@@ -269,7 +276,7 @@ wire [LAYERS-1:0]                       layer_idle;
 wire [LAYERS*CLASSES-1:0]               class_spikes;
 wire                                    decode_ready;
 
-// Which layer is the last, in registers: every queue's output passes through what they choose.
+// Which layer is the last one in use. In registers, because the outputs of all queues pass through what they choose.
 reg [LAYERS-1:0] last_reg;
 reg [15:0]       classes_reg;
 
@@ -304,7 +311,8 @@ generate
             assign link_ready[l] = last_reg[l] ? decode_ready : layer_ready[l+1];
         end
         if (LAYER_OUT < CLASSES) begin : few
-            assign class_spikes[l*CLASSES +: CLASSES] = {{(CLASSES-LAYER_OUT){1'b0}}, link_spikes[offset(l) +: LAYER_OUT]};
+            assign class_spikes[l*CLASSES +: CLASSES]
+                = {{(CLASSES-LAYER_OUT){1'b0}}, link_spikes[offset(l) +: LAYER_OUT]};
         end else begin : enough
             assign class_spikes[l*CLASSES +: CLASSES] = link_spikes[offset(l) +: CLASSES];
         end
@@ -401,7 +409,7 @@ spk_decode #(.CLASSES(CLASSES), .MEMBRANE_BITS(MEMBRANE_BITS), .TAG_BITS(TAG_BIT
 
 // ---- status ----
 reg running_reg;
-always @(posedge aclk) running_reg <= !reset && (arriving || (running_reg && !idle));
+always @(posedge aclk) running_reg <= !reset && (images_begin || (running_reg && !idle));
 
 assign layers_idle = encode_idle && !input_valid && &layer_idle && decode_idle;
 assign idle = loader_idle && layers_idle;

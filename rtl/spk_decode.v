@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // Output of the network: adds up each class over the time steps, finds the largest value, sends the result.
 //
-//   membrane:     value = Σ_t (u − θ)          spike count:  value = Σ_t (u ≥ θ)
+//   membrane      value = Σ_t (u − θ)          spike count   value = Σ_t (u ≥ θ)          lowest of equal classes wins
 //
-// The lowest of equal classes wins. A step waits in a register first: what comes from the layers' queues comes late, and
-// what it decides here reaches every bit of the values. While one image's values are compared, CLASSES cycles, the next image's are added up.
-// With early exit they are compared after every step, and an image ends once the largest leads the next by `config_margin`;
-// the steps of it that are under way are named by its tag and dropped wherever they are.
-// With `every_step` they are compared after every step too, and each comparison is a result: the running class.
+// A step first waits in a register, because it comes late out of the layers' queues and reaches every bit of the
+// values. The values are compared one class a cycle, CLASSES cycles, while those of the next image are added up.
+//
+// Early exit: values are compared after every step, and the image ends once the largest leads the second by
+// `config_margin`. `exit_tag` names it, and its steps that are under way are dropped wherever they are.
+// `every_step`: values are compared after every step, and each comparison is a result, the running class.
+//
+// Latency: CLASSES + 3 cycles from the last step at `s_valid` to its result, if no image before it is being compared.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
 `include "spikeline.vh"
 
 module spk_decode #(
-    // Classes, an even number
+    // Most classes, an even number from 2 to 64 / WEIGHT_BITS of the layers
     parameter integer CLASSES = 16,
-    // Bits of a membrane
+    // Bits of a membrane, 4 to 24
     parameter integer MEMBRANE_BITS = 14,
     // Bits of an image's tag
     parameter integer TAG_BITS = 8
@@ -27,7 +30,7 @@ module spk_decode #(
     input  wire                             config_decode,
     input  wire                             config_exit,
     input  wire [                     31:0] config_margin,
-    // Follow each result with the values; a result after every step, and no early exit
+    // Each result is followed by its values; a result after every step, and no early exit
     input  wire                             scores,
     input  wire                             every_step,
     // The last layer, step by step
@@ -36,7 +39,7 @@ module spk_decode #(
     input  wire [             TAG_BITS+3:0] s_user,
     input  wire                             s_valid,
     output wire                             s_ready,
-    // The image that was decided early
+    // The image that was decided early, until the first step of the next one is added
     output reg                              exit_valid,
     output reg  [             TAG_BITS-1:0] exit_tag,
     // Results
@@ -54,7 +57,7 @@ localparam [COUNT_BITS-1:0] TWO = 2;
 localparam [VALUE_BITS-1:0] LEAST = {1'b1, {(VALUE_BITS-1){1'b0}}};
 
 // ---- a step, as the last layer gave it ----
-reg [CLASSES*MEMBRANE_BITS-1:0] counted_reg; // what is added up, sign-extended
+reg [CLASSES*MEMBRANE_BITS-1:0] addend_reg; // membranes or spikes, a signed number each
 reg [TAG_BITS+3:0]              user_reg;
 reg                             valid_reg;
 
@@ -76,7 +79,7 @@ always @(posedge aclk) begin
     if (s_ready) begin
         user_reg <= s_user;
         for (m = 0; m < CLASSES; m = m + 1)
-            counted_reg[m*MEMBRANE_BITS +: MEMBRANE_BITS] <= config_decode == `SPK_DECODE_SPIKE_COUNT
+            addend_reg[m*MEMBRANE_BITS +: MEMBRANE_BITS] <= config_decode == `SPK_DECODE_SPIKE_COUNT
                 ? {{(MEMBRANE_BITS-1){1'b0}}, s_spikes[m]} : s_membranes[m*MEMBRANE_BITS +: MEMBRANE_BITS];
     end
     valid_reg <= !reset && (s_valid || !s_ready);
@@ -85,7 +88,7 @@ end
 // ---- values, step by step ----
 reg [CLASSES*VALUE_BITS-1:0] value_reg;
 reg [CLASSES*VALUE_BITS-1:0] value_next;
-reg [VALUE_BITS-1:0]         added;
+reg [VALUE_BITS-1:0]         addend;
 reg [15:0]                   step_reg;
 reg [31:0]                   image_reg;
 wire [15:0]                  step = first_step ? 16'd1 : step_reg + 16'd1;
@@ -93,20 +96,22 @@ wire [31:0]                  image = !first_step ? image_reg : first_image ? 32'
 
 integer c;
 always @* begin
-    added = 0;
+    addend = 0;
     for (c = 0; c < CLASSES; c = c + 1) begin
-        added = {{(VALUE_BITS-MEMBRANE_BITS){counted_reg[(c+1)*MEMBRANE_BITS-1]}}, counted_reg[c*MEMBRANE_BITS +: MEMBRANE_BITS]};
-        value_next[c*VALUE_BITS +: VALUE_BITS] = (first_step ? {VALUE_BITS{1'b0}} : value_reg[c*VALUE_BITS +: VALUE_BITS]) + added;
+        addend = {{(VALUE_BITS-MEMBRANE_BITS){addend_reg[(c+1)*MEMBRANE_BITS-1]}},
+            addend_reg[c*MEMBRANE_BITS +: MEMBRANE_BITS]};
+        value_next[c*VALUE_BITS +: VALUE_BITS]
+            = (first_step ? {VALUE_BITS{1'b0}} : value_reg[c*VALUE_BITS +: VALUE_BITS]) + addend;
     end
 end
 
 always @(posedge aclk) if (take) value_reg <= value_next;
 
-// ---- compare one class a cycle; the values turn past and stand as before after CLASSES of them ----
+// ---- compare one class a cycle: the values rotate past, and stand as before after CLASSES cycles ----
 localparam [1:0] STATE_FREE = 2'd0, STATE_COMPARE = 2'd1, STATE_RESULT = 2'd2, STATE_VALUES = 2'd3;
 
 reg [1:0]                    state_reg;
-reg [CLASSES*VALUE_BITS-1:0] turn_reg;
+reg [CLASSES*VALUE_BITS-1:0] rotate_reg;
 reg [COUNT_BITS-1:0]         count_reg;
 reg signed [VALUE_BITS-1:0]  best_reg;
 reg signed [VALUE_BITS-1:0]  second_reg;
@@ -117,7 +122,7 @@ reg [TAG_BITS-1:0]           tag_reg;
 reg [15:0]                   m_steps_reg;
 reg [31:0]                   m_image_reg;
 
-wire signed [VALUE_BITS-1:0] now = turn_reg[VALUE_BITS-1:0];
+wire signed [VALUE_BITS-1:0] current = rotate_reg[VALUE_BITS-1:0];
 wire [VALUE_BITS-1:0]        lead = best_reg - second_reg; // up to 2^32 − 1
 wire                         decided = last_step_reg || (!every_step && lead >= config_margin);
 wire [15:0]                  count = {{(16-COUNT_BITS){1'b0}}, count_reg};
@@ -130,7 +135,7 @@ assign idle = free && !valid_reg && !m_axis_tvalid;
 
 always @(posedge aclk) begin
     if (m_axis_tready) m_axis_tvalid <= 1'b0;
-    if (take && first_step) exit_valid <= 1'b0; // no step of an earlier image is under way
+    if (take && first_step) exit_valid <= 1'b0; // no step of the image that was decided is under way any more
     if (take) begin
         step_reg <= step;
         image_reg <= image;
@@ -138,7 +143,7 @@ always @(posedge aclk) begin
     case (state_reg)
         STATE_FREE:
             if (take && compare) begin
-                turn_reg <= value_next;
+                rotate_reg <= value_next;
                 last_step_reg <= last_step;
                 last_image_reg <= last_image;
                 tag_reg <= tag;
@@ -149,15 +154,15 @@ always @(posedge aclk) begin
             end
         STATE_COMPARE: begin
             if (count < config_classes) begin
-                if (count == 0 || now > best_reg) begin
-                    best_reg <= now;
+                if (count == 0 || current > best_reg) begin
+                    best_reg <= current;
                     label_reg <= count_reg;
                     second_reg <= count == 0 ? LEAST : best_reg;
-                end else if (now > second_reg) begin
-                    second_reg <= now;
+                end else if (current > second_reg) begin
+                    second_reg <= current;
                 end
             end
-            turn_reg <= {turn_reg[VALUE_BITS-1:0], turn_reg[CLASSES*VALUE_BITS-1:VALUE_BITS]};
+            rotate_reg <= {rotate_reg[VALUE_BITS-1:0], rotate_reg[CLASSES*VALUE_BITS-1:VALUE_BITS]};
             count_reg <= count_reg + 1'b1;
             if (count + 16'd1 == CLASSES[15:0]) state_reg <= STATE_RESULT;
         end
@@ -181,9 +186,10 @@ always @(posedge aclk) begin
             if (out_ready) begin
                 m_axis_tvalid <= 1'b1;
                 m_axis_tlast <= last_image_reg && decided && values_end;
-                m_axis_tdata[`SPK_SCORE_PAIR_EVEN] <= now;
-                m_axis_tdata[`SPK_SCORE_PAIR_ODD] <= count + 16'd1 < config_classes ? turn_reg[VALUE_BITS +: VALUE_BITS] : 0;
-                turn_reg <= turn_reg >> 2*VALUE_BITS;
+                m_axis_tdata[`SPK_SCORE_PAIR_EVEN] <= current;
+                m_axis_tdata[`SPK_SCORE_PAIR_ODD]
+                    <= count + 16'd1 < config_classes ? rotate_reg[VALUE_BITS +: VALUE_BITS] : 0;
+                rotate_reg <= rotate_reg >> 2*VALUE_BITS;
                 count_reg <= count_reg + TWO;
                 if (values_end) state_reg <= STATE_FREE;
             end

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // On-chip spike encoder: takes each image once, as 8-bit pixels, and makes the spikes of all its time steps.
 //
-//   threshold:  a pixel fires iff it is at least 128        bernoulli:  iff it is above a random byte
-//   latency:    iff it lies in the step's band of brightness, 255 … 256 − band in the first step, the next below in the next
+//   threshold   a pixel fires iff it is at least 128
+//   bernoulli   iff it is above a random byte, drawn anew in each step
+//   latency     iff it lies in the band of the step: 255 … 256 − band in the first step, the band below in the next
 //
-// The random bytes are those of host/spikeline/model/encode.py: a xorshift64 generator per image, started from its seed word,
-// advances once for eight pixels. Four advances a cycle make 32 spikes; two cycles make a word. Two images have room, so
-// that one arrives while the other is encoded.
+// An image is a seed word, then eight pixels a word. The random bytes are those of host/spikeline/model/encode.py: a
+// xorshift64 generator per image, started from its seed, advances once for eight pixels. Four advances a cycle make a
+// row of 32 spikes, two rows a word. Two images have room, so that one arrives while the other is encoded. Latency:
+// five cycles from the last word of an image to its first word of spikes.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
 
 module spk_encode #(
-    // Room for pixels, at least 33
+    // Room for pixels: 33, two rows, to 65,535
     parameter integer INPUTS = 784
 ) (
     input  wire        aclk,
@@ -22,29 +24,29 @@ module spk_encode #(
     input  wire        config_bernoulli,
     input  wire        config_latency,
     input  wire [ 7:0] config_latency_band,
-    // Images: a seed, then the pixels eight a word; `s_begin` before a packet, whatever the one before was cut to, `s_last`
-    // with the words of its last image; `s_image_end` tells that this word completes an image
+    // Images. `s_begin`: a new packet, however the one before was cut short. `s_last`: words of a packet's last image.
+    // `s_image_end`: this word completes an image.
     input  wire        s_begin,
     input  wire [63:0] s_data,
     input  wire        s_last,
     input  wire        s_valid,
     output wire        s_ready,
     output wire        s_image_end,
-    // Spikes, 64 a word; `m_start` with the first word of an image
+    // Spikes, 64 a word. `m_start`: first word of an image; `m_first`: and that image is the first of its packet.
     output reg  [63:0] m_data,
     output reg         m_first,
     output reg         m_start,
     output reg         m_last,
     output reg         m_valid,
     input  wire        m_ready,
-    // The image whose words are taken now is decided: its further steps are not wanted
+    // The image whose words are taken now is decided: no further steps of it
     input  wire        skip,
     output wire        idle
 );
 
 localparam ROWS = (INPUTS + 31) / 32;
 localparam ROW_BITS = $clog2(ROWS);
-localparam [7:0] HALF = 8'd127; // a pixel above this is at least 128
+localparam [7:0] BELOW_HALF = 8'd127; // a pixel above it is at least 128
 
 function [63:0] advance(input [63:0] x);
     reg [63:0] a;
@@ -56,8 +58,8 @@ function [63:0] advance(input [63:0] x);
     end
 endfunction
 
-// `count` advances are linear: each bit of the result is the parity of some bits of the state, whose mask this tells.
-// Parities are shallower than one advance after the other.
+// `count` advances at once. They are linear: each bit of the result is the parity of the state under a mask, 64 masks
+// of 64 bits. Parities are shallower logic than one advance after the other.
 function [64*64-1:0] parities(input integer count);
     integer from;
     integer to;
@@ -88,9 +90,9 @@ reg [1:0]  first_reg;
 reg [1:0]  last_reg;
 reg [63:0] seed_0_reg;
 reg [63:0] seed_1_reg;
-reg        arriving_reg; // which of the two arrives
-reg        pixels_reg;   // the seed is there
-reg        packet_reg;   // it is its packet's first
+reg        arriving_reg; // the buffer, 0 or 1, of the image that arrives
+reg        pixels_reg;   // its seed has come
+reg        packet_reg;   // it is the first of its packet
 reg [15:0] word_reg;
 reg [15:0] last_word_reg;
 
@@ -111,45 +113,45 @@ always @(posedge aclk) begin
 end
 
 // ---- rows of 32 pixels, step after step ----
-reg                encoding_reg; // which of the two is encoded
+reg                encoding_reg; // the buffer of the image that is encoded
 reg                running_reg;
 reg [ROW_BITS-1:0] row_reg;
 reg [ROW_BITS-1:0] last_row_reg;
 reg [15:0]         steps_left_reg;
 reg                first_step_reg;
 reg                last_step_reg;
-reg                one_step_reg; // there is but one
+reg                one_step_reg; // an image has one step
 reg [63:0]         state_reg;
-reg                taken_reg;    // its first word has been taken
+reg                taken_reg;    // the first word of this image has been taken
 
 wire        enable = !m_valid || m_ready;
 wire        abort = running_reg && taken_reg && skip;
 wire        row_end = row_reg == last_row_reg;
 wire        image_end = running_reg && enable && row_end && last_step_reg;
-wire        next = encoding_reg ^ running_reg; // the image to start
+wire        next = encoding_reg ^ running_reg; // the buffer to start with
 wire        start = full_reg[next] && (!running_reg || image_end || abort);
-reg  [63:0] draw_1;
-reg  [63:0] draw_2;
-reg  [63:0] draw_3;
-reg  [63:0] draw_4;
+reg  [63:0] state_1;
+reg  [63:0] state_2;
+reg  [63:0] state_3;
+reg  [63:0] state_4;
 reg  [63:0] state_next;
 
 integer p;
 always @*
     for (p = 0; p < 64; p = p + 1) begin
-        draw_1[p] = ^(state_reg & PARITIES_1[p*64 +: 64]);
-        draw_2[p] = ^(state_reg & PARITIES_2[p*64 +: 64]);
-        draw_3[p] = ^(state_reg & PARITIES_3[p*64 +: 64]);
-        draw_4[p] = ^(state_reg & PARITIES_4[p*64 +: 64]);
+        state_1[p] = ^(state_reg & PARITIES_1[p*64 +: 64]);
+        state_2[p] = ^(state_reg & PARITIES_2[p*64 +: 64]);
+        state_3[p] = ^(state_reg & PARITIES_3[p*64 +: 64]);
+        state_4[p] = ^(state_reg & PARITIES_4[p*64 +: 64]);
     end
 
-// The last row of a step may be shorter; the generator advances only for pixels that there are.
+// The last row of a step may be shorter: the generator advances only for pixels that exist.
 always @*
     case (row_end ? last_word_reg[1:0] : 2'd3)
-        2'd0: state_next = draw_1;
-        2'd1: state_next = draw_2;
-        2'd2: state_next = draw_3;
-        default: state_next = draw_4;
+        2'd0: state_next = state_1;
+        2'd1: state_next = state_2;
+        2'd2: state_next = state_3;
+        default: state_next = state_4;
     endcase
 
 wire [ROW_BITS:0] read_row = {encoding_reg, row_reg};
@@ -160,19 +162,20 @@ reg         end_1_reg;
 reg         start_1_reg;
 reg         first_1_reg;
 reg         last_1_reg;
-reg         which_1_reg;
-reg         which_reg;   // of the two images, that of the word at the output
+reg         buffer_1_reg;
+reg         buffer_reg;   // of the image whose word is at the output
 reg [255:0] row_1_reg;
-reg [255:0] random_1_reg; // or another level, above which pixels fire
-reg [7:0]   above_1_reg;  // and above which they do not
-reg [7:0]   above_reg;
-wire [7:0]  level = config_latency ? above_reg - config_latency_band : HALF;
+reg [255:0] floor_1_reg;   // pixels fire above this, random bytes or a level,
+reg [7:0]   ceiling_1_reg; // and up to this, the upper end of the band
+reg [7:0]   ceiling_reg;
+wire [7:0]  level = config_latency ? ceiling_reg - config_latency_band : BELOW_HALF;
 reg [31:0]  spikes_1;
 reg [31:0]  low_reg;
 
 integer i;
 always @*
-    for (i = 0; i < 32; i = i + 1) spikes_1[i] = row_1_reg[i*8 +: 8] > random_1_reg[i*8 +: 8] && row_1_reg[i*8 +: 8] <= above_1_reg;
+    for (i = 0; i < 32; i = i + 1)
+        spikes_1[i] = row_1_reg[i*8 +: 8] > floor_1_reg[i*8 +: 8] && row_1_reg[i*8 +: 8] <= ceiling_1_reg;
 
 assign idle = !running_reg && full_reg == 0 && !valid_1_reg && !m_valid;
 
@@ -201,10 +204,10 @@ always @(posedge aclk) begin
         high_1_reg <= row_reg[0];
         end_1_reg <= row_end;
         start_1_reg <= row_reg >> 1 == 0 && first_step_reg;
-        which_1_reg <= encoding_reg;
+        buffer_1_reg <= encoding_reg;
         row_1_reg <= {column_3[read_row], column_2[read_row], column_1[read_row], column_0[read_row]};
-        random_1_reg <= config_bernoulli ? {draw_4, draw_3, draw_2, draw_1} : {32{level}};
-        above_1_reg <= above_reg;
+        floor_1_reg <= config_bernoulli ? {state_4, state_3, state_2, state_1} : {32{level}};
+        ceiling_1_reg <= ceiling_reg;
         if (running_reg) begin
             state_reg <= state_next;
             row_reg <= row_end ? 0 : row_reg + 1'b1;
@@ -213,7 +216,7 @@ always @(posedge aclk) begin
                 first_step_reg <= 1'b0;
                 last_step_reg <= steps_left_reg == 16'd2;
             end
-            if (row_end && config_latency) above_reg <= level;
+            if (row_end && config_latency) ceiling_reg <= level;
         end
 
         low_reg <= spikes_1;
@@ -222,12 +225,12 @@ always @(posedge aclk) begin
         m_start <= start_1_reg;
         m_first <= start_1_reg && first_1_reg;
         m_last <= last_1_reg;
-        which_reg <= which_1_reg;
+        buffer_reg <= buffer_1_reg;
         first_1_reg <= first_reg[encoding_reg];
         last_1_reg <= last_reg[encoding_reg];
     end
 
-    if (m_valid && m_ready && m_start && which_reg == encoding_reg) taken_reg <= 1'b1;
+    if (m_valid && m_ready && m_start && buffer_reg == encoding_reg) taken_reg <= 1'b1;
     if (abort) begin
         valid_1_reg <= 1'b0;
         m_valid <= 1'b0;
@@ -245,7 +248,7 @@ always @(posedge aclk) begin
         last_step_reg <= one_step_reg;
         state_reg <= next ? seed_1_reg : seed_0_reg;
         taken_reg <= 1'b0;
-        above_reg <= 8'd255;
+        ceiling_reg <= 8'd255;
     end
     if (reset) begin
         full_reg <= 2'b00;

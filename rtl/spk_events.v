@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Address events to spikes: takes words of four events, lowest first, one event a cycle.
+// Address events to spikes: takes words of four events of 16 bits, lowest first, one event a cycle.
 //
-// An event is an input that fires in the current time step, or the step to go on to; the number of steps ends the image,
-// whose last word holds nothing after it. Filler is skipped. So an image costs a cycle for each event, each step that it
-// goes on to and each that it passes, whatever the number of inputs. Two words have room, the one that is taken apart and the
-// next, so that none of what is found in a word decides in the same cycle about the stream.
+//   {0, input}   this input fires in the current step       {1, step}   go on to this step; T ends the image
+//   all ones     filler: nothing
+//
+// The word that ends an image holds nothing after it. An image costs a cycle per event and per step, whatever the
+// number of inputs. Two words have room, the one that is taken apart and the next: so nothing that is found in a word
+// decides in the same cycle about the stream. Latency: one cycle from a word to its first event.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -20,11 +22,11 @@ module spk_events (
     input  wire [63:0] s_data,
     input  wire        s_valid,
     output wire        s_ready,
-    // No image is left in the packet; an image was completed; what came cannot be, and the rest was dropped; no word is left
-    input  wire        s_none_left,
-    output reg         image_end,
-    output reg         unsound,
-    output wire        idle,
+    // All images of the packet are complete, so that a further event is invalid
+    input  wire        no_image_left,
+    output reg         image_end, // an image was completed
+    output reg         invalid,   // an event could not be, so the rest of the packet is dropped
+    output wire        idle,      // no word is left
     // An input that fires in this step, or the end of this step
     output wire        m_valid,
     output wire        m_step_end,
@@ -43,44 +45,45 @@ reg [15:0] step_reg;
 
 wire [15:0] value = {1'b0, word_reg[`SPK_EVENT_VALUE]};
 wire        is_step = word_reg[`SPK_EVENT_IS_STEP];
-wire        filler = word_reg[15:0] == FILLER;
-wire        goes_on = is_step && value != step_reg;
+wire        is_filler = word_reg[15:0] == FILLER;
+wire        is_later_step = is_step && value != step_reg;
 wire [15:0] next_step = step_reg + 16'd1;
-wire        wrong = !filler && (s_none_left || (is_step ? value < step_reg || value > config_time_steps : value >= config_inputs));
-wire        move = m_valid && m_ready;
-wire        ends = move && is_step && next_step == config_time_steps;
-wire        over = filler || (is_step ? !goes_on || (move && value == next_step) : move); // this event is done with
-wire        refill = !valid_reg || ends || (over && event_reg == 2'd3);
+wire        out_of_range = is_step ? value < step_reg || value > config_time_steps : value >= config_inputs;
+wire        is_invalid = !is_filler && (no_image_left || out_of_range);
+wire        handshake = m_valid && m_ready;
+wire        ends_image = handshake && is_step && next_step == config_time_steps;
+wire        is_done = is_filler || (is_step ? !is_later_step || (handshake && value == next_step) : handshake);
+wire        take_word = !valid_reg || ends_image || (is_done && event_reg == 2'd3);
 
 assign s_ready = !next_valid_reg;
 assign idle = !valid_reg && !next_valid_reg;
-assign m_valid = valid_reg && !filler && !wrong && (goes_on || !is_step);
+assign m_valid = valid_reg && !is_filler && !is_invalid && (is_later_step || !is_step);
 assign m_step_end = is_step;
 assign m_input = value;
 
 always @(posedge aclk) begin
     if (s_valid && s_ready) next_reg <= s_data;
-    next_valid_reg <= next_valid_reg ? !refill : s_valid && !refill;
-    valid_reg <= !refill || next_valid_reg || s_valid;
-    if (refill) word_reg <= next_valid_reg ? next_reg : s_data;
-    else if (over) word_reg <= {16'd0, word_reg[63:16]};
-    if (refill) event_reg <= 2'd0;
-    else if (over) event_reg <= event_reg + 2'd1;
-    if (move && is_step) step_reg <= ends ? 16'd0 : next_step;
-    image_end <= ends;
-    if (valid_reg && wrong) unsound <= 1'b1;
-    if (s_begin || unsound) begin
+    next_valid_reg <= next_valid_reg ? !take_word : s_valid && !take_word;
+    valid_reg <= !take_word || next_valid_reg || s_valid;
+    if (take_word) word_reg <= next_valid_reg ? next_reg : s_data;
+    else if (is_done) word_reg <= {16'd0, word_reg[63:16]};
+    if (take_word) event_reg <= 2'd0;
+    else if (is_done) event_reg <= event_reg + 2'd1;
+    if (handshake && is_step) step_reg <= ends_image ? 16'd0 : next_step;
+    image_end <= ends_image;
+    if (valid_reg && is_invalid) invalid <= 1'b1;
+    if (s_begin || invalid) begin
         valid_reg <= 1'b0;
         next_valid_reg <= 1'b0;
     end
     if (s_begin) begin
         step_reg <= 16'd0;
-        unsound <= 1'b0;
+        invalid <= 1'b0;
     end
     if (reset) begin
         valid_reg <= 1'b0;
         next_valid_reg <= 1'b0;
-        unsound <= 1'b0;
+        invalid <= 1'b0;
         image_end <= 1'b0;
     end
 end

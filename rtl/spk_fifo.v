@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// First-in first-out queue in distributed RAM; the oldest word stands at the output. The writer keeps count of the room.
+// First-in first-out queue in distributed RAM.
+//
+// The oldest word stands at the output, one cycle after it was written at the earliest. There is no `s_ready`: the
+// writer counts the words that are inside, and has room for that where it counts work under way anyway (spk_layer).
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none

@@ -1,25 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gathers the spike vector of a time step from 64-bit words, input i being bit i mod 64 of word i / 64, or from events.
+// Gathers the spike vector of a time step, from words of 64 spikes or from events.
 //
-// Every vector carries its place: {tag of the image, last image of the packet, first image, last step, first step}. Tags
-// count images, so that those of an image that is decided early can be told from the next one's.
+//   words    input i is bit i mod 64 of word i / 64; one word a cycle, bits beyond the last input are cleared
+//   events   one input, or the end of the step, a cycle
+//   m_user   {tag, last image of the packet, first image, last step, first step}: the place of the step, all the way
+//
+// Tags count images, so that steps of an image that is decided early can be told from those of the next. A vector waits
+// until layer 0 takes it; nothing is gathered meanwhile. Latency: one cycle from the last word, or the end of the step,
+// to `m_valid`.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
 
 module spk_input #(
-    // Room for inputs
+    // Room for inputs, 1 to 65,535
     parameter integer INPUTS = 784,
-    // More images than can be between here and the decoder, as a power of two
+    // 2^TAG_BITS is more than the images that can be between here and the decoder
     parameter integer TAG_BITS = 8
 ) (
     input  wire              aclk,
     input  wire              reset,
     input  wire [      15:0] config_inputs,
     input  wire [      15:0] config_time_steps,
-    // Words, after `s_begin` those of a new packet, whatever the one before was cut to; `s_start` with the first of an image
-    // from the encoder, which may come out of turn, and `s_first` if that is its packet's first; `s_last` with those of a
-    // packet's last image; `s_image_end` tells that this word completes an image
+    // Words. `s_begin`: a new packet, however the one before was cut short. `s_start`: first word of an image from the
+    // encoder, even where the one before was left unfinished; `s_first`: and that image is the first of its packet.
+    // `s_last`: words of a packet's last image. `s_image_end`: this word completes an image.
     input  wire              s_begin,
     input  wire [      63:0] s_data,
     input  wire              s_first,
@@ -28,7 +33,7 @@ module spk_input #(
     input  wire              s_valid,
     output wire              s_ready,
     output wire              s_image_end,
-    // Or events, after `e_begin` those of a new packet: an input that fires, or the end of a step
+    // Or events. `e_begin`: a new packet. An input that fires, or the end of a step.
     input  wire              e_begin,
     input  wire              e_valid,
     input  wire              e_step_end,
@@ -39,8 +44,7 @@ module spk_input #(
     output wire [TAG_BITS+3:0] m_user,
     output wire              m_valid,
     input  wire              m_ready,
-    // Tag of the image whose words are taken now
-    output wire [TAG_BITS-1:0] tag
+    output wire [TAG_BITS-1:0] tag // of the image whose words are taken now
 );
 
 localparam WORDS = (INPUTS + 63) / 64;
@@ -53,11 +57,11 @@ reg [15:0]         word_reg;
 reg [15:0]         steps_left_reg;
 reg                first_step_reg;
 reg                last_step_reg;
-reg                one_step_reg; // there is but one
+reg                one_step_reg; // an image has one step
 reg                first_image_reg;
 reg [15:0]         last_word_reg;
 reg [63:0]         last_mask_reg;
-reg                events_reg; // they are gathered: the vector begins empty
+reg                events_reg;   // events are gathered: the vector begins empty
 
 wire        take = s_valid && s_ready;
 wire        take_event = e_valid && e_ready;
@@ -71,7 +75,7 @@ wire        step_end = take_event ? e_step_end : word_end;
 wire        image_end = step_end && last_step;
 wire [TAG_BITS-1:0] image_tag = (take_event || word == 0) && first_step ? tag_reg + 1'b1 : tag_reg;
 
-assign s_ready = !valid_reg; // from a register: what layer 0 decides must not reach back into the encoder
+assign s_ready = !valid_reg; // from a register, so that no path reaches back from layer 0 into the encoder
 assign s_image_end = word_end && last_step;
 assign e_ready = !valid_reg;
 assign m_spikes = vector_reg[INPUTS-1:0];
@@ -79,12 +83,14 @@ assign m_user = user_reg;
 assign m_valid = valid_reg;
 assign tag = tag_reg;
 
-// ---- writing a word; an event is added to the one that it falls in ----
+// ---- write a word; an event is added to the word that holds its input ----
 wire        write = take || (take_event && !e_step_end);
 wire [15:0] write_word = take_event ? e_input >> 6 : word;
-wire        clear = (take && word == 0) || e_begin || (events_reg && valid_reg && m_ready); // also words that do not come
+// Cleared before they are written: words that an image of fewer inputs does not have, and those of the step before.
+wire        clear = (take && word == 0) || e_begin || (events_reg && valid_reg && m_ready);
 reg  [63:0] gathered;
-wire [63:0] write_data = take_event ? gathered | (64'd1 << e_input[5:0]) : s_data & (word_end ? last_mask_reg : ~64'd0);
+wire [63:0] write_data = take_event ? gathered | (64'd1 << e_input[5:0])
+    : s_data & (word_end ? last_mask_reg : ~64'd0);
 
 integer g;
 always @* begin

@@ -1,25 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packet loader: checks each packet, keeps the network's configuration, writes thresholds and weights, passes spikes on.
+// Packet loader: checks each packet, keeps the network's configuration, writes weights, thresholds and biases, and
+// passes images on.
 //
-// A packet is HEADER, `length` words, TLAST on the last. One that is refused is drained to TLAST and the first error is
-// reported. What a header can show to be wrong is refused before anything is written; a WEIGHTS or THRESHOLDS packet that is
-// cut short leaves its layer not loaded. Everything but spikes waits until the layers are idle.
+//   packet   HEADER, `length` words of body, TLAST with the last: docs/registers.md
+//   states   HEADER → WAIT → CHECK → BODY → HEADER;   CONFIG: BODY → COMMIT;   events: BODY → SETTLE;   refused: DRAIN
+//
+// A packet that is refused is drained to TLAST, and its error is told once. What a header can show to be wrong is
+// refused before anything is written; a CONFIG is taken over as a whole or not at all; weights, thresholds or biases
+// that are cut short leave their layer not loaded. Everything but images waits until the layers are idle.
+//
+// Latency: five cycles between the header and the first word of the body, for the sizes of the layer; then a word a
+// cycle.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
 `include "spikeline.vh"
 
 module spk_loader #(
-    // Layer cores, 1 to 8, and their sizes: 16 bits a layer, layer 0 lowest
+    // Layer cores, 1 to 8, and their room for inputs and neurons: 16 bits a layer, layer 0 lowest
     parameter integer LAYERS = 3,
     parameter [LAYERS*16-1:0] LAYER_INPUTS = {16'd256, 16'd256, 16'd784},
     parameter [LAYERS*16-1:0] LAYER_NEURONS = {16'd16, 16'd256, 16'd256},
-    // Most classes that can be read
+    // Most classes, which are the neurons of an output layer: 2 to 64 / WEIGHT_BITS
     parameter integer CLASSES = 16,
-    // Bits of a weight (2, 4 or 8) and of a membrane
+    // Bits of a weight (2, 4 or 8) and of a membrane (4 to 24)
     parameter integer WEIGHT_BITS = 4,
     parameter integer MEMBRANE_BITS = 14,
-    // Can membranes last from step to step, and up to which leak?
+    // 1: membranes can last from step to step, with a leak of up to MAX_LEAK: a shift, 0 (none) to 15
     parameter integer CONTINUOUS = 0,
     parameter integer MAX_LEAK = 0
 ) (
@@ -45,7 +52,7 @@ module spk_loader #(
     output reg  [   LAYERS-1:0] config_biased,
     output reg  [ LAYERS*4-1:0] config_leak,
     output wire                 loaded,
-    // Writes to the layers, one-hot; thresholds are negated
+    // Writes to the layers, a bit a layer; thresholds are negated: membranes add −θ
     output reg  [   LAYERS-1:0] weight_write,
     output reg  [   LAYERS-1:0] threshold_write,
     output reg  [   LAYERS-1:0] bias_write,
@@ -53,7 +60,8 @@ module spk_loader #(
     output reg  [         15:0] write_slice,
     output reg  [         15:0] write_pair,
     output reg  [         63:0] write_data,
-    // Words of images, spikes, pixels or events: before the first of a packet, with those of its last image, whether one ends
+    // Images, as words of spikes, pixels or events. `*_begin`: a new packet; `image_last`: words of its last image;
+    // `*_image_end`: this word completes an image, or with events, one was completed.
     output wire [         63:0] image_data,
     output wire                 spikes_begin,
     output wire                 pixels_begin,
@@ -68,16 +76,16 @@ module spk_loader #(
     input  wire                 spikes_image_end,
     input  wire                 pixels_image_end,
     input  wire                 events_image_end,
-    input  wire                 events_unsound,
+    input  wire                 events_invalid,
     input  wire                 events_idle,
-    output reg                  none_left, // of a packet of events
+    output reg                  no_image_left, // in this packet of events
     // Status
     input  wire                 encode_idle,
     input  wire                 input_idle,
     input  wire                 layers_idle,
     output wire                 idle,
-    output wire                 arriving, // the first word of a packet of images
-    output wire                 starved,
+    output wire                 images_begin, // the header of a packet of images
+    output wire                 starved,      // a word of an image could be taken, and none is there
     output reg                  error_valid,
     output reg  [          7:0] error_code,
     output wire [          7:0] error_packet,
@@ -89,7 +97,7 @@ localparam integer STATE_BITS = MEMBRANE_BITS - 1;
 
 localparam [2:0]
     STATE_HEADER = 3'd0,
-    STATE_WAIT = 3'd1,   // until the layers can be written, and three cycles for the sizes below
+    STATE_WAIT = 3'd1,   // until the layers can be written, and at least four cycles for the sizes below
     STATE_CHECK = 3'd2,
     STATE_BODY = 3'd3,
     STATE_COMMIT = 3'd4, // of a CONFIG
@@ -104,14 +112,14 @@ reg [15:0] magic_reg;
 reg [31:0] length_reg;
 reg        header_last_reg;
 reg [31:0] left_reg; // words of the body still to come
-reg        body_end_reg; // this is the last
-reg [31:0] image_words_reg; // of one image of this packet
+reg        body_end_reg; // the next word is the last
+reg [31:0] image_words_reg; // words of one image of this packet
 reg        count_reg;       // the next word is the number of images
 reg [31:0] images_left_reg; // of a packet of events
-reg        flawed_reg;      // its error is told
-reg        last_words_reg;  // of spikes or pixels: those of the last image
+reg        error_told_reg;  // the error of this packet was told
+reg        last_words_reg;  // of spikes or pixels: the next word is one of the last image
 reg        last_left_reg;   // of events: the same
-reg [3:0]  word_reg; // word of a CONFIG
+reg [3:0]  word_reg; // place in the body of a CONFIG
 
 wire config_packet = kind_reg == `SPK_PACKET_TYPE_CONFIG;
 wire thresholds_packet = kind_reg == `SPK_PACKET_TYPE_THRESHOLDS;
@@ -130,7 +138,9 @@ wire body = body_ready && s_axis_tvalid;
 wire [31:0] left_next = state_reg == STATE_CHECK ? length_reg : left_reg - 1;
 
 assign s_axis_tready = state_reg == STATE_HEADER || body_ready || state_reg == STATE_DRAIN;
-wire [31:0] images_left_next = count_reg ? s_axis_tdata[`SPK_EVENT_COUNT_IMAGES] : images_left_reg - {31'd0, events_image_end};
+wire [31:0] images_left_next = count_reg ? s_axis_tdata[`SPK_EVENT_COUNT_IMAGES]
+    : images_left_reg - {31'd0, events_image_end};
+wire [7:0] kind = s_axis_tdata[`SPK_HEADER_KIND];
 
 assign image_data = s_axis_tdata;
 assign image_last = events_packet ? last_left_reg : last_words_reg;
@@ -141,14 +151,13 @@ assign spikes_valid = state_reg == STATE_BODY && spikes_packet && s_axis_tvalid;
 assign pixels_valid = state_reg == STATE_BODY && pixels_packet && s_axis_tvalid;
 assign events_valid = state_reg == STATE_BODY && events_packet && s_axis_tvalid && !count_reg;
 assign idle = state_reg == STATE_HEADER && !error_valid; // who sees idle sees the error too
-assign arriving = state_reg == STATE_HEADER && s_axis_tvalid
-    && (s_axis_tdata[`SPK_HEADER_KIND] == `SPK_PACKET_TYPE_SPIKES || s_axis_tdata[`SPK_HEADER_KIND] == `SPK_PACKET_TYPE_PIXELS
-        || s_axis_tdata[`SPK_HEADER_KIND] == `SPK_PACKET_TYPE_EVENTS);
+assign images_begin = state_reg == STATE_HEADER && s_axis_tvalid
+    && (kind == `SPK_PACKET_TYPE_SPIKES || kind == `SPK_PACKET_TYPE_PIXELS || kind == `SPK_PACKET_TYPE_EVENTS);
 assign starved = body_ready && images_packet && !s_axis_tvalid;
 assign error_packet = kind_reg;
 assign error_layer = layer_reg;
 
-// ---- a CONFIG is gathered aside and taken over as a whole ----
+// ---- a CONFIG is gathered here, and taken over as a whole if it is valid: it fits what is built, and itself ----
 reg [7:0]           new_layers_reg;
 reg [15:0]          new_time_steps_reg;
 reg                 new_decode_reg;
@@ -163,23 +172,26 @@ reg [LAYERS-1:0]    new_reset_zero_reg;
 reg [LAYERS-1:0]    new_biased_reg;
 reg [LAYERS*4-1:0]  new_leak_reg;
 reg [LAYERS*5-1:0]  new_state_bits_reg;
-reg                 new_sound;
+reg                 new_valid;
 
 integer c;
 always @* begin
-    new_sound = new_encoder_reg <= `SPK_ENCODER_EVENTS && new_layers_reg != 0 && {24'd0, new_layers_reg} + 1 == length_reg && new_time_steps_reg != 0;
+    new_valid = new_encoder_reg <= `SPK_ENCODER_EVENTS && new_time_steps_reg != 0
+        && new_layers_reg != 0 && {24'd0, new_layers_reg} + 1 == length_reg;
     for (c = 0; c < LAYERS; c = c + 1)
         if (c < {24'd0, new_layers_reg}) begin
-            if (new_inputs_reg[c*16 +: 16] == 0 || new_inputs_reg[c*16 +: 16] > LAYER_INPUTS[c*16 +: 16]) new_sound = 1'b0;
-            if (new_neurons_reg[c*16 +: 16] == 0 || new_neurons_reg[c*16 +: 16] > LAYER_NEURONS[c*16 +: 16]) new_sound = 1'b0;
+            if (new_inputs_reg[c*16 +: 16] == 0) new_valid = 1'b0;
+            if (new_inputs_reg[c*16 +: 16] > LAYER_INPUTS[c*16 +: 16]) new_valid = 1'b0;
+            if (new_neurons_reg[c*16 +: 16] == 0) new_valid = 1'b0;
+            if (new_neurons_reg[c*16 +: 16] > LAYER_NEURONS[c*16 +: 16]) new_valid = 1'b0;
             if (new_continuous_reg[c]) begin
-                if (CONTINUOUS == 0 || new_leak_reg[c*4 +: 4] > MAX_LEAK[3:0]) new_sound = 1'b0;
-                if (new_state_bits_reg[c*5 +: 5] != STATE_BITS[4:0]) new_sound = 1'b0;
-                if (c + 1 == {24'd0, new_layers_reg} && new_decode_reg == `SPK_DECODE_MEMBRANE) new_sound = 1'b0;
+                if (CONTINUOUS == 0 || new_leak_reg[c*4 +: 4] > MAX_LEAK[3:0]) new_valid = 1'b0;
+                if (new_state_bits_reg[c*5 +: 5] != STATE_BITS[4:0]) new_valid = 1'b0;
+                if (c + 1 == {24'd0, new_layers_reg} && new_decode_reg == `SPK_DECODE_MEMBRANE) new_valid = 1'b0;
             end
-            if (c + 1 == {24'd0, new_layers_reg} && new_neurons_reg[c*16 +: 16] > CLASSES[15:0]) new_sound = 1'b0;
+            if (c + 1 == {24'd0, new_layers_reg} && new_neurons_reg[c*16 +: 16] > CLASSES[15:0]) new_valid = 1'b0;
             if (c > 0) begin
-                if (new_inputs_reg[c*16 +: 16] != new_neurons_reg[(c > 0 ? c - 1 : 0)*16 +: 16]) new_sound = 1'b0;
+                if (new_inputs_reg[c*16 +: 16] != new_neurons_reg[(c > 0 ? c - 1 : 0)*16 +: 16]) new_valid = 1'b0;
             end
         end
 end
@@ -212,7 +224,8 @@ always @(posedge aclk) begin
     weight_words_reg <= inputs_reg * slices_reg;
     threshold_words_reg <= ({16'd0, neurons_reg} + 1) / 2;
     spike_words_reg <= (config_inputs[15:0] + 16'd63) >> 6;
-    image_words_reg <= pixels_packet ? 1 + ({16'd0, config_inputs[15:0]} + 7) / 8 : {16'd0, spike_words_reg} * {16'd0, config_time_steps};
+    image_words_reg <= pixels_packet ? 1 + ({16'd0, config_inputs[15:0]} + 7) / 8
+        : {16'd0, spike_words_reg} * {16'd0, config_time_steps};
 end
 
 // ---- which layers are used, and named by the header ----
@@ -236,7 +249,8 @@ always @* begin
         refusal = `SPK_ERROR_CODE_TYPE;
     else if (layer_packet && layer_reg >= config_layers)
         refusal = `SPK_ERROR_CODE_LAYER;
-    else if ((biases_packet && (config_continuous & layer_named) == 0) || (pixels_packet && config_encoder == `SPK_ENCODER_EVENTS))
+    else if ((biases_packet && (config_continuous & layer_named) == 0)
+             || (pixels_packet && config_encoder == `SPK_ENCODER_EVENTS))
         refusal = `SPK_ERROR_CODE_TYPE;
     else if (images_packet && !loaded)
         refusal = `SPK_ERROR_CODE_NOT_LOADED;
@@ -254,7 +268,9 @@ reg [LAYERS-1:0] weights_loaded_reg;
 reg [LAYERS-1:0] thresholds_loaded_reg;
 reg [LAYERS-1:0] biases_loaded_reg;
 
-assign loaded = config_layers != 0 && &((weights_loaded_reg & thresholds_loaded_reg & (biases_loaded_reg | ~config_continuous)) | ~layer_used);
+wire [LAYERS-1:0] layer_loaded = weights_loaded_reg & thresholds_loaded_reg & (biases_loaded_reg | ~config_continuous);
+
+assign loaded = config_layers != 0 && &(layer_loaded | ~layer_used);
 
 wire begin_body = state_reg == STATE_CHECK && refusal == `SPK_ERROR_CODE_NONE;
 wire end_body = body && body_end_reg && s_axis_tlast;
@@ -267,7 +283,7 @@ always @(posedge aclk) begin
             if (thresholds_packet) thresholds_loaded_reg[n] <= end_body;
             if (biases_packet) biases_loaded_reg[n] <= end_body;
         end
-    if (state_reg == STATE_COMMIT && new_sound) begin
+    if (state_reg == STATE_COMMIT && new_valid) begin
         config_layers <= new_layers_reg;
         config_time_steps <= new_time_steps_reg;
         config_decode <= new_decode_reg;
@@ -294,7 +310,7 @@ always @(posedge aclk) begin
     threshold_write <= {LAYERS{body && thresholds_packet}} & layer_named;
     bias_write <= {LAYERS{body && biases_packet}} & layer_named;
     write_data <= s_axis_tdata;
-    if (thresholds_packet) begin // a membrane starts at −θ
+    if (thresholds_packet) begin
         write_data[`SPK_THRESHOLD_PAIR_EVEN] <= -s_axis_tdata[`SPK_THRESHOLD_PAIR_EVEN];
         write_data[`SPK_THRESHOLD_PAIR_ODD] <= -s_axis_tdata[`SPK_THRESHOLD_PAIR_ODD];
     end
@@ -349,17 +365,17 @@ always @(posedge aclk) begin
         body_end_reg <= left_next == 1;
         last_words_reg <= left_next <= image_words_reg;
         count_reg <= state_reg == STATE_CHECK && events_packet;
-        if (state_reg == STATE_CHECK) none_left <= 1'b0;
+        if (state_reg == STATE_CHECK) no_image_left <= 1'b0;
     end
     if (events_packet && ((body && count_reg) || events_image_end)) begin
         images_left_reg <= images_left_next;
-        none_left <= images_left_next == 0;
+        no_image_left <= images_left_next == 0;
         last_left_reg <= images_left_next == 1;
     end
     case (state_reg)
         STATE_HEADER:
             if (s_axis_tvalid) begin
-                kind_reg <= s_axis_tdata[`SPK_HEADER_KIND];
+                kind_reg <= kind;
                 layer_reg <= s_axis_tdata[`SPK_HEADER_LAYER];
                 magic_reg <= s_axis_tdata[`SPK_HEADER_MAGIC];
                 length_reg <= s_axis_tdata[`SPK_HEADER_LENGTH];
@@ -369,11 +385,12 @@ always @(posedge aclk) begin
             end
         STATE_WAIT: begin
             if (wait_reg != 2'd3) wait_reg <= wait_reg + 2'd1;
-            else if (pixels_packet || (spikes_packet && encode_idle) || (events_packet && input_idle) || layers_idle) state_reg <= STATE_CHECK;
+            else if (pixels_packet || (spikes_packet && encode_idle) || (events_packet && input_idle) || layers_idle)
+                state_reg <= STATE_CHECK;
         end
         STATE_CHECK: begin
             state_reg <= STATE_BODY;
-            flawed_reg <= refusal != `SPK_ERROR_CODE_NONE;
+            error_told_reg <= refusal != `SPK_ERROR_CODE_NONE;
             if (refusal != `SPK_ERROR_CODE_NONE) begin
                 error_valid <= 1'b1;
                 error_code <= refusal;
@@ -385,25 +402,26 @@ always @(posedge aclk) begin
                 if (body_end_reg || s_axis_tlast) begin
                     state_reg <= !s_axis_tlast ? STATE_DRAIN : config_packet && body_end_reg ? STATE_COMMIT
                         : events_packet ? STATE_SETTLE : STATE_HEADER;
-                    error_code <= !body_end_reg ? `SPK_ERROR_CODE_SHORT : !s_axis_tlast ? `SPK_ERROR_CODE_LONG : `SPK_ERROR_CODE_LENGTH;
+                    error_code <= !body_end_reg ? `SPK_ERROR_CODE_SHORT
+                        : !s_axis_tlast ? `SPK_ERROR_CODE_LONG : `SPK_ERROR_CODE_LENGTH;
                     error_valid <= !body_end_reg || !s_axis_tlast || (images_packet && !image_end);
-                    flawed_reg <= !body_end_reg || !s_axis_tlast;
+                    error_told_reg <= !body_end_reg || !s_axis_tlast;
                 end
-            end else if (events_packet && events_unsound) begin
+            end else if (events_packet && events_invalid) begin
                 state_reg <= STATE_DRAIN;
                 error_code <= `SPK_ERROR_CODE_EVENT;
                 error_valid <= 1'b1;
-                flawed_reg <= 1'b1;
+                error_told_reg <= 1'b1;
             end
         STATE_SETTLE:
             if (events_idle && !events_image_end) begin
                 state_reg <= STATE_HEADER;
-                error_code <= events_unsound ? `SPK_ERROR_CODE_EVENT : `SPK_ERROR_CODE_LENGTH;
-                error_valid <= !flawed_reg && (events_unsound || !none_left);
+                error_code <= events_invalid ? `SPK_ERROR_CODE_EVENT : `SPK_ERROR_CODE_LENGTH;
+                error_valid <= !error_told_reg && (events_invalid || !no_image_left);
             end
         STATE_COMMIT: begin
             state_reg <= STATE_HEADER;
-            error_valid <= !new_sound;
+            error_valid <= !new_valid;
             error_code <= `SPK_ERROR_CODE_CONFIG;
         end
         default: // STATE_DRAIN

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // True dual-port RAM for weights: port A reads or writes, port B reads. Latency two cycles.
 //
-// A port that does not read shows zero, by the reset of its output register: no gate per weight. The register is also what
-// keeps the slow way out of a block RAM apart from the adders; it can be that of the block RAM itself.
+//   cycle 0   *_read, *_address          cycle 1   *_valid          cycle 2   *_rdata: the word if valid, or else zero
+//
+// A scan lane without a spike so adds nothing, by the reset of an output register and not by a gate per weight. The
+// register also keeps the slow way out of a block RAM apart from the adders; it can be that of the block RAM itself.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -23,7 +25,7 @@ module spk_ram #(
     input  wire                    b_read,
     input  wire [ADDRESS_BITS-1:0] b_address,
     output reg  [       WIDTH-1:0] b_rdata,
-    // Ports that read in the cycle before
+    // Whether what was read in the cycle before counts
     input  wire                    a_valid,
     input  wire                    b_valid
 );

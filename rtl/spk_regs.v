@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// AXI4-Lite registers: identity, geometry, control, status, error, counters (docs/registers.md).
+// AXI4-Lite registers: identity, geometry, control, status, first error, counters. Their map is in docs/registers.md.
+//
+// Every access is answered OKAY: unmapped words read zero, and writes to them change nothing. Counters have 48 bits; a
+// read of a low word captures its high one, so that both halves belong together. Latency: an answer stands one cycle
+// after its request is taken; write address and data are taken together.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
 `include "spikeline.vh"
 
 module spk_regs #(
-    // Hash of the sources and geometry
+    // Hash of sources and geometry, for the host to tell builds apart
     parameter [31:0] BUILD = 0,
-    // What was built: see spikeline.v
+    // What is built: see spikeline.v
     parameter integer LAYERS = 3,
     parameter [LAYERS*16-1:0] LAYER_INPUTS = 0,
     parameter [LAYERS*16-1:0] LAYER_NEURONS = 0,
@@ -49,7 +53,7 @@ module spk_regs #(
     input  wire [         7:0] error_code,
     input  wire [         7:0] error_packet,
     input  wire [         7:0] error_layer,
-    // What happens in this cycle
+    // What happens in this cycle, to be counted
     input  wire                count_cycle,
     input  wire                count_image,
     input  wire                count_step,
@@ -92,13 +96,14 @@ always @(posedge aclk) begin
     end
 end
 
-// ---- the host's name for the model; every packet that changes the model makes it not loaded for a cycle at least ----
+// ---- the host's name for the model, forgotten when `loaded` falls, as it does with every packet that changes it ----
 reg [31:0] model_reg;
 
 integer b;
 always @(posedge aclk) begin
     for (b = 0; b < 4; b = b + 1)
-        if (write && write_address == `SPK_REG_MODEL && s_axil_wstrb[b]) model_reg[b*8 +: 8] <= s_axil_wdata[b*8 +: 8];
+        if (write && write_address == `SPK_REG_MODEL && s_axil_wstrb[b])
+            model_reg[b*8 +: 8] <= s_axil_wdata[b*8 +: 8];
     if (!aresetn || soft_reset || !loaded) model_reg <= 32'd0;
 end
 
@@ -130,7 +135,8 @@ wire [COUNTERS*4-1:0] count = {
 integer n;
 always @(posedge aclk) begin
     for (n = 0; n < COUNTERS; n = n + 1)
-        counter_reg[n*COUNTER_BITS +: COUNTER_BITS] <= counter_reg[n*COUNTER_BITS +: COUNTER_BITS] + {{(COUNTER_BITS-4){1'b0}}, count[n*4 +: 4]};
+        counter_reg[n*COUNTER_BITS +: COUNTER_BITS] <= counter_reg[n*COUNTER_BITS +: COUNTER_BITS]
+            + {{(COUNTER_BITS-4){1'b0}}, count[n*4 +: 4]};
     if (!aresetn || clear_counters_reg) counter_reg <= 0;
 end
 

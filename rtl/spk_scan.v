@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Spike scanner of one lane: finds the spikes of inputs LANE, LANE + LANES, LANE + 2 LANES … one a cycle, lowest first.
+// Scanner of one lane: finds the spikes of inputs LANE, LANE + LANES, LANE + 2 LANES …, one a cycle, lowest first.
 //
-// Two levels, so that no cycle is lost between spikes: one stage fetches the next group of GROUP bits that holds a
-// spike while the other takes the group before it apart. The lanes of a layer go from step to step together: each shows
-// `done` with its last spike (and after it) and waits for `start`.
+//   stage 1   vector_reg    the lane's bits in groups of 16, of which those with a spike are fetched, lowest first
+//   stage 2   fetched_reg   the next group, ready before it is needed
+//   stage 3   bits_reg      the group that is taken apart: its lowest bit is `index`, and is cleared
+//
+// So no cycle is lost between two groups or two vectors. All lanes of a layer go from step to step together: each shows
+// `done` with its last spike, and after it, and waits for `start`. Latency: two cycles from `s_valid` to `next_valid`,
+// one from `start` to the first spike. A step takes as many cycles as the lane has spikes, one if it has none.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -41,59 +45,59 @@ localparam GROUP = 16;
 localparam GROUPS = (WIDTH + GROUP - 1) / GROUP;
 localparam PADDED_BITS = 4 + (GROUPS > 1 ? $clog2(GROUPS) : 1);
 
-// First stage: the groups of the vector that are still to be fetched.
+// Stage 1: the groups of the vector that are still to be fetched.
 reg [GROUPS*GROUP-1:0] vector_reg;
 reg [GROUPS-1:0]       pending_reg;
 reg [USER_BITS-1:0]    user_reg;
 reg                    full_reg;
-// Between the stages: the next group.
-reg [GROUP-1:0]         word_reg;
-reg [PADDED_BITS-5:0]   word_group_reg;
-reg [USER_BITS-1:0]     word_user_reg;
-reg                     word_last_reg;
-reg                     word_valid_reg;
-// Second stage: the spikes of the current group that are still to be sent.
+// Stage 2: the next group.
+reg [GROUP-1:0]         fetched_reg;
+reg [PADDED_BITS-5:0]   fetched_group_reg;
+reg [USER_BITS-1:0]     fetched_user_reg;
+reg                     fetched_last_reg;
+reg                     fetched_valid_reg;
+// Stage 3: the spikes of the current group that are still to be shown.
 reg [GROUP-1:0]       bits_reg;
 reg [PADDED_BITS-5:0] group_reg;
 reg                   last_reg;
 
 // The bits of this lane.
-function [GROUPS*GROUP-1:0] own(input [INPUTS-1:0] spikes);
+function [GROUPS*GROUP-1:0] lane_bits(input [INPUTS-1:0] spikes);
     integer i;
     begin
-        own = 0;
-        for (i = 0; i * LANES + LANE < INPUTS; i = i + 1) own[i] = spikes[i*LANES+LANE];
+        lane_bits = 0;
+        for (i = 0; i * LANES + LANE < INPUTS; i = i + 1) lane_bits[i] = spikes[i*LANES+LANE];
     end
 endfunction
 
 // Which groups hold a spike.
-function [GROUPS-1:0] summary(input [GROUPS*GROUP-1:0] vector);
+function [GROUPS-1:0] groups_with_spikes(input [GROUPS*GROUP-1:0] vector);
     integer i;
     begin
-        summary = 0;
-        for (i = 0; i < GROUPS; i = i + 1) summary[i] = |vector[i*GROUP +: GROUP];
+        groups_with_spikes = 0;
+        for (i = 0; i < GROUPS; i = i + 1) groups_with_spikes[i] = |vector[i*GROUP +: GROUP];
     end
 endfunction
 
 wire [GROUPS-1:0]       first = pending_reg & (~pending_reg + 1'b1);
 wire [GROUPS-1:0]       rest = pending_reg & ~first;
-reg  [GROUP-1:0]        fetched;
-reg  [PADDED_BITS-5:0]  fetched_group;
-wire                    fetched_last = rest == 0;
+reg  [GROUP-1:0]        fetched_next;
+reg  [PADDED_BITS-5:0]  fetched_group_next;
+wire                    fetched_last_next = rest == 0;
 
 wire [GROUP-1:0] bits_left = bits_reg & (bits_reg - 1'b1);
 wire             exhausted = bits_left == 0;
-wire             take = start || (exhausted && !last_reg && word_valid_reg);
-wire             fetch = full_reg && (!word_valid_reg || take);
+wire             take = start || (exhausted && !last_reg && fetched_valid_reg);
+wire             fetch = full_reg && (!fetched_valid_reg || take);
 reg  [3:0]       lowest;
 
 integer g;
 always @* begin
-    fetched = 0;
-    fetched_group = 0;
+    fetched_next = 0;
+    fetched_group_next = 0;
     for (g = 0; g < GROUPS; g = g + 1) begin
-        fetched = fetched | (vector_reg[g*GROUP +: GROUP] & {GROUP{first[g]}});
-        fetched_group = fetched_group | (g[PADDED_BITS-5:0] & {(PADDED_BITS-4){first[g]}});
+        fetched_next = fetched_next | (vector_reg[g*GROUP +: GROUP] & {GROUP{first[g]}});
+        fetched_group_next = fetched_group_next | (g[PADDED_BITS-5:0] & {(PADDED_BITS-4){first[g]}});
     end
 end
 
@@ -105,39 +109,39 @@ end
 
 wire [PADDED_BITS-1:0] padded_index = {group_reg, lowest};
 
-assign s_ready = !full_reg; // from a register: what decides `fetch` must not reach back through the layers before
-assign next_valid = word_valid_reg;
-assign next_user = word_user_reg;
+assign s_ready = !full_reg; // from a register, so that no path reaches back from here through the layers before
+assign next_valid = fetched_valid_reg;
+assign next_user = fetched_user_reg;
 assign done = exhausted && last_reg;
-assign empty = !full_reg && !word_valid_reg;
+assign empty = !full_reg && !fetched_valid_reg;
 assign valid = |bits_reg;
 assign index = padded_index[INDEX_BITS-1:0];
 
 always @(posedge aclk) begin
     if (fetch) begin
-        word_reg <= fetched;
-        word_group_reg <= fetched_group;
-        word_user_reg <= user_reg;
-        word_last_reg <= fetched_last;
+        fetched_reg <= fetched_next;
+        fetched_group_reg <= fetched_group_next;
+        fetched_user_reg <= user_reg;
+        fetched_last_reg <= fetched_last_next;
         pending_reg <= rest;
     end
     if (s_valid && s_ready) begin
-        vector_reg <= own(s_spikes);
-        pending_reg <= summary(own(s_spikes));
+        vector_reg <= lane_bits(s_spikes);
+        pending_reg <= groups_with_spikes(lane_bits(s_spikes));
         user_reg <= s_user;
     end
-    full_reg <= full_reg ? !(fetch && fetched_last) : s_valid;
-    word_valid_reg <= fetch || (word_valid_reg && !take);
+    full_reg <= full_reg ? !(fetch && fetched_last_next) : s_valid;
+    fetched_valid_reg <= fetch || (fetched_valid_reg && !take);
     if (take) begin
-        bits_reg <= word_reg;
-        group_reg <= word_group_reg;
-        last_reg <= word_last_reg;
+        bits_reg <= fetched_reg;
+        group_reg <= fetched_group_reg;
+        last_reg <= fetched_last_reg;
     end else begin
         bits_reg <= bits_left;
     end
     if (reset) begin
         full_reg <= 1'b0;
-        word_valid_reg <= 1'b0;
+        fetched_valid_reg <= 1'b0;
         bits_reg <= 0;
         last_reg <= 1'b1;
     end

@@ -1,32 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-// One 64-bit column of a layer's weights with the neurons that it feeds.
+// One 64-bit column of a layer's weights, with the neurons that it feeds: integrate, leak, fire, reset, saturate.
 //
-//   discontinuous   first row of a step:  v = −θ + Σ w      every other row:  v = v + Σ w      fires iff v ≥ 0
+//   discontinuous   v = −θ + Σ w  in the first cycle of a step, v = v + Σ w  in the others; fires iff v ≥ 0
+//   continuous      v = b + Σ w   in the first cycle of an image, v = v + Σ w  in the others; then one cycle each:
+//     fire            if v − θ ≥ 0: fires, and v = v − θ or 0
+//     saturate        v = sat(v), where a leak follows
+//     bias            v = v + b, where there is a bias or a leak
+//     leak            v = v − (s >> leak), where s is v before the bias was added
 //
-// A membrane starts at −θ, so its sign is the comparison u ≥ θ.
+// A discontinuous membrane starts at −θ, so that its sign is the comparison Σ w ≥ θ. A continuous one keeps to
+// MEMBRANE_BITS − 1 bits from step to step. Without a leak, saturating costs no cycle: the next addition, of the bias
+// or of the first row of the next step, starts from sat(v). A leak needs sat(v) a stage earlier, to shift it, so it
+// takes a cycle for it.
 //
-//   continuous      first row of an image:  v = b + Σ w      every other row:  v = v + Σ w
-//                   then, a cycle each:     v = v − θ or 0, if v − θ ≥ 0, and fires        (fire)
-//                                           v = v at the ends of its state                 (saturate, if it leaks)
-//                                           v = v + b                                      (if biased or it leaks)
-//                                           v = v + ~(v >> leak) + 1                       (if it leaks)
-//
-// What comes next after `fire` saturates on its way: the first row, if nothing else. A word holds 64 / WEIGHT_BITS two's complement weights,
-// neuron 0 lowest. From row address to spike: five cycles (RAM, its register, sum over the scan lanes, membrane, spike).
+// A word holds 64 / WEIGHT_BITS weights in two's complement, neuron 0 lowest. Latency: five cycles from the address of
+// a row to the spike: read the RAM, its output register (row), sum over the scan lanes, membrane, spike.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
 
 module spk_slice #(
-    // Rows that one cycle can add (scan lanes): 1, 2, 4 or 8; every two share a dual-port RAM
+    // Rows that one cycle can add, one a scan lane: 1, 2, 4 or 8. Two lanes share a dual-port RAM.
     parameter integer PARALLEL = 4,
     // Words of each RAM
     parameter integer DEPTH = 392,
     // Bits of a weight: 2, 4 or 8
     parameter integer WEIGHT_BITS = 4,
-    // Bits of a membrane; the compiler proves that no network it maps overflows them
+    // Bits of a membrane, 4 to 24; the compiler proves that no network which it maps overflows them
     parameter integer MEMBRANE_BITS = 14,
-    // Can membranes last from step to step, and up to which leak (a shift; 0: none)?
+    // 1: membranes can last from step to step, with a leak of up to MAX_LEAK: a shift, 0 (none) to 15
     parameter integer CONTINUOUS = 0,
     parameter integer MAX_LEAK = 0,
     parameter integer LEAK_BITS = MAX_LEAK > 1 ? $clog2(MAX_LEAK) : 1,
@@ -35,42 +37,43 @@ module spk_slice #(
     parameter integer NEURONS = 64 / WEIGHT_BITS
 ) (
     input  wire                             aclk,
-    // Rows: addresses, and one cycle later which of them count
+    // Rows: their addresses, and one cycle later which of them count
     input  wire [             PARALLEL-1:0] read,
     input  wire [PARALLEL*ADDRESS_BITS-1:0] address,
     input  wire [             PARALLEL-1:0] row_valid,
-    // Of a cycle with rows or an empty step: one cycle after `row_valid`, one later with the first of its step, and one
-    // cycle after the last of a step, in which the membranes are final
+    // A cycle of a step is in the stage before the sum; before the membrane, and then whether the membrane starts anew.
+    // `step_end`: the membranes are final.
     input  wire                             row_active,
     input  wire                             sum_active,
-    input  wire                             sum_first,
+    input  wire                             restart,
     input  wire                             step_end,
-    // Of a continuous layer: `fire` instead of `step_end`, one cycle earlier. What to add, one cycle ahead of its
-    // `sum_active`: 0 rows, 1 −θ, 2 the bias, 3 the complement of the leak; leak − 1; with `sum_active`, whether to add one
-    // more and whether to saturate first
-    input  wire                             fire,
-    input  wire                             reset_zero,
-    input  wire [                      1:0] add,
+    // Continuous layers. With `row_active`: what to add, see ADD_ROWS below. With `sum_active`: `fire`, which takes the
+    // place of `step_end`; `carry_in` adds one more; `saturate` adds to sat(v) instead of v.
+    input  wire                             config_reset_zero,
     input  wire [            LEAK_BITS-1:0] leak_less_one,
-    input  wire                             increment,
+    input  wire [                      1:0] addend_select,
+    input  wire                             fire,
+    input  wire                             carry_in,
     input  wire                             saturate,
-    // Neurons in use: all, or those of `lanes_used`; the others hold what an earlier network left and must not fire
+    // Neurons in use: all, or those of `neurons_used`. The others hold what an earlier network left and must not fire.
     input  wire                             all_used,
     input  wire                             part_used,
-    input  wire [              NEURONS-1:0] lanes_used,
-    // Loading: `write` a word at the even lanes' address; a pair of what membranes start from (negated thresholds, or biases
-    // if continuous); a pair of negated thresholds if continuous
-    input  wire [                BANKS-1:0] write,
-    input  wire                             start_write,
+    input  wire [              NEURONS-1:0] neurons_used,
+    // Loading: a word of weights per bank, at the address of the even lanes; pairs of initial values (−θ, or the bias
+    // if continuous) and of −θ if continuous
+    input  wire [                BANKS-1:0] weight_write,
+    input  wire                             initial_write,
     input  wire                             threshold_write,
     input  wire [    $clog2(NEURONS/2)-1:0] write_pair,
     input  wire [                     63:0] write_data,
-    // Spikes, one cycle after `step_end`
+    // Spikes, one cycle after `step_end` or `fire`, and membranes
     output wire [              NEURONS-1:0] fired,
     output wire [NEURONS*MEMBRANE_BITS-1:0] membranes
 );
 
 localparam SUM_BITS = WEIGHT_BITS + $clog2(PARALLEL);
+// Values of `addend_select`; the fourth is the complement of the leak, which `carry_in` makes its negative.
+localparam [1:0] ADD_ROWS = 2'd0, ADD_THRESHOLD = 2'd1, ADD_BIAS = 2'd2;
 
 wire [PARALLEL*64-1:0] words;
 
@@ -81,7 +84,7 @@ generate
             spk_ram #(.WIDTH(64), .DEPTH(DEPTH)) ram (
                 .aclk(aclk),
                 .a_read(read[2*b]),
-                .a_write(write[b]),
+                .a_write(weight_write[b]),
                 .a_address(address[2*b*ADDRESS_BITS +: ADDRESS_BITS]),
                 .a_wdata(write_data),
                 .a_rdata(words[2*b*64 +: 64]),
@@ -96,7 +99,7 @@ generate
             spk_ram #(.WIDTH(64), .DEPTH(DEPTH)) ram (
                 .aclk(aclk),
                 .a_read(read[0]),
-                .a_write(write[0]),
+                .a_write(weight_write[0]),
                 .a_address(address),
                 .a_wdata(write_data),
                 .a_rdata(words),
@@ -115,9 +118,9 @@ generate
     for (n = 0; n < NEURONS; n = n + 1) begin : neuron
         localparam integer PAIR = n / 2;
         reg [MEMBRANE_BITS-1:0] membrane_reg;
-        reg [MEMBRANE_BITS-1:0] start_reg;
+        reg [MEMBRANE_BITS-1:0] initial_reg; // −θ, or the bias if continuous
         reg                     fired_reg;
-        wire                    used = all_used || (part_used && lanes_used[n]);
+        wire                    used = all_used || (part_used && neurons_used[n]);
         reg [SUM_BITS-1:0]      sum;
         reg [WEIGHT_BITS-1:0]   weight;
         integer p;
@@ -131,28 +134,33 @@ generate
         end
 
         always @(posedge aclk)
-            if (start_write && write_pair == PAIR[$clog2(NEURONS/2)-1:0])
-                start_reg <= write_data[(n%2)*32 +: MEMBRANE_BITS];
+            if (initial_write && write_pair == PAIR[$clog2(NEURONS/2)-1:0])
+                initial_reg <= write_data[(n%2)*32 +: MEMBRANE_BITS];
 
-        if (CONTINUOUS != 0) begin : lasting
-            reg  [MEMBRANE_BITS-1:0] threshold_reg;
+        if (CONTINUOUS != 0) begin : continuous
+            reg  [MEMBRANE_BITS-1:0] threshold_reg; // −θ
             reg  [MEMBRANE_BITS-1:0] addend_reg;
             wire [MEMBRANE_BITS-1:0] leak;
-            wire                     sign = membrane_reg[MEMBRANE_BITS-1];
-            wire                     beyond;
-            wire [MEMBRANE_BITS-1:0] kept = beyond ? {{2{sign}}, {(MEMBRANE_BITS-2){!sign}}} : membrane_reg;
-            wire [MEMBRANE_BITS-1:0] base = sum_first ? start_reg : kept;
-            // Base plus addend, and one more with `increment`. As a difference, because then the carry takes its operand from
-            // the register, and one LUT a bit is enough.
-            wire [MEMBRANE_BITS:0]   next = {addend_reg, increment} - {~base, 1'b1};
-            wire                     below = next[MEMBRANE_BITS];
+            wire                     overflow;
+            wire                     negative = membrane_reg[MEMBRANE_BITS-1];
+            wire [MEMBRANE_BITS-1:0] limit = {{2{negative}}, {(MEMBRANE_BITS-2){!negative}}};
+            wire [MEMBRANE_BITS-1:0] saturated = overflow ? limit : membrane_reg;
+            wire [MEMBRANE_BITS-1:0] base = restart ? initial_reg : saturated;
+            // base + addend + carry_in, above a bit of no meaning. Written as a difference, because then the carry
+            // takes its operand from the register, and one LUT a bit is enough.
+            wire [MEMBRANE_BITS:0]   total = {addend_reg, carry_in} - {~base, 1'b1};
+            wire                     below_threshold = total[MEMBRANE_BITS]; // v − θ < 0, with `fire`
 
-            spk_beyond range (.saturate(saturate), .top(membrane_reg[MEMBRANE_BITS-1 -: 2]), .beyond(beyond));
+            spk_overflow range (
+                .saturate(saturate),
+                .top(membrane_reg[MEMBRANE_BITS-1 -: 2]),
+                .overflow(overflow)
+            );
 
-            if (MAX_LEAK > 0) begin : leaky
-                wire signed [MEMBRANE_BITS-1:0] half = {sign, membrane_reg[MEMBRANE_BITS-1:1]};
+            if (MAX_LEAK > 0) begin : with_leak
+                wire signed [MEMBRANE_BITS-1:0] half = {negative, membrane_reg[MEMBRANE_BITS-1:1]};
                 assign leak = half >>> leak_less_one;
-            end else begin : tight
+            end else begin : no_leak
                 assign leak = 0;
             end
 
@@ -160,24 +168,24 @@ generate
                 if (threshold_write && write_pair == PAIR[$clog2(NEURONS/2)-1:0])
                     threshold_reg <= write_data[(n%2)*32 +: MEMBRANE_BITS];
                 if (row_active)
-                    case (add)
-                        2'd0: addend_reg <= {{(MEMBRANE_BITS-SUM_BITS){sum[SUM_BITS-1]}}, sum};
-                        2'd1: addend_reg <= threshold_reg;
-                        2'd2: addend_reg <= start_reg;
+                    case (addend_select)
+                        ADD_ROWS: addend_reg <= {{(MEMBRANE_BITS-SUM_BITS){sum[SUM_BITS-1]}}, sum};
+                        ADD_THRESHOLD: addend_reg <= threshold_reg;
+                        ADD_BIAS: addend_reg <= initial_reg;
                         default: addend_reg <= ~leak;
                     endcase
-                if (sum_active && !(fire && below))
-                    membrane_reg <= fire && reset_zero ? {MEMBRANE_BITS{1'b0}} : next[MEMBRANE_BITS:1];
-                if (fire) fired_reg <= !below && used;
-                else if (step_end) fired_reg <= !sign && used;
+                if (sum_active && !(fire && below_threshold))
+                    membrane_reg <= fire && config_reset_zero ? {MEMBRANE_BITS{1'b0}} : total[MEMBRANE_BITS:1];
+                if (fire) fired_reg <= !below_threshold && used;
+                else if (step_end) fired_reg <= !negative && used;
             end
-        end else begin : fresh
+        end else begin : discontinuous
             reg [SUM_BITS-1:0] sum_reg;
 
             always @(posedge aclk) begin
                 if (row_active) sum_reg <= sum;
                 if (sum_active)
-                    membrane_reg <= (sum_first ? start_reg : membrane_reg)
+                    membrane_reg <= (restart ? initial_reg : membrane_reg)
                         + {{(MEMBRANE_BITS-SUM_BITS){sum_reg[SUM_BITS-1]}}, sum_reg};
                 if (step_end) fired_reg <= !membrane_reg[MEMBRANE_BITS-1] && used;
             end

@@ -4,6 +4,14 @@ import os
 
 import pytest
 
+from support import wheels
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """The wheel of this tree."""
+    return wheels.build(tmp_path_factory.mktemp("wheel"))
+
 
 def pytest_itemcollected(item):
     """Group, for `--dist loadgroup`, the tests of a module that share a fixture, by its parameter if it has several values.

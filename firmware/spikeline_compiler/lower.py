@@ -120,12 +120,9 @@ def lower(graph: Graph, found: list[Stage], geometry: Geometry, time_steps: int,
         )
     try:
         network = Network(tuple(layers), geometry.weight_bits, time_steps, encoder, decode)
+        geometry.require(network)
     except ModelError as error:
         raise CompileError(str(error)) from None
-    if problems := geometry.misfits(network):
-        raise CompileError(
-            f"the network does not fit {geometry.name}: {'; '.join(problems)}; take a larger geometry or train a smaller network"
-        )
     return network
 
 

@@ -71,7 +71,7 @@ class Stage:
     silent: Fraction = Fraction(0)  # value of the tensor without a spike
     amplitude: Fraction = Fraction(1)  # what a spike adds to it
     lasting: Lasting | None = None
-    course: list[tuple[list[Fraction], list[Fraction]]] = field(default_factory=list)  # scale and bias after each operator
+    affines: list[tuple[list[Fraction], list[Fraction]]] = field(default_factory=list)  # scale and bias after each operator
     risks: list[tuple[int, int]] = field(default_factory=list)  # (neuron, u) that float32 may round across the threshold
 
     @property
@@ -173,7 +173,7 @@ def begin(graph: Graph, node: NodeProto, tensor: str, values: Values) -> Stage:
         if x:
             bias = [b + x * w for b, w in zip(bias, row, strict=True)]
     scale = [values.amplitude] * neurons
-    return Stage(node, weights, scale, bias, tensor, course=[(scale, bias)])
+    return Stage(node, weights, scale, bias, tensor, affines=[(scale, bias)])
 
 
 def elementwise(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -> Step:
@@ -239,16 +239,16 @@ def _risks(stage: Stage, n: int, at: int, reach: int, lasts: bool) -> list[int]:
     None if float32 holds all that is computed of them exactly, in any order. Else those that are nearer to it than a float32 sum
     of as many inputs may be off.
     """
-    course = [(abs(stage.scale[n]), Fraction(0))] if lasts else [(a[n], b[n]) for a, b in stage.course]
+    affines = [(abs(stage.scale[n]), Fraction(0))] if lasts else [(a[n], b[n]) for a, b in stage.affines]
     sums = (at, at - 1)
 
     def exact() -> bool:
-        if any(_bits(a) + reach.bit_length() > MANTISSA for a, _ in course):
+        if any(_bits(a) + reach.bit_length() > MANTISSA for a, _ in affines):
             return False
         for u in sums:
-            if any(_bits(a * u + b) > MANTISSA for a, b in course):
+            if any(_bits(a * u + b) > MANTISSA for a, b in affines):
                 return False
-            x = course[-1][0] * u + course[-1][1]
+            x = affines[-1][0] * u + affines[-1][1]
             for each in stage.steps:
                 x = each.apply(x, n)
                 if _bits(x) > MANTISSA:
@@ -257,11 +257,11 @@ def _risks(stage: Stage, n: int, at: int, reach: int, lasts: bool) -> list[int]:
 
     if exact():
         return []
-    a, b = course[-1]
-    share = Fraction(len(stage.weights) + len(course) + len(stage.steps), 1 << MANTISSA)
+    a, b = affines[-1]
+    share = Fraction(len(stage.weights) + len(affines) + len(stage.steps), 1 << MANTISSA)
     found = []
     for u in sums:
-        size = max(max(abs(p * u), abs(q)) * (abs(a / p) if p else 1) for p, q in course)
+        size = max(max(abs(p * u), abs(q)) * (abs(a / p) if p else 1) for p, q in affines)
         x, margin = a * u + b, share * size
         value = run(stage.steps, x, n)
         if any(run(stage.steps, y, n) != value for y in (x - margin, x + margin)):
@@ -283,7 +283,7 @@ def affine(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None:
     """Compose an operator on `tensor`, one of AFFINE, into the layer."""
     _check_chained(node, tensor)
     AFFINE[operator(node)](graph, node, stage, tensor)
-    stage.course.append((stage.scale, stage.bias))
+    stage.affines.append((stage.scale, stage.bias))
     if max(map(abs, (*stage.scale, *stage.bias))) > sys.float_info.max:
         raise refuse(node, "with the constants before it, it makes more than float64 holds", "train again with scales near 1")
 

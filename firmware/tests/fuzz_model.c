@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct {
     const uint8_t *model;
     size_t bytes, sent, address;
-    uint32_t model;
+    uint32_t held; /* register MODEL */
 } taken;
 
 static void require(int condition)
@@ -36,7 +36,7 @@ static uint32_t read32(void *context, uint32_t address)
         return SPK_REG_VERSION_MAJOR_RESET << SPK_REG_VERSION_MAJOR_LSB | SPK_REG_VERSION_MINOR_RESET;
     case SPK_BASE_ACCELERATOR + SPK_REG_STATUS: return SPK_REG_STATUS_IDLE_MASK | SPK_REG_STATUS_LOADED_MASK;
     case SPK_BASE_ACCELERATOR + SPK_REG_ERROR: return 0;
-    case SPK_BASE_ACCELERATOR + SPK_REG_MODEL: return taken.model;
+    case SPK_BASE_ACCELERATOR + SPK_REG_MODEL: return taken.held;
     case SPK_BASE_DMA + SPK_DMA_MM2S_CR: return SPK_DMA_MM2S_CR_RUN_MASK;
     case SPK_BASE_DMA + SPK_DMA_MM2S_SR:
     case SPK_BASE_DMA + SPK_DMA_S2MM_SR: return SPK_DMA_MM2S_SR_IDLE_MASK;
@@ -47,7 +47,7 @@ static uint32_t read32(void *context, uint32_t address)
 static void write32(void *context, uint32_t address, uint32_t value)
 {
     (void)context;
-    if (address == SPK_BASE_ACCELERATOR + SPK_REG_MODEL) taken.model = value;
+    if (address == SPK_BASE_ACCELERATOR + SPK_REG_MODEL) taken.held = value;
     if (address == SPK_BASE_DMA + SPK_DMA_MM2S_ADDRESS) taken.address = value - MEMORY_BASE;
     if (address == SPK_BASE_DMA + SPK_DMA_MM2S_LENGTH) {
         require(taken.address == taken.sent && value != 0U && value % 8U == 0U && value <= SPK_DMA_MM2S_LENGTH_BYTES_MASK);

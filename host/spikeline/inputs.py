@@ -24,6 +24,8 @@ def pixels(given: Any, inputs: int) -> np.ndarray:
     Raises DataError for anything else.
     """
     array = _array(given, "images")
+    if array.ndim == 3 and array.shape[1] > 1 and array.shape[2] == inputs:
+        raise DataError(f"images must be (B, {inputs}), not {array.shape}; of spike trains, pass Spikes(trains)")
     return _levels(_batch(array, (inputs,), "images", f"(B, {inputs})"))
 
 
@@ -37,7 +39,7 @@ def spikes(given: Any, time_steps: int, inputs: int) -> np.ndarray:
     if array.size and array.ndim == 3 and array.shape[::2] == (time_steps, inputs) and array.shape[1] != time_steps:
         raise DataError(f"spikes must be {wanted}, not {array.shape}, which is time first; pass spikes.transpose(1, 0, 2)")
     if array.ndim == 2 and array.shape[1] == inputs and array.shape[0] != time_steps:
-        raise DataError(f"spikes must be {wanted}, not {array.shape}; of pixels, pass encode(pixels, encoder, {time_steps})")
+        raise DataError(f"spikes must be {wanted}, not {array.shape}; of images, pass Pixels(images)")
     array = _batch(array, (time_steps, inputs), "spikes", wanted)
     if array.dtype == bool:
         return array.view(np.uint8)

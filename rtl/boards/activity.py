@@ -1,6 +1,6 @@
 """Record how often every signal of the accelerator toggles while it classifies images: a SAIF file for Vivado's power estimate.
 
-activity.py MODEL.img --out build/bit/activity.saif [--images 20] [--geometry z020-256]
+python -m spikeline_rtl.boards.activity MODEL.img --out build/bit/activity.saif [--images 20] [--geometry z020-256]
 """
 
 import argparse
@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from spikeline.cli.arguments import file_to_write
+from spikeline.cli.status import status
 from spikeline.data import samples
 from spikeline.device.driver import Driver
 from spikeline.device.packets import Pixels
-from spikeline.errors import DataError, SpikelineError
+from spikeline.errors import DataError
 from spikeline.files import atomic
 from spikeline.model import model_file
 from spikeline.model.geometry import Geometry
@@ -123,22 +125,19 @@ def placed(path: Path) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="model from `spikeline compile`")
-    parser.add_argument("--out", type=Path, default=Path("build/bit/activity.saif"), metavar="FILE", help="(%(default)s)")
+    parser.add_argument("--out", type=file_to_write, default="build/bit/activity.saif", metavar="FILE", help="(%(default)s)")
     parser.add_argument("--images", type=int, default=20, metavar="N", help="the first N test images of MNIST (%(default)s)")
     parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="sizes to build, or a .json (%(default)s)")
     args = parser.parse_args()
 
-    try:
-        model = model_file.load(args.model)
-        given = samples.of(model)
-        if given.pixels is None:
-            raise DataError(f"{args.model} takes events; name a network that takes pixels")
-        cycles, labels = record(Geometry.load(args.geometry), model, given.pixels[: args.images], args.out)
-    except SpikelineError as error:
-        sys.exit(str(error))
+    model = model_file.load(args.model)
+    given = samples.of(model)
+    if given.pixels is None:
+        raise DataError(f"{args.model} takes events; name a network that takes pixels")
+    cycles, labels = record(Geometry.load(args.geometry), model, given.pixels[: args.images], args.out)
     right = int((labels == given.labels[: len(labels)]).sum())
     print(f"{args.out}: {cycles:,} clock cycles, {right} of {len(labels)} images right")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status("activity", main))

@@ -1,6 +1,6 @@
 """Build the bitstream of a board with Vivado, and write what it uses, how fast it is and what power it is estimated to take.
 
-bit.py BOARD [--geometry NAME] [--out FOLDER] [--saif FILE]
+python -m spikeline_rtl.boards.bit BOARD [--geometry NAME] [--out FOLDER] [--saif FILE]
 
 FOLDER takes spikeline.bit and spikeline.hwh, both or none, and then utilization.json, timing.json and power.json; FOLDER/vivado
 the project, the reports and the log. A figure that cannot be read from a report is null, and a warning. $VIVADO is the command
@@ -18,7 +18,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from spikeline.errors import DeviceError
+from spikeline.cli.arguments import folder_to_write
+from spikeline.cli.status import status
 from spikeline.files import atomic
 from spikeline.measure.evaluate import commit
 from spikeline.model.geometry import Geometry
@@ -91,16 +92,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("board", help=f"one of {', '.join(BOARDS)}")
     parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="sizes to build, or a .json (%(default)s)")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: build/bit/BOARD")
+    parser.add_argument("--out", type=folder_to_write, metavar="FOLDER", help="default: build/bit/BOARD")
     parser.add_argument("--saif", type=Path, metavar="FILE", help="activity for the power estimate, from activity.py")
     args = parser.parse_args()
 
     if args.board not in BOARDS:
         sys.exit(f"no board {args.board}; there are {', '.join(BOARDS)}")
-    try:
-        geometry = Geometry.load(args.geometry)
-    except DeviceError as error:
-        sys.exit(str(error))
+    geometry = Geometry.load(args.geometry)
     saif = args.saif and args.saif.resolve()
     if saif and not saif.is_file():
         sys.exit(f"{saif} is missing; `python -m spikeline_rtl.boards.activity` makes it")
@@ -131,4 +129,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status("bit", main))

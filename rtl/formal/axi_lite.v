@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // spk_regs obeys AXI4-Lite, and reads and writes give what docs/registers.md says.
 //
-// Requests accepted and not yet answered are counted here, for writes and for reads. The master keeps the rules too: what it
-// offers stays until it is taken. What CONTROL, MODEL, ERROR and the cycle counter hold is modelled beside the module.
+// Requests accepted and not yet answered are counted here, for writes and for reads. The master keeps the rules too:
+// what it offers stays until it is taken. What CONTROL, MODEL, ERROR and the cycle counter hold is modelled beside the
+// module.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -187,7 +188,8 @@ always @(posedge aclk) begin
         low_read <= read_address == `SPK_REG_CYCLES_LO;
         captured <= cycles[47:32];
     end
-    {was_options, was_model, was_error, was_cycles, was_low_read, was_captured} <= {options, model, error, cycles, low_read, captured};
+    {was_options, was_model, was_error} <= {options, model, error};
+    {was_cycles, was_low_read, was_captured} <= {cycles, low_read, captured};
 
     if (!aresetn) begin
         writes <= 0;
@@ -207,7 +209,8 @@ always @* begin
     // The master
     if (!aresetn) assume (!s_axil_awvalid && !s_axil_wvalid && !s_axil_arvalid);
     if (released && aw_held) assume (!aresetn || (s_axil_awvalid && s_axil_awaddr == was_awaddr));
-    if (released && w_held) assume (!aresetn || (s_axil_wvalid && s_axil_wdata == was_wdata && s_axil_wstrb == was_wstrb));
+    if (released && w_held)
+        assume (!aresetn || (s_axil_wvalid && s_axil_wdata == was_wdata && s_axil_wstrb == was_wstrb));
     if (released && ar_held) assume (!aresetn || (s_axil_arvalid && s_axil_araddr == was_araddr));
 
     if (begun) begin

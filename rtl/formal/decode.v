@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // spk_decode keeps the rules of AXI4-Stream, names the largest class, and gives each image one result, in order.
 //
-// The solver picks any two classes; their values are added up here. A result that names one of them must have the larger of the
-// two, the first of equals, and one that ends an image early must have it by the margin. As any two may be picked, the named
-// class leads all others. The steps come as spk_input and the layers give them: image by image, first to last.
+// The solver picks any two classes; their values are added up here. A result that names one of them must have the
+// larger of the two, the first of equals, and one that ends an image early must have it by the margin. As any two may
+// be picked, the named class leads all others. The steps come as spk_input and the layers give them: image by image,
+// first to last.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -82,9 +83,9 @@ localparam [1:0] FREE = 0, COMPARE = 1, RESULT = 2, VALUES = 3;
 (* hierconn *) wire [COUNT_BITS-1:0]            \decode.label_reg ;
 (* hierconn *) wire [VALUE_BITS-1:0]            \decode.best_reg ;
 (* hierconn *) wire [VALUE_BITS-1:0]            \decode.second_reg ;
-(* hierconn *) wire [CLASSES*VALUE_BITS-1:0]    \decode.turn_reg ;
+(* hierconn *) wire [CLASSES*VALUE_BITS-1:0]    \decode.rotate_reg ;
 (* hierconn *) wire [CLASSES*VALUE_BITS-1:0]    \decode.value_reg ;
-(* hierconn *) wire [CLASSES*MEMBRANE_BITS-1:0] \decode.counted_reg ;
+(* hierconn *) wire [CLASSES*MEMBRANE_BITS-1:0] \decode.addend_reg ;
 (* hierconn *) wire [TAG_BITS+3:0]              \decode.user_reg ;
 (* hierconn *) wire                             \decode.valid_reg ;
 (* hierconn *) wire                             \decode.last_step_reg ;
@@ -113,8 +114,10 @@ wire               next_image = first_step || (exit_valid && exit_tag == tag); /
 reg signed [VALUE_BITS-1:0] one_sum, other_sum; // of the image so far
 reg signed [VALUE_BITS-1:0] one_value, other_value; // that are compared
 reg [MEMBRANE_BITS-1:0]     one_step, other_step;
-wire signed [VALUE_BITS-1:0] one_next = (\decode.user_reg [0] ? 0 : one_sum) + {{(VALUE_BITS-MEMBRANE_BITS){one_step[MEMBRANE_BITS-1]}}, one_step};
-wire signed [VALUE_BITS-1:0] other_next = (\decode.user_reg [0] ? 0 : other_sum) + {{(VALUE_BITS-MEMBRANE_BITS){other_step[MEMBRANE_BITS-1]}}, other_step};
+wire signed [VALUE_BITS-1:0] one_next = (\decode.user_reg [0] ? 0 : one_sum)
+    + {{(VALUE_BITS-MEMBRANE_BITS){one_step[MEMBRANE_BITS-1]}}, one_step};
+wire signed [VALUE_BITS-1:0] other_next = (\decode.user_reg [0] ? 0 : other_sum)
+    + {{(VALUE_BITS-MEMBRANE_BITS){other_step[MEMBRANE_BITS-1]}}, other_step};
 wire [VALUE_BITS-1:0] one_lead = one_value - other_value;
 wire [VALUE_BITS-1:0] other_lead = other_value - one_value;
 
@@ -147,8 +150,10 @@ always @(posedge aclk) begin
         last_image <= s_user[3];
     end
     if (s_ready) begin
-        one_step <= config_decode == `SPK_DECODE_SPIKE_COUNT ? s_spikes[one] : s_membranes[one*MEMBRANE_BITS +: MEMBRANE_BITS];
-        other_step <= config_decode == `SPK_DECODE_SPIKE_COUNT ? s_spikes[other] : s_membranes[other*MEMBRANE_BITS +: MEMBRANE_BITS];
+        one_step <= config_decode == `SPK_DECODE_SPIKE_COUNT ? s_spikes[one]
+            : s_membranes[one*MEMBRANE_BITS +: MEMBRANE_BITS];
+        other_step <= config_decode == `SPK_DECODE_SPIKE_COUNT ? s_spikes[other]
+            : s_membranes[other*MEMBRANE_BITS +: MEMBRANE_BITS];
     end
     if (\decode.take ) {taken, one_sum, other_sum} <= {1'b1, one_next, other_next};
     if (\decode.take && \decode.compare && state == FREE) {one_value, other_value} <= {one_next, other_next};
@@ -199,7 +204,8 @@ always @* begin
         assume (s_user[0] ? next_image : !first_step && s_user[4 +: TAG_BITS] == tag && s_user[3] == last_image);
         assume (!s_user[0] || s_user[4 +: TAG_BITS] == tag + 1'b1);
         if (first_step) assume (s_user[2] == first_image);
-        else if (s_user[0]) assume (s_user[2] == last_image); // after the last image of a packet comes the first of the next
+        // After the last image of a packet comes the first of the next.
+        else if (s_user[0]) assume (s_user[2] == last_image);
         else assume (s_user[2] == first_image);
     end
     if (GUIDED != 0 && begun) assume (!reset && s_valid && m_axis_tready);
@@ -210,34 +216,44 @@ always @* begin
         if (idle && first_step) assert (starts == results);
 
         // Invariants
-        if (!taken) assert (state != COMPARE && state != RESULT && !exit_valid && (\decode.valid_reg ? \decode.user_reg [0] : first_step));
+        if (!taken)
+            assert (state != COMPARE && state != RESULT && !exit_valid
+                && (\decode.valid_reg ? \decode.user_reg [0] : first_step));
         if (!taken) assert (\decode.valid_reg ? \decode.user_reg [2] : first_image);
         if (!taken) assert (starts - results == \decode.valid_reg && images == 0 && results == 0);
         if (\decode.valid_reg ) assert (tag == \decode.user_reg [4 +: TAG_BITS] && last_image == \decode.user_reg [3]);
-        if (\decode.valid_reg ) assert (first_step == \decode.user_reg [1] && first_image == (first_step ? last_image : \decode.user_reg [2]));
+        if (\decode.valid_reg )
+            assert (first_step == \decode.user_reg [1]
+                && first_image == (first_step ? last_image : \decode.user_reg [2]));
         if (taken) begin
-            assert (starts - results == (\decode.valid_reg && \decode.user_reg [0]) + !newest_done + (comparing && !newest_compared));
+            assert (starts - results == (\decode.valid_reg && \decode.user_reg [0]) + !newest_done
+                + (comparing && !newest_compared));
             if (\decode.valid_reg && \decode.user_reg [0]) begin
                 assert (tag == newest_tag + 1'b1 && \decode.user_reg [2] == newest_last);
                 assert (newest_done || newest_whole);
             end else begin
                 assert (tag == newest_tag && last_image == newest_last);
-                if (!\decode.valid_reg && first_step) assert ((newest_done || newest_whole) && first_image == newest_last);
+                if (!\decode.valid_reg && first_step)
+                    assert ((newest_done || newest_whole) && first_image == newest_last);
                 if (\decode.valid_reg ) assert (!newest_whole);
                 else if (!exit_valid) assert (first_step == newest_whole);
             end
             if (newest_whole) assert (newest_done || (comparing && newest_compared && \decode.last_step_reg ));
             if (comparing) begin
                 assert (\decode.m_image_reg == images);
-                if (newest_compared) assert (!newest_done && \decode.m_image_reg == \decode.image_reg && \decode.last_image_reg == newest_last
-                    && \decode.tag_reg == newest_tag && \decode.last_step_reg == newest_whole);
+                if (newest_compared)
+                    assert (!newest_done && \decode.m_image_reg == \decode.image_reg
+                        && \decode.last_image_reg == newest_last
+                        && \decode.tag_reg == newest_tag && \decode.last_step_reg == newest_whole);
                 else assert (!newest_done && !config_exit && !every_step && \decode.last_step_reg
                     && \decode.image_reg == (\decode.last_image_reg ? 0 : images + 1));
                 assert (\decode.last_step_reg || config_exit || every_step);
             end else begin
-                assert (newest_done ? images == (newest_last ? 0 : \decode.image_reg + 1) : \decode.image_reg == images);
+                assert (newest_done ? images == (newest_last ? 0 : \decode.image_reg + 1)
+                    : \decode.image_reg == images);
             end
-            if (exit_valid) assert (newest_done && exit_tag == newest_tag && config_exit && !every_step && !newest_whole);
+            if (exit_valid)
+                assert (newest_done && exit_tag == newest_tag && config_exit && !every_step && !newest_whole);
             if (newest_done) assert (newest_whole || exit_valid);
         end
     end
@@ -247,7 +263,9 @@ always @* begin
         if (held) assert (m_axis_tvalid && m_axis_tdata == was_data && m_axis_tlast == was_last);
         // A result, then values if they are asked for; TLAST with the last word of a packet alone
         assert ((state == VALUES) == (owed != 0));
-        if (was_result) assert (m_axis_tvalid && m_axis_tdata[15:0] < config_classes && m_axis_tlast == (was_last_word && !was_scores));
+        if (was_result)
+            assert (m_axis_tvalid && m_axis_tdata[15:0] < config_classes
+                && m_axis_tlast == (was_last_word && !was_scores));
         if (state == VALUES) assert (owed <= pairs);
         // The named class leads the other
         if (result && label == one) assert (one_value >= other_value);
@@ -257,8 +275,8 @@ always @* begin
 
         // Invariants
         if (\decode.valid_reg ) begin
-            assert (\decode.counted_reg [one*MEMBRANE_BITS +: MEMBRANE_BITS] == one_step);
-            assert (\decode.counted_reg [other*MEMBRANE_BITS +: MEMBRANE_BITS] == other_step);
+            assert (\decode.addend_reg [one*MEMBRANE_BITS +: MEMBRANE_BITS] == one_step);
+            assert (\decode.addend_reg [other*MEMBRANE_BITS +: MEMBRANE_BITS] == other_step);
         end
         if (taken) assert (\decode.value_reg [one*VALUE_BITS +: VALUE_BITS] == one_sum);
         if (taken) assert (\decode.value_reg [other*VALUE_BITS +: VALUE_BITS] == other_sum);
@@ -267,8 +285,8 @@ always @* begin
         if (state == COMPARE) assert (count < CLASSES);
         if (state == RESULT) assert (count == CLASSES);
         if (state == COMPARE || state == RESULT) begin
-            assert (\decode.turn_reg [one_place*VALUE_BITS +: VALUE_BITS] == one_value);
-            assert (\decode.turn_reg [other_place*VALUE_BITS +: VALUE_BITS] == other_value);
+            assert (\decode.rotate_reg [one_place*VALUE_BITS +: VALUE_BITS] == one_value);
+            assert (\decode.rotate_reg [other_place*VALUE_BITS +: VALUE_BITS] == other_value);
             assert (\decode.last_step_reg || config_exit || every_step);
             if (count != 0) assert (label < count && label < config_classes);
             if (count != 0) assert ($signed(\decode.best_reg ) >= $signed(\decode.second_reg ));
@@ -278,7 +296,8 @@ always @* begin
                 if (label != one) assert ($signed(\decode.second_reg ) >= one_value);
             end
             if (count > other) begin
-                assert ($signed(\decode.best_reg ) >= other_value && (label != other || \decode.best_reg == other_value));
+                assert ($signed(\decode.best_reg ) >= other_value
+                    && (label != other || \decode.best_reg == other_value));
                 if (\decode.best_reg == other_value) assert (label <= other);
                 if (label != other) assert ($signed(\decode.second_reg ) >= other_value);
             end

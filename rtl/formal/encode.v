@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // spk_encode gives T · ceil(N / 64) words for each image, marked right, and images in the order in which they came.
 //
-// The solver picks any one image as it arrives; its marks must be on its words. No image is decided early here, and what the
-// bits of a word are is left to simulation.
+// The solver picks any one image as it arrives; its marks must be on its words. No image is decided early here, and
+// what the bits of a word are is left to simulation.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -164,7 +164,8 @@ wire [17:0] behind = at + m_valid + complete - read; // whole images that were r
 wire [2:0]  tails = behind == 0 ? 3'd0 : behind == all ? 3'd1 : 3'd2;
 wire [17:0] at_1 = at + m_valid;                     // the word that the first stage is part of
 wire        next_1 = at_1 >= all;                    // and it is of the next image
-wire        bounded = \encode.running_reg && (\encode.row_reg != 0 || steps_read != 0); // the first stage holds the row before
+// The first stage holds the row before.
+wire        bounded = \encode.running_reg && (\encode.row_reg != 0 || steps_read != 0);
 wire [ROW_BITS-1:0] row_1 = bounded && \encode.row_reg != 0 ? \encode.row_reg - 1'b1 : \encode.last_row_reg ;
 wire [2:0]  full = \encode.full_reg [0] + \encode.full_reg [1];
 wire [2:0]  place = ahead - tails;                  // of the picked image among those that are there
@@ -212,7 +213,8 @@ always @* begin
         if (picked && !arrives) begin
             assert (ahead < held_images);
             if (ahead >= tails) assert (\encode.first_reg [slot] == first && \encode.last_reg [slot] == last);
-            if (ahead == next_1 && \encode.valid_1_reg ) assert (\encode.first_1_reg == first && \encode.last_1_reg == last);
+            if (ahead == next_1 && \encode.valid_1_reg )
+                assert (\encode.first_1_reg == first && \encode.last_1_reg == last);
         end
     end
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// spk_events names no input that the network lacks, ends each image after exactly its time steps, and stops at what is unsound.
+// spk_events names no input that the network lacks, ends each image after exactly its time steps, and stops at what is
+// invalid.
 //
-// The solver picks any one word as it comes; its four events are looked at when they are taken apart. So no word is lost,
-// repeated or overtaken either, until the first unsound event: after that nothing comes out before the next packet begins.
+// The solver picks any one word as it comes; its four events are looked at when they are taken apart. So no word is
+// lost, repeated or overtaken either, until the first invalid event: after that nothing comes out before the next
+// packet begins.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -20,12 +22,12 @@ module formal_events #(
 (* anyseq *)   wire        s_begin;
 (* anyseq *)   wire [63:0] s_data;
 (* anyseq *)   wire        s_valid;
-(* anyseq *)   wire        s_none_left;
+(* anyseq *)   wire        no_image_left;
 (* anyseq *)   wire        m_ready;
 (* anyseq *)   wire        pick;
 wire        s_ready;
 wire        image_end;
-wire        unsound;
+wire        invalid;
 wire        idle;
 wire        m_valid;
 wire        m_step_end;
@@ -40,9 +42,9 @@ spk_events events (
     .s_data(s_data),
     .s_valid(s_valid),
     .s_ready(s_ready),
-    .s_none_left(s_none_left),
+    .no_image_left(no_image_left),
     .image_end(image_end),
-    .unsound(unsound),
+    .invalid(invalid),
     .idle(idle),
     .m_valid(m_valid),
     .m_step_end(m_step_end),
@@ -57,11 +59,11 @@ spk_events events (
 (* hierconn *) wire [63:0] \events.next_reg ;
 (* hierconn *) wire [1:0]  \events.event_reg ;
 (* hierconn *) wire [15:0] \events.step_reg ;
-(* hierconn *) wire        \events.over ;
-(* hierconn *) wire        \events.refill ;
+(* hierconn *) wire        \events.is_done ;
+(* hierconn *) wire        \events.take_word ;
 
 wire take = s_valid && s_ready;
-wire move = m_valid && m_ready;
+wire handshake = m_valid && m_ready;
 
 reg        begun = 1'b0;
 reg        packet = 1'b0;  // one has begun
@@ -70,7 +72,7 @@ reg        held = 1'b0;    // an output was not taken
 reg        was_step_end;
 reg [15:0] was_input;
 reg        ended = 1'b0;   // the last step of an image ended
-reg        was_unsound = 1'b0;
+reg        was_invalid = 1'b0;
 
 // ---- the picked word ----
 reg        picked = 1'b0;
@@ -89,26 +91,26 @@ always @(posedge aclk) begin
     held <= m_valid && !m_ready && !s_begin;
     was_step_end <= m_step_end;
     was_input <= m_input;
-    was_unsound <= unsound && !s_begin;
-    ended <= move && m_step_end && steps + 16'd1 == config_time_steps;
-    if (move && m_step_end) steps <= steps + 16'd1 == config_time_steps ? 16'd0 : steps + 16'd1;
+    was_invalid <= invalid && !s_begin;
+    ended <= handshake && m_step_end && steps + 16'd1 == config_time_steps;
+    if (handshake && m_step_end) steps <= steps + 16'd1 == config_time_steps ? 16'd0 : steps + 16'd1;
     if (s_begin) steps <= 16'd0;
 
     if (take && pick && !picked) begin
         picked <= 1'b1;
-        next <= \events.valid_reg && !\events.refill ;
+        next <= \events.valid_reg && !\events.take_word ;
         word <= s_data;
         place <= 0;
     end else if (picked) begin
-        if (next) next <= !\events.refill ;
+        if (next) next <= !\events.take_word ;
         else begin
-            place <= place + \events.over ;
-            if (\events.refill ) picked <= 1'b0;
+            place <= place + \events.is_done ;
+            if (\events.take_word ) picked <= 1'b0;
         end
     end
-    spikes <= spikes + (move && !m_step_end);
+    spikes <= spikes + (handshake && !m_step_end);
     images <= images + ended;
-    if (s_begin || unsound || reset) picked <= 1'b0;
+    if (s_begin || invalid || reset) picked <= 1'b0;
     if (s_begin || reset) begin
         spikes <= 0;
         images <= 0;
@@ -117,7 +119,7 @@ always @(posedge aclk) begin
         packet <= 1'b0;
         held <= 1'b0;
         ended <= 1'b0;
-        was_unsound <= 1'b0;
+        was_invalid <= 1'b0;
     end
 end
 
@@ -126,17 +128,19 @@ always @* begin
     assume (config_inputs != 0 && config_inputs <= 16'h7FFF && config_time_steps != 0 && config_time_steps <= 16'h7FFE);
     if (!packet) assume (!s_valid); // the loader begins each packet
     if (s_begin) assume (!s_valid);
-    if (GUIDED != 0 && begun) assume (!reset && (!packet || (!s_begin && m_ready && !s_none_left)) && config_time_steps <= 3);
+    if (GUIDED != 0 && begun)
+        assume (!reset && (!packet || (!s_begin && m_ready && !no_image_left)) && config_time_steps <= 3);
 
-    if (begun && !packet) assert (idle && !m_valid && !image_end && !ended && !unsound);
+    if (begun && !packet) assert (idle && !m_valid && !image_end && !ended && !invalid);
     if (begun && packet) begin
         if (m_valid && !m_step_end) assert (m_input < config_inputs);
         assert (steps < config_time_steps);
         assert (image_end == ended);
-        if (held && !unsound && !s_none_left) assert (m_valid && m_step_end == was_step_end && (m_step_end || m_input == was_input));
-        if (was_unsound) assert (unsound && !m_valid && idle);
+        if (held && !invalid && !no_image_left)
+            assert (m_valid && m_step_end == was_step_end && (m_step_end || m_input == was_input));
+        if (was_invalid) assert (invalid && !m_valid && idle);
         if (idle) assert (!m_valid && s_ready);
-        if (s_none_left) assert (!m_valid);
+        if (no_image_left) assert (!m_valid);
 
         // What comes out is what the events of the picked word say
         if (current) begin
@@ -144,7 +148,7 @@ always @* begin
             if (m_valid && !m_step_end) assert (m_input == looked_at);
             if (m_valid && m_step_end) assert (steps < looked_at[14:0]);
             if (looked_at == 16'hFFFF) assert (!m_valid);
-            if (looked_at[15] == 0 && looked_at[14:0] < config_inputs && !s_none_left && !unsound) assert (m_valid);
+            if (looked_at[15] == 0 && looked_at[14:0] < config_inputs && !no_image_left && !invalid) assert (m_valid);
         end
 
         // Invariants
@@ -157,10 +161,10 @@ always @* begin
         if (\events.next_valid_reg ) assert (\events.valid_reg );
     end
 
-    cover (begun && packet && spikes == 3 && images == 1 && !unsound);
+    cover (begun && packet && spikes == 3 && images == 1 && !invalid);
     cover (begun && images == 2);
-    cover (begun && current && place == 3 && move);
-    cover (begun && packet && unsound && spikes == 1);
+    cover (begun && current && place == 3 && handshake);
+    cover (begun && packet && invalid && spikes == 1);
 end
 
 endmodule

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // spk_fifo loses, repeats and reorders nothing.
 //
-// The solver picks any one word as it is written. How many words stand before it is counted here; the word must come out
-// exactly when all of those have, and stand still at the output until it is taken. As any word may be picked, this holds for all.
+// The solver picks any one word as it is written. How many words stand before it is counted here; the word must come
+// out exactly when all of those have, and stand still at the output until it is taken. As any word may be picked, this
+// holds for all.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// spk_input gathers each time step whole: T vectors an image, the bits of its words or events and no other, in their place.
+// spk_input gathers each time step whole: T vectors an image, the bits of its words or events and no other, in their
+// place.
 //
-// The solver picks any one input; whether it is to fire in the vector that is being gathered is told here from the words and
-// events that came. What spk_loader and spk_events promise is assumed: sizes within the built ones, events below the size.
+// The solver picks any one input; whether it is to fire in the vector that is being gathered is told here from the
+// words and events that came. What spk_loader and spk_events promise is assumed: sizes within the built ones, events
+// below the size.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -139,7 +141,8 @@ integer g;
 always @* begin
     exact = 1'b1;
     for (g = 0; g < WORDS; g = g + 1) begin
-        if (EVENTS == 0 && packet && !full && word != 0 && g >= word && \gather.vector_reg [g*64 +: 64] != 0) exact = 1'b0;
+        if (EVENTS == 0 && packet && !full && word != 0 && g >= word && \gather.vector_reg [g*64 +: 64] != 0)
+            exact = 1'b0;
         if (EVENTS == 0 && full && g >= words && \gather.vector_reg [g*64 +: 64] != 0) exact = 1'b0;
     end
 end
@@ -168,7 +171,8 @@ always @* begin
         assert (\gather.last_mask_reg == ~64'd0 >> (6'd0 - config_inputs[5:0]));
         if (packet) begin
             assert (step < config_time_steps && \gather.steps_left_reg == config_time_steps - step);
-            assert (\gather.first_step_reg == (step == 0) && \gather.last_step_reg == (step + 16'd1 == config_time_steps));
+            assert (\gather.first_step_reg == (step == 0)
+                && \gather.last_step_reg == (step + 16'd1 == config_time_steps));
             assert (\gather.first_image_reg == first_image);
             if (EVENTS == 0) assert (word < words && \gather.word_reg == word);
             assert (EVENTS == 0 || \gather.events_reg );
@@ -182,7 +186,8 @@ always @* begin
         if (packet && chosen >= config_inputs) assert (!fires && (!full || !full_fires));
     end
 
-    cover (settled == 3 && m_valid && full_fires && m_user[1:0] == 2'b01 && config_inputs == INPUTS && chosen == INPUTS - 1);
+    cover (settled == 3 && m_valid && full_fires && m_user[1:0] == 2'b01 && config_inputs == INPUTS
+        && chosen == INPUTS - 1);
     cover (settled == 3 && m_valid && m_user[2:0] == 3'b010 && config_time_steps == 3);
     cover (settled == 3 && m_valid && chosen >= config_inputs && &m_spikes[4:0]);
     cover (settled == 3 && m_valid && m_user[1:0] == 2'b11 && !m_user[2]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// spk_layer never fills its queue beyond its room, starts its scanners only when all are ready, and addresses only words that
-// its memories have.
+// spk_layer never fills its queue beyond its room, starts its scanners only when all are ready, and addresses only
+// words that its memories have.
 //
 // Here lies what fifo.v and scan.v assume of the layer. The slices' arithmetic plays no part: they are cut away.
 `resetall
@@ -106,23 +106,23 @@ spk_layer #(
 (* hierconn *) wire [PARALLEL-1:0]              \core.scan_valid ;
 (* hierconn *) wire [PARALLEL*INDEX_BITS-1:0]   \core.scan_index ;
 (* hierconn *) wire [4:0]                       \core.unfinished_reg ;
-(* hierconn *) wire [5:0]                       \core.end_reg ;
-(* hierconn *) wire [3:0]                       \core.doing ;
-(* hierconn *) wire [3:0]                       \core.do_last ;
+(* hierconn *) wire [5:0]                       \core.step_end_reg ;
+(* hierconn *) wire [3:0]                       \core.phase ;
+(* hierconn *) wire [3:0]                       \core.last_phase ;
 (* hierconn *) wire                             \core.continuous ;
 (* hierconn *) wire [PARALLEL-1:0]              \core.read_reg ;
 (* hierconn *) wire [PARALLEL*ADDRESS_BITS-1:0] \core.address_reg ;
-(* hierconn *) wire [SLICES*BANKS-1:0]          \core.write_reg ;
+(* hierconn *) wire [SLICES*BANKS-1:0]          \core.weight_write_reg ;
 (* hierconn *) wire [4:0]                       \core.queue.write_reg ;
 (* hierconn *) wire [4:0]                       \core.queue.read_reg ;
 
 wire [4:0] queued = \core.queue.write_reg - \core.queue.read_reg ;
 wire       leaks = config_leak != 0;
-wire [3:0] do_last = leaks ? 4'b1000 : config_biased ? 4'b0100 : 4'b0001;
-// A step that runs and has not been handed to `end_reg`
-wire       to_come = \core.running_reg && (!\core.continuous || \core.doing [3:1] == 0);
-wire [4:0] under_way = to_come + \core.end_reg [0] + \core.end_reg [1] + \core.end_reg [2] + \core.end_reg [3]
-    + \core.end_reg [4] + \core.end_reg [5];
+wire [3:0] last_phase = leaks ? 4'b1000 : config_biased ? 4'b0100 : 4'b0001;
+// A step that runs and has not been handed to `step_end_reg`
+wire       to_come = \core.running_reg && (!\core.continuous || \core.phase [3:1] == 0);
+wire [4:0] under_way = to_come + \core.step_end_reg [0] + \core.step_end_reg [1] + \core.step_end_reg [2]
+    + \core.step_end_reg [3] + \core.step_end_reg [4] + \core.step_end_reg [5];
 
 reg       begun = 1'b0;
 reg [2:0] settled = 0;
@@ -149,9 +149,11 @@ always @* begin
     bounded = 1'b1;
     scanned = 1'b1;
     for (p = 0; p < PARALLEL; p = p + 1) begin
-        if (\core.scan_valid [p] && \core.scan_index [p*INDEX_BITS +: INDEX_BITS] * PARALLEL + p >= INPUTS) scanned = 1'b0;
+        if (\core.scan_valid [p] && \core.scan_index [p*INDEX_BITS +: INDEX_BITS] * PARALLEL + p >= INPUTS)
+            scanned = 1'b0;
         if (\core.read_reg [p] && \core.address_reg [p*ADDRESS_BITS +: ADDRESS_BITS] >= DEPTH) bounded = 1'b0;
-        if (|\core.write_reg && p % 2 == 0 && \core.address_reg [p*ADDRESS_BITS +: ADDRESS_BITS] >= DEPTH) bounded = 1'b0;
+        if (|\core.weight_write_reg && p % 2 == 0 && \core.address_reg [p*ADDRESS_BITS +: ADDRESS_BITS] >= DEPTH)
+            bounded = 1'b0;
     end
 end
 
@@ -166,7 +168,9 @@ always @* begin
     assume (weight_write + threshold_write + bias_write < 2);
     if (weight_write || threshold_write || bias_write) assume (idle && !s_valid);
     if (was_write) assume (!s_valid);
-    if (GUIDED != 0) assume (s_spikes == 0 && s_user == 0 && !exit_valid && config_neurons == 8 && !config_biased && config_leak == 0);
+    if (GUIDED != 0)
+        assume (s_spikes == 0 && s_user == 0 && !exit_valid && config_neurons == 8 && !config_biased
+            && config_leak == 0);
     if (GUIDED != 0) assume (!threshold_write && !bias_write && write_row == 3 && write_slice == 1);
     if (GUIDED != 0 && settled == 7) assume (!reset && (idle || s_valid != was_full) && m_ready == was_full);
 
@@ -175,28 +179,29 @@ always @* begin
         if (\core.start ) assert (&\core.scan_next_valid && &\core.scan_done );
         // For fifo.v
         assert (queued <= QUEUE);
-        if (\core.end_reg [5]) assert (queued < QUEUE);
+        if (\core.step_end_reg [5]) assert (queued < QUEUE);
         if (idle) assert (queued == 0 && !\core.running_reg );
         // Memories
         assert (bounded);
-        assert (\core.write_reg == {{(SLICES*BANKS-1){1'b0}}, was_write} << (was_slice * BANKS + was_bank));
-        if (was_write) assert (\core.address_reg [was_bank*2*ADDRESS_BITS +: ADDRESS_BITS] == was_word && \core.read_reg == 0);
+        assert (\core.weight_write_reg == {{(SLICES*BANKS-1){1'b0}}, was_write} << (was_slice * BANKS + was_bank));
+        if (was_write)
+            assert (\core.address_reg [was_bank*2*ADDRESS_BITS +: ADDRESS_BITS] == was_word && \core.read_reg == 0);
 
         // Invariants
         assert (\core.unfinished_reg == under_way + queued);
         assert (\core.unfinished_reg <= QUEUE);
-        if (!\core.running_reg ) assert (&\core.scan_done && \core.scan_valid == 0 && \core.doing == 0);
+        if (!\core.running_reg ) assert (&\core.scan_done && \core.scan_valid == 0 && \core.phase == 0);
         if (CONTINUOUS != 0) begin
-            assert (\core.continuous == config_continuous && \core.do_last == do_last);
-            assert ((\core.doing & (\core.doing - 1'b1)) == 0);
-            if (\core.doing != 0) assert (\core.continuous && &\core.scan_done );
-            if (\core.doing [1] || \core.doing [3]) assert (leaks);
-            if (\core.doing [2]) assert (leaks || config_biased);
+            assert (\core.continuous == config_continuous && \core.last_phase == last_phase);
+            assert ((\core.phase & (\core.phase - 1'b1)) == 0);
+            if (\core.phase != 0) assert (\core.continuous && &\core.scan_done );
+            if (\core.phase [1] || \core.phase [3]) assert (leaks);
+            if (\core.phase [2]) assert (leaks || config_biased);
         end
     end
 
     cover (settled == 7 && queued == QUEUE);
-    cover (settled == 7 && |\core.write_reg );
+    cover (settled == 7 && |\core.weight_write_reg );
 end
 
 endmodule

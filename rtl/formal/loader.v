@@ -2,9 +2,10 @@
 // spk_loader writes nothing beside its memories, and nothing of a packet that its header shows to be wrong.
 //
 // The header of each packet and the words after it are followed here, from the stream alone. `refusal` says, from
-// docs/registers.md, how the header of the packet is to be judged; of a layer packet that passes, each word must be written
-// exactly once, to the next place of the named layer, and to no other. Configuration, loaded layers and errors are followed
-// in the same way. Streams, stalls and resets are free; the layers stay idle until images come, as spk_core has it.
+// docs/registers.md, how the header of the packet is to be judged; of a layer packet that passes, each word must be
+// written exactly once, to the next place of the named layer, and to no other. Configuration, loaded layers and errors
+// are followed in the same way. Streams, stalls and resets are free; the layers stay idle until images come, as
+// spk_core has it.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -38,7 +39,7 @@ localparam MAX_LEAK = 2;
 (* anyseq *) wire        spikes_image_end;
 (* anyseq *) wire        pixels_image_end;
 (* anyseq *) wire        events_image_end;
-(* anyseq *) wire        events_unsound;
+(* anyseq *) wire        events_invalid;
 (* anyseq *) wire        events_idle;
 (* anyseq *) wire        encode_idle;
 (* anyseq *) wire        input_idle;
@@ -73,9 +74,9 @@ wire                 image_last;
 wire                 spikes_valid;
 wire                 pixels_valid;
 wire                 events_valid;
-wire                 none_left;
+wire                 no_image_left;
 wire                 idle;
-wire                 arriving;
+wire                 images_begin;
 wire                 starved;
 wire                 error_valid;
 wire [7:0]           error_code;
@@ -133,14 +134,14 @@ spk_loader #(
     .spikes_image_end(spikes_image_end),
     .pixels_image_end(pixels_image_end),
     .events_image_end(events_image_end),
-    .events_unsound(events_unsound),
+    .events_invalid(events_invalid),
     .events_idle(events_idle),
-    .none_left(none_left),
+    .no_image_left(no_image_left),
     .encode_idle(encode_idle),
     .input_idle(input_idle),
     .layers_idle(layers_idle),
     .idle(idle),
-    .arriving(arriving),
+    .images_begin(images_begin),
     .starved(starved),
     .error_valid(error_valid),
     .error_code(error_code),
@@ -159,7 +160,7 @@ localparam [2:0] HEADER = 0, WAIT = 1, CHECK = 2, BODY = 3, COMMIT = 4, DRAIN = 
 (* hierconn *) wire              \loader.header_last_reg ;
 (* hierconn *) wire [31:0]       \loader.left_reg ;
 (* hierconn *) wire              \loader.body_end_reg ;
-(* hierconn *) wire              \loader.flawed_reg ;
+(* hierconn *) wire              \loader.error_told_reg ;
 (* hierconn *) wire [3:0]        \loader.word_reg ;
 (* hierconn *) wire [15:0]       \loader.inputs_reg ;
 (* hierconn *) wire [15:0]       \loader.neurons_reg ;
@@ -194,8 +195,10 @@ reg [7:0]  new_layers;     // of a CONFIG, from its first word
 reg [15:0] new_time_steps;
 
 wire [7:0] told_now = error_valid ? error_code : told;
-wire       layer_packet = kind == `SPK_PACKET_TYPE_THRESHOLDS || kind == `SPK_PACKET_TYPE_WEIGHTS || kind == `SPK_PACKET_TYPE_BIASES;
-wire       images_packet = kind == `SPK_PACKET_TYPE_SPIKES || kind == `SPK_PACKET_TYPE_PIXELS || kind == `SPK_PACKET_TYPE_EVENTS;
+wire       layer_packet = kind == `SPK_PACKET_TYPE_THRESHOLDS || kind == `SPK_PACKET_TYPE_WEIGHTS
+    || kind == `SPK_PACKET_TYPE_BIASES;
+wire       images_packet = kind == `SPK_PACKET_TYPE_SPIKES || kind == `SPK_PACKET_TYPE_PIXELS
+    || kind == `SPK_PACKET_TYPE_EVENTS;
 wire       there = layer < config_layers;
 wire [15:0] inputs = layer[0] ? config_inputs[31:16] : config_inputs[15:0];
 wire [15:0] neurons = layer[0] ? config_neurons[31:16] : config_neurons[15:0];
@@ -256,8 +259,10 @@ reg                  was_loaded;
 reg [7:0]            was_layers;
 reg [LAYERS*39+52:0] was_config;
 reg [3:0]            stalled = 0;
-wire [LAYERS*39+52:0] config_now = {config_time_steps, config_decode, config_encoder, config_exit, config_margin[22:0], config_latency_band,
-    config_inputs, config_neurons, config_continuous, config_reset_zero, config_biased, config_leak};
+wire [LAYERS*39+52:0] config_now = {
+    config_time_steps, config_decode, config_encoder, config_exit, config_margin[22:0], config_latency_band,
+    config_inputs, config_neurons, config_continuous, config_reset_zero, config_biased, config_leak
+};
 
 reg [2:0] accepted = 0; // for covers: kinds of whole packets, in order
 
@@ -303,7 +308,8 @@ always @(posedge aclk) begin
 
     if (body && layer_packet) begin
         if (kind == `SPK_PACKET_TYPE_WEIGHTS) weights_there <= ends ? weights_there | named : weights_there & ~named;
-        if (kind == `SPK_PACKET_TYPE_THRESHOLDS) thresholds_there <= ends ? thresholds_there | named : thresholds_there & ~named;
+        if (kind == `SPK_PACKET_TYPE_THRESHOLDS)
+            thresholds_there <= ends ? thresholds_there | named : thresholds_there & ~named;
         if (kind == `SPK_PACKET_TYPE_BIASES) biases_there <= ends ? biases_there | named : biases_there & ~named;
     end
     config_ended <= ends && kind == `SPK_PACKET_TYPE_CONFIG ? 2'd1 : {config_ended == 2'd1, 1'b0};
@@ -315,8 +321,8 @@ always @(posedge aclk) begin
     was_layers <= config_layers;
     was_loaded <= loaded;
     was_config <= config_now;
-    stalled <= s_axis_tvalid && !s_axis_tready && spikes_ready && pixels_ready && events_ready && encode_idle && input_idle
-        && layers_idle && events_idle && !events_image_end ? stalled + 4'd1 : 4'd0;
+    stalled <= s_axis_tvalid && !s_axis_tready && spikes_ready && pixels_ready && events_ready && encode_idle
+        && input_idle && layers_idle && events_idle && !events_image_end ? stalled + 4'd1 : 4'd0;
 
     if (ends && kind == `SPK_PACKET_TYPE_CONFIG) accepted <= 3'd1;
     if (ends && kind == `SPK_PACKET_TYPE_THRESHOLDS && accepted == 1) accepted <= 3'd2;
@@ -339,11 +345,14 @@ always @* begin
     config_fits = config_layers <= LAYERS && config_time_steps != 0 && config_encoder <= `SPK_ENCODER_EVENTS;
     for (l = 0; l < LAYERS; l = l + 1)
         if (l < config_layers) begin
-            if (config_inputs[l*16 +: 16] == 0 || config_inputs[l*16 +: 16] > LAYER_INPUTS[l*16 +: 16]) config_fits = 1'b0;
-            if (config_neurons[l*16 +: 16] == 0 || config_neurons[l*16 +: 16] > LAYER_NEURONS[l*16 +: 16]) config_fits = 1'b0;
+            if (config_inputs[l*16 +: 16] == 0 || config_inputs[l*16 +: 16] > LAYER_INPUTS[l*16 +: 16])
+                config_fits = 1'b0;
+            if (config_neurons[l*16 +: 16] == 0 || config_neurons[l*16 +: 16] > LAYER_NEURONS[l*16 +: 16])
+                config_fits = 1'b0;
             if (config_continuous[l] && config_leak[l*4 +: 4] > MAX_LEAK) config_fits = 1'b0;
             if (l + 1 == config_layers && config_neurons[l*16 +: 16] > CLASSES) config_fits = 1'b0;
-            if (l > 0) if (config_inputs[l*16 +: 16] != config_neurons[(l > 0 ? l - 1 : 0)*16 +: 16]) config_fits = 1'b0;
+            if (l > 0)
+                if (config_inputs[l*16 +: 16] != config_neurons[(l > 0 ? l - 1 : 0)*16 +: 16]) config_fits = 1'b0;
         end
 end
 
@@ -356,11 +365,14 @@ wire [31:0] images = accepted == 0 ? 32'd2 : 32'd1;
 reg told_right;
 always @*
     if (!fine) told_right = told_now == refusal;
-    else if (kind == `SPK_PACKET_TYPE_EVENTS) told_right = told_now == `SPK_ERROR_CODE_NONE || told_now == `SPK_ERROR_CODE_EVENT
-        || told_now == `SPK_ERROR_CODE_LENGTH || (short && told_now == `SPK_ERROR_CODE_SHORT) || (long && told_now == `SPK_ERROR_CODE_LONG);
+    else if (kind == `SPK_PACKET_TYPE_EVENTS)
+        told_right = told_now == `SPK_ERROR_CODE_NONE || told_now == `SPK_ERROR_CODE_EVENT
+            || told_now == `SPK_ERROR_CODE_LENGTH || (short && told_now == `SPK_ERROR_CODE_SHORT)
+            || (long && told_now == `SPK_ERROR_CODE_LONG);
     else if (short) told_right = told_now == `SPK_ERROR_CODE_SHORT;
     else if (long) told_right = told_now == `SPK_ERROR_CODE_LONG;
-    else if (kind == `SPK_PACKET_TYPE_CONFIG) told_right = told_now == `SPK_ERROR_CODE_NONE || told_now == `SPK_ERROR_CODE_CONFIG;
+    else if (kind == `SPK_PACKET_TYPE_CONFIG)
+        told_right = told_now == `SPK_ERROR_CODE_NONE || told_now == `SPK_ERROR_CODE_CONFIG;
     else if (images_packet) told_right = told_now == (ended_image ? `SPK_ERROR_CODE_NONE : `SPK_ERROR_CODE_LENGTH);
     else told_right = told_now == `SPK_ERROR_CODE_NONE;
 
@@ -370,9 +382,11 @@ always @* begin
     if (was_layers_idle && !was_images) assume (layers_idle);
     if (layers_idle) assume (input_idle);
     if (input_idle) assume (encode_idle);
-    if (GUIDED != 0 && begun) assume (!reset && s_axis_tvalid && layers_idle && spikes_ready && pixels_ready && events_ready && events_idle);
+    if (GUIDED != 0 && begun)
+        assume (!reset && s_axis_tvalid && layers_idle && spikes_ready && pixels_ready && events_ready && events_idle);
     if (COVERS == 1 && begun) begin // one layer of one input and one neuron, one step, then events or spikes
-        if (state == HEADER) assume (s_axis_tdata == {images, 24'h4B5000, accepted == 3 ? (events ? 8'd7 : 8'd4) : {5'd0, order}});
+        if (state == HEADER)
+            assume (s_axis_tdata == {images, 24'h4B5000, accepted == 3 ? (events ? 8'd7 : 8'd4) : {5'd0, order}});
         if (state == BODY && kind == `SPK_PACKET_TYPE_CONFIG)
             assume (s_axis_tdata == (words == 0 ? 64'h101 : 64'h10001));
         assume (s_axis_tlast == (state != HEADER && words + 1 == length));
@@ -424,7 +438,8 @@ always @* begin
         if (seen) assert (\loader.kind_reg == kind && \loader.layer_reg == layer && \loader.magic_reg == magic);
         if (seen) assert (\loader.length_reg == length && \loader.header_last_reg == header_last);
         if (state == HEADER || state == COMMIT || state == SETTLE) assert (!packet);
-        if (state == WAIT || state == CHECK) assert (packet == !header_last && words == 0 && told_now == 0 && !short && !long && !whole);
+        if (state == WAIT || state == CHECK)
+            assert (packet == !header_last && words == 0 && told_now == 0 && !short && !long && !whole);
         if (state == WAIT || state == CHECK) assert (next_row == 0 && !next_slice);
         if (state == BODY) begin
             assert (packet && fine && words < length && told_now == 0 && !short && !long && !whole);
@@ -433,22 +448,27 @@ always @* begin
             if (kind == `SPK_PACKET_TYPE_WEIGHTS) begin
                 assert (words == (two ? {15'd0, next_row, next_slice} : {16'd0, next_row}));
                 if (words == 0) assert (write_row == 0 && write_slice == 16'hFFFF);
-                else assert ({next_row, next_slice} == (two && write_slice == 0 ? {write_row, 1'b1} : {write_row + 16'd1, 1'b0}));
+                else assert ({next_row, next_slice} == (two && write_slice == 0 ? {write_row, 1'b1}
+                    : {write_row + 16'd1, 1'b0}));
                 if (words != 0) assert (write_slice <= two);
                 if (!two) assert (!next_slice);
             end
             if (kind == `SPK_PACKET_TYPE_CONFIG) begin
                 assert (\loader.word_reg == words);
-                if (words != 0) assert (\loader.new_layers_reg == new_layers && \loader.new_time_steps_reg == new_time_steps);
+                if (words != 0)
+                    assert (\loader.new_layers_reg == new_layers && \loader.new_time_steps_reg == new_time_steps);
             end
         end
-        if (kind != `SPK_PACKET_TYPE_EVENTS && state == DRAIN) assert (packet && (!fine || (long && words == length)) && told_right && !short);
-        if (kind == `SPK_PACKET_TYPE_EVENTS && state == DRAIN) assert (packet && told_now != 0 && told_right && !short && (!long || words == length));
-        if (state == DRAIN || state == SETTLE) assert (\loader.flawed_reg == (told_now != 0));
+        if (kind != `SPK_PACKET_TYPE_EVENTS && state == DRAIN)
+            assert (packet && (!fine || (long && words == length)) && told_right && !short);
+        if (kind == `SPK_PACKET_TYPE_EVENTS && state == DRAIN)
+            assert (packet && told_now != 0 && told_right && !short && (!long || words == length));
+        if (state == DRAIN || state == SETTLE) assert (\loader.error_told_reg == (told_now != 0));
         if (state == SETTLE) assert (kind == `SPK_PACKET_TYPE_EVENTS && told_right);
         if (state == COMMIT) assert (kind == `SPK_PACKET_TYPE_CONFIG && whole && fine && told_now == 0);
         assert ((state == COMMIT) == (config_ended == 1) && config_ended != 3);
-        if (state == COMMIT) assert (\loader.new_layers_reg == new_layers && \loader.new_time_steps_reg == new_time_steps);
+        if (state == COMMIT)
+            assert (\loader.new_layers_reg == new_layers && \loader.new_time_steps_reg == new_time_steps);
         if (config_ended == 2) assert (state == HEADER && seen && kind == `SPK_PACKET_TYPE_CONFIG && whole && fine);
         if ((state == CHECK || state == BODY || state == COMMIT) && !images_packet) assert (layers_idle);
         if (weight != 0 || threshold != 0 || bias != 0) assert (seen || was_reset);
@@ -461,9 +481,12 @@ always @* begin
                 assert (\loader.weight_words_reg == weight_words);
         end
         if (config_layers != 0) begin
-            assert (\loader.weights_loaded_reg == (weights_now & ~(state == BODY && kind == `SPK_PACKET_TYPE_WEIGHTS ? named : 2'd0)));
-            assert (\loader.thresholds_loaded_reg == (thresholds_now & ~(state == BODY && kind == `SPK_PACKET_TYPE_THRESHOLDS ? named : 2'd0)));
-            assert (\loader.biases_loaded_reg == (biases_now & ~(state == BODY && kind == `SPK_PACKET_TYPE_BIASES ? named : 2'd0)));
+            assert (\loader.weights_loaded_reg == (weights_now
+                & ~(state == BODY && kind == `SPK_PACKET_TYPE_WEIGHTS ? named : 2'd0)));
+            assert (\loader.thresholds_loaded_reg == (thresholds_now
+                & ~(state == BODY && kind == `SPK_PACKET_TYPE_THRESHOLDS ? named : 2'd0)));
+            assert (\loader.biases_loaded_reg == (biases_now
+                & ~(state == BODY && kind == `SPK_PACKET_TYPE_BIASES ? named : 2'd0)));
         end
     end
 

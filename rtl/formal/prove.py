@@ -1,6 +1,6 @@
 """Formal proofs of the Verilog with Yosys, its SMT checker and Z3.
 
-python -m spikeline_rtl.formal.prove [NAME …] [--deep] [--jobs N]
+python -m spikeline_rtl.formal.prove [NAME …] [--deep] [--jobs N] [--out build/formal/report.json]
 
 Each wrapper beside this file puts one unchanged module of rtl/ among assumptions and assertions; TABLE says what is proved of
 which, and how:
@@ -21,6 +21,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,12 +29,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spikeline.cli.arguments import file_to_write
+from spikeline.cli.status import status
 from spikeline.measure.evaluate import commit
 from spikeline.simulation import verilated
 from spikeline_rtl.synthesis import tools
-
-ROOT = Path(__file__).parents[2]
-
 
 HERE = Path(__file__).parent
 STEPS: dict[str, list[list[str]]] = {"induction": [[], ["-i"]], "bmc": [[]], "cover": [["-c"]]}
@@ -64,7 +64,7 @@ MODULES = {
     "axi_lite": ["spk_regs"],
     "events": ["spk_events"],
     "input": ["spk_input"],
-    "layer": ["spk_layer", "spk_scan", "spk_fifo", "spk_slice", "spk_ram", "spk_beyond"],
+    "layer": ["spk_layer", "spk_scan", "spk_fifo", "spk_slice", "spk_ram", "spk_overflow"],
     "loader": ["spk_loader"],
     "decode": ["spk_decode"],
     "encode": ["spk_encode"],
@@ -72,7 +72,7 @@ MODULES = {
 CUT = {"layer": "spk_slice"}  # modules whose outputs may be anything: more than they can do, so a proof holds with them too
 
 SCAN = "Each set bit of the lane is shown exactly once, lowest first, nothing else, and no cycle is wasted."
-EVENTS = "No input beyond the network's; T steps an image; events in order, none lost; silence after an unsound one."
+EVENTS = "No input beyond the network's; T steps an image; events in order, none lost; silence after an invalid one."
 INPUT = "T vectors an image, each with the bits that came and no other; a vector stays until it is taken."
 LAYER = "The queue never overflows; scanners start together, all ready; no address beyond a memory; rows go where spikes read."
 
@@ -122,7 +122,7 @@ TABLE = [
         "Answers that wait, options, reset, a model named and forgotten, an error, both halves of CYCLES.",
     ),
     Proof("events", "events", "induction", 4, EVENTS),
-    Proof("events-cover", "events", "cover", 10, "Two images, four events of one word, an unsound event.", {"GUIDED": 1}),
+    Proof("events-cover", "events", "cover", 10, "Two images, four events of one word, an invalid event.", {"GUIDED": 1}),
     Proof("input-words", "input", "induction", 4, INPUT, {"EVENTS": 0}),
     Proof("input-events", "input", "induction", 4, INPUT, {"EVENTS": 1}),
     Proof("input-words-cover", "input", "cover", 18, "The last input fires; three steps; a second image.", {"GUIDED": 1}),
@@ -134,13 +134,13 @@ TABLE = [
             "induction",
             12,
             LAYER,
-            {"PARALLEL": parallel, "INPUTS": inputs, "CONTINUOUS": lasts},
+            {"PARALLEL": parallel, "INPUTS": inputs, "CONTINUOUS": continuous},
         )
-        for kind, parallel, inputs, lasts in [
-            ("fresh", 1, 20, 0),
-            ("fresh", 2, 20, 0),
-            ("lasting", 2, 20, 1),
-            ("lasting", 4, 33, 1),
+        for kind, parallel, inputs, continuous in [
+            ("discontinuous", 1, 20, 0),
+            ("discontinuous", 2, 20, 0),
+            ("continuous", 2, 20, 1),
+            ("continuous", 4, 33, 1),
         ]
     ),
     Proof(
@@ -160,7 +160,7 @@ TABLE = [
         "loader-cover-packets", "loader", "cover", 14, "Every error of a single packet, a CONFIG of two layers.", {"GUIDED": 1}
     ),
     Proof(
-        "loader-cover-network", "loader", "cover", 35, "A network loaded and used, an unsound event.", {"COVERS": 1, "GUIDED": 1}
+        "loader-cover-network", "loader", "cover", 35, "A network loaded and used, an invalid event.", {"COVERS": 1, "GUIDED": 1}
     ),
     Proof(
         "decode",
@@ -206,27 +206,11 @@ TABLE = [
 
 
 def translate(proof: Proof, folder: Path, edits: Mapping[str, tuple[str, str]]) -> None:
-    """Write `folder`/model.smt2. `edits` plants a fault in a module: {module: (text, text in its place)}.
-
-    Modules, wrapper and script lie side by side, because the PyPI build of Yosys sees little beyond its folder.
-    """
-    top = f"formal_{proof.wrapper}"
-    for source in [
-        verilated.RTL / "spikeline.vh",
-        HERE / f"{proof.wrapper}.v",
-        *(verilated.RTL / f"{m}.v" for m in MODULES[proof.wrapper]),
-    ]:
-        text = source.read_text()
-        old, new = edits.get(source.stem, ("", ""))
-        if old and text.count(old) != 1:
-            raise ValueError(f"{source.name} holds {old!r} {text.count(old)} times; give a text that it holds once")
-        (folder / source.name).write_text(text.replace(old, new) if old else text)
-    parameters = [f"chparam -set {name} {value} {top}" for name, value in proof.parameters.items()]
-    script = [
+    """Write `folder`/model.smt2. `edits` plants a fault in a module: {module: (text, text in its place)}."""
+    modules = MODULES[proof.wrapper]
+    commands = [
         f"read_verilog -formal -I. {proof.wrapper}.v",
-        *parameters,
-        "read_verilog -I. " + " ".join(f"{m}.v" for m in MODULES[proof.wrapper]),
-        f"hierarchy -check -top {top}",
+        *tools.design(f"formal_{proof.wrapper}", proof.parameters, modules),
         *([f"blackbox *{CUT[proof.wrapper]}*", "cutpoint -blackbox"] if proof.wrapper in CUT else []),
         # Before `flatten` nothing may be optimised: a wrapper names registers of the module (attribute `hierconn`).
         "proc -noopt",
@@ -240,33 +224,36 @@ def translate(proof: Proof, folder: Path, edits: Mapping[str, tuple[str, str]]) 
         "opt_clean",
         "write_smt2 -wires model.smt2",
     ]
-    (folder / "translate.ys").write_text("\n".join(script) + "\n")
-    with open(folder / "yosys.log", "w") as log:
-        command = [tools.tool("yosys"), "-q", "-s", "translate.ys"]
-        if subprocess.run(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT).returncode:
-            raise RuntimeError(f"yosys refused {proof.name}; see {folder / 'yosys.log'}")
+    verilog = [HERE / f"{proof.wrapper}.v", *(verilated.RTL / name for name in ["spikeline.vh", *(f"{m}.v" for m in modules)])]
+    with tempfile.TemporaryDirectory() as edited:
+        for source in verilog:
+            text = source.read_text()
+            old, new = edits.get(source.stem, ("", ""))
+            if old and text.count(old) != 1:
+                raise ValueError(f"{source.name} holds {old!r} {text.count(old)} times; give a text that it holds once")
+            (Path(edited) / source.name).write_text(text.replace(old, new) if old else text)
+        tools.yosys(folder, commands, Path(edited).iterdir())
 
 
 def prove(proof: Proof, folder: Path, edits: Mapping[str, tuple[str, str]] | None = None) -> dict[str, Any]:
     """Try one proof, its files in `folder`; return its entry of the report.
 
     `result` is `proved`, `refuted` (an assertion fails, or a cover is not reached) or `not inductive`; `trace` is the VCD that
-    shows it, if there is one. Raises RuntimeError if Yosys or the solver itself fails.
+    shows it, if there is one. Raises ToolError if Yosys or the solver itself fails.
     """
     begin = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     translate(proof, folder, edits or {})
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where z3 is
     result, trace, covers = "proved", None, 0
     for step in STEPS[proof.mode]:
         name = "induction" if "-i" in step else proof.mode.replace("induction", "base")
         vcd = folder / f"{name}%.vcd" if proof.mode == "cover" else folder / f"{name}.vcd"
         command = [tools.tool("yosys-smtbmc"), "-s", "z3", "-t", str(proof.depth), *step, "--dump-vcd", vcd.name, "model.smt2"]
-        run = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ | {"PATH": path})
+        run = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ | {"PATH": tools.PATH})
         (folder / f"{name}.log").write_text(run.stdout)
         if not re.search(r"Status: (PASSED|FAILED)", run.stdout):
-            raise RuntimeError(f"the solver failed on {proof.name}; see {folder / f'{name}.log'}")
+            raise tools.ToolError(f"the solver failed on {proof.name}; see {folder / f'{name}.log'}")
         covers += run.stdout.count("Reached cover statement")
         if run.returncode:
             result = "not inductive" if "-i" in step else "refuted"
@@ -293,7 +280,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="proofs, or wrappers; default: all that take seconds")
     parser.add_argument("--deep", action="store_true", help="those that take minutes, too")
     parser.add_argument("--jobs", type=int, default=2, help="at the same time (default 2)")
-    parser.add_argument("--out", type=Path, default=ROOT / "build/formal/report.json", help="report (default %(default)s)")
+    parser.add_argument(
+        "--out", type=file_to_write, default="build/formal/report.json", metavar="FILE", help="report (default %(default)s)"
+    )
     arguments = parser.parse_args()
     unknown = set(arguments.names) - {p.name for p in TABLE} - set(MODULES)
     if unknown:
@@ -321,8 +310,8 @@ def main() -> None:
 
 def solver() -> str:
     """One line, such as `Z3 version 4.16.0 - 64 bit`."""
-    return tools.version(shutil.which("z3", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or "z3")
+    return tools.version(shutil.which("z3", path=tools.PATH) or "z3")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status("prove", main))

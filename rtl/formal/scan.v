@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // spk_scan visits each set bit of its lane exactly once, lowest first, and nothing else; it wastes no cycle.
 //
-// The solver picks any one vector as it is accepted. Within the step of that vector, from the cycle after its `start` to its
-// `done`, every cycle must show the lowest set bit that is left: so a step lasts as many cycles as there are set bits, one if
-// there are none. Outside of steps nothing may be shown. `start` comes only when spk_layer may give it (proved in layer.v).
+// The solver picks any one vector as it is accepted. Within the step of that vector, from the cycle after its `start`
+// to its `done`, every cycle must show the lowest set bit that is left: so a step lasts as many cycles as there are set
+// bits, one if there are none. Outside of steps nothing may be shown. `start` comes only when spk_layer may give it
+// (proved in layer.v).
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -61,16 +62,16 @@ spk_scan #(.INPUTS(INPUTS), .LANES(LANES), .LANE(LANE), .USER_BITS(USER_BITS)) s
 (* hierconn *) wire [PADDED-1:0]     \scan.vector_reg ;
 (* hierconn *) wire [GROUPS-1:0]     \scan.pending_reg ;
 (* hierconn *) wire [USER_BITS-1:0]  \scan.user_reg ;
-(* hierconn *) wire                  \scan.word_valid_reg ;
-(* hierconn *) wire [15:0]           \scan.word_reg ;
-(* hierconn *) wire [GROUP_BITS-1:0] \scan.word_group_reg ;
-(* hierconn *) wire                  \scan.word_last_reg ;
-(* hierconn *) wire [USER_BITS-1:0]  \scan.word_user_reg ;
+(* hierconn *) wire                  \scan.fetched_valid_reg ;
+(* hierconn *) wire [15:0]           \scan.fetched_reg ;
+(* hierconn *) wire [GROUP_BITS-1:0] \scan.fetched_group_reg ;
+(* hierconn *) wire                  \scan.fetched_last_reg ;
+(* hierconn *) wire [USER_BITS-1:0]  \scan.fetched_user_reg ;
 (* hierconn *) wire [15:0]           \scan.bits_reg ;
 (* hierconn *) wire [GROUP_BITS-1:0] \scan.group_reg ;
 (* hierconn *) wire                  \scan.last_reg ;
 (* hierconn *) wire                  \scan.fetch ;
-(* hierconn *) wire                  \scan.fetched_last ;
+(* hierconn *) wire                  \scan.fetched_last_next ;
 (* hierconn *) wire                  \scan.take ;
 
 wire accept = s_valid && s_ready;
@@ -97,7 +98,7 @@ wire [OWN-1:0]      shown = {{(OWN-1){1'b0}}, 1'b1} << index;
 
 // Which stage of the scanner holds some of it
 reg own_vector = 1'b0;
-reg own_word = 1'b0;
+reg own_fetched = 1'b0;
 
 // For covers: bits of the watched vector, and whether it has come to its end
 reg [7:0] spikes = 0;
@@ -128,9 +129,9 @@ always @(posedge aclk) begin
         if (done) watched <= 1'b0;
     end
     if (\scan.fetch ) begin
-        own_word <= own_vector;
-        if (\scan.fetched_last ) own_vector <= 1'b0;
-    end else if (\scan.take ) own_word <= 1'b0;
+        own_fetched <= own_vector;
+        if (\scan.fetched_last_next ) own_vector <= 1'b0;
+    end else if (\scan.take ) own_fetched <= 1'b0;
 
     if (reset) begin
         running <= 1'b0;
@@ -139,35 +140,37 @@ always @(posedge aclk) begin
         picked <= 1'b0;
         watched <= 1'b0;
         own_vector <= 1'b0;
-        own_word <= 1'b0;
+        own_fetched <= 1'b0;
     end
 end
 
 // ---- invariants: what is left of the picked vector is what the stages hold of it ----
-wire partly = \scan.word_valid_reg && !\scan.word_last_reg ; // the first stage holds the rest of the word's vector
+// The first stage holds the rest of the word's vector.
+wire partly = \scan.fetched_valid_reg && !\scan.fetched_last_reg ;
 reg [PADDED-1:0] held;
 reg              ordered;
 reg              sound;  // pending groups hold a spike
 reg              bounded; // nothing beyond the lane
-wire [PADDED-1:0] beyond = ~{PADDED{1'b0}} << OWN;
+wire [PADDED-1:0] outside = ~{PADDED{1'b0}} << OWN;
 integer g;
 always @* begin
     held = 0;
     ordered = 1'b1;
     sound = 1'b1;
-    bounded = !\scan.full_reg || (\scan.vector_reg & beyond) == 0;
+    bounded = !\scan.full_reg || (\scan.vector_reg & outside) == 0;
     for (g = 0; g < GROUPS; g = g + 1) begin
         if (own_vector && \scan.pending_reg [g]) held[g*16 +: 16] = held[g*16 +: 16] | \scan.vector_reg [g*16 +: 16];
-        if (own_word && \scan.word_group_reg == g) held[g*16 +: 16] = held[g*16 +: 16] | \scan.word_reg ;
+        if (own_fetched && \scan.fetched_group_reg == g) held[g*16 +: 16] = held[g*16 +: 16] | \scan.fetched_reg ;
         if (watched && \scan.group_reg == g) held[g*16 +: 16] = held[g*16 +: 16] | \scan.bits_reg ;
-        if (\scan.word_valid_reg && \scan.word_group_reg == g && (\scan.word_reg & beyond[g*16 +: 16]) != 0) bounded = 1'b0;
-        if (\scan.group_reg == g && (\scan.bits_reg & beyond[g*16 +: 16]) != 0) bounded = 1'b0;
+        if (\scan.fetched_valid_reg && \scan.fetched_group_reg == g && (\scan.fetched_reg & outside[g*16 +: 16]) != 0)
+            bounded = 1'b0;
+        if (\scan.group_reg == g && (\scan.bits_reg & outside[g*16 +: 16]) != 0) bounded = 1'b0;
         if (\scan.pending_reg [g]) begin
             if (\scan.vector_reg [g*16 +: 16] == 0) sound = 1'b0;
-            if (partly && g <= \scan.word_group_reg ) ordered = 1'b0;
+            if (partly && g <= \scan.fetched_group_reg ) ordered = 1'b0;
         end else if (!partly && \scan.vector_reg [g*16 +: 16] != 0) sound = 1'b0;
     end
-    if (!\scan.last_reg && \scan.word_group_reg <= \scan.group_reg ) ordered = 1'b0;
+    if (!\scan.last_reg && \scan.fetched_group_reg <= \scan.group_reg ) ordered = 1'b0;
 end
 
 always @* begin
@@ -197,28 +200,28 @@ always @* begin
         assert (sound || !\scan.full_reg );
         assert (ordered && bounded);
         if (\scan.bits_reg != 0) assert (\scan.group_reg < GROUPS);
-        if (\scan.word_valid_reg ) assert (\scan.word_group_reg < GROUPS);
-        assert (queued == (\scan.word_valid_reg && \scan.last_reg ) + (\scan.full_reg && !partly));
+        if (\scan.fetched_valid_reg ) assert (\scan.fetched_group_reg < GROUPS);
+        assert (queued == (\scan.fetched_valid_reg && \scan.last_reg ) + (\scan.full_reg && !partly));
         if (partly) assert (\scan.full_reg && \scan.pending_reg != 0);
-        if (partly && \scan.last_reg ) assert (\scan.word_reg != 0);
-        if (!\scan.last_reg ) assert (\scan.word_valid_reg && \scan.word_reg != 0 && \scan.bits_reg != 0);
+        if (partly && \scan.last_reg ) assert (\scan.fetched_reg != 0);
+        if (!\scan.last_reg ) assert (\scan.fetched_valid_reg && \scan.fetched_reg != 0 && \scan.bits_reg != 0);
         if (!running) assert (\scan.last_reg && \scan.bits_reg == 0);
         assert (picked + watched < 2);
         if (picked || watched) assert ({{(PADDED-OWN){1'b0}}, left} == held);
         assert (own_vector ? (picked || watched) && \scan.full_reg : 1'b1);
-        assert (own_word ? (picked || watched) && \scan.word_valid_reg : 1'b1);
-        if (partly) assert (own_word == own_vector);
-        if (own_word && own_vector) assert (partly);
+        assert (own_fetched ? (picked || watched) && \scan.fetched_valid_reg : 1'b1);
+        if (partly) assert (own_fetched == own_vector);
+        if (own_fetched && own_vector) assert (partly);
         if (picked) begin
-            assert (unshown && (own_vector || own_word));
+            assert (unshown && (own_vector || own_fetched));
             assert (ahead < queued);
-            assert (ahead == (own_word ? 0 : (\scan.word_valid_reg && \scan.last_reg )));
-            if (own_word) assert (\scan.last_reg && \scan.word_user_reg == user);
+            assert (ahead == (own_fetched ? 0 : (\scan.fetched_valid_reg && \scan.last_reg )));
+            if (own_fetched) assert (\scan.last_reg && \scan.fetched_user_reg == user);
             if (own_vector) assert (\scan.user_reg == user);
         end
         if (watched) begin
-            assert (running && own_word == !\scan.last_reg );
-            if (own_vector) assert (own_word);
+            assert (running && own_fetched == !\scan.last_reg );
+            if (own_vector) assert (own_fetched);
         end
     end
 

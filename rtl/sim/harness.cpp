@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Verilated accelerator behind a C interface: AXI4-Lite master, stream source and sink with optional random stalls,
-// record of what passes between the layers. host/spikeline/sim.py builds it and calls it.
+// record of what passes between the layers. host/spikeline/simulation/verilated.py builds it and calls it.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -128,7 +128,7 @@ struct Sim {
         const auto& root = *top.rootp;
 #define LAYER(n, name) root.spikeline__DOT__core__DOT__layer__BRA__##n##__KET____DOT__core__DOT__##name
 #define KEEP_STATE(n) \
-    if (LAYER(n, end_reg) >> 5 & 1) append(states[n], LAYER(n, membranes), 0, neurons[n] * SPK_MEMBRANE_BITS);
+    if (LAYER(n, step_end_reg) >> 5 & 1) append(states[n], LAYER(n, membranes), 0, neurons[n] * SPK_MEMBRANE_BITS);
 #if SPK_LAYERS > 0
         KEEP_STATE(0)
 #endif

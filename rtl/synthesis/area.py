@@ -1,16 +1,19 @@
 """Map geometries to the XC7Z020 with Yosys and write what each needs as JSON.
 
-area.py [GEOMETRY ...] [--out build/area/report.json]
+python -m spikeline_rtl.synthesis.area [GEOMETRY ...] [--out build/area/report.json]
 """
 
 import argparse
 import json
-from pathlib import Path
+import sys
+from collections.abc import Iterable
 from typing import Any
 
+from spikeline.cli.arguments import file_to_write
+from spikeline.cli.status import status
 from spikeline.measure.evaluate import commit
 from spikeline.model.geometry import Geometry
-from spikeline_rtl.synthesis.tools import Cells, synthesise, tool, total, version, write_report
+from spikeline_rtl.synthesis.tools import synthesise, tool, version, write_report
 
 SYNTH = "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf"
 GEOMETRIES = ["tiny", "z020-256", "z020-512", "z020-1024"]
@@ -24,7 +27,12 @@ OTHER = ["RAMB36E1", "RAMB18E1", "DSP48E1", "CARRY4"]
 FREE = ["MUXF7", "MUXF8"]  # come with the LUTs that they join
 
 
-def paired_luts(cells: Cells) -> int:
+def total(cells: dict[str, int], names: Iterable[str]) -> int:
+    """How many cells are of one of these types."""
+    return sum(cells.get(name, 0) for name in names)
+
+
+def paired_luts(cells: dict[str, int]) -> int:
     """Logic LUTs if each of three to five inputs took in a smaller one, five inputs in all: Yosys' estimate of logic cells.
 
     No placement is looked at, and pairs that share inputs are not: an estimate, not a bound.
@@ -38,7 +46,7 @@ def paired_luts(cells: Cells) -> int:
     return six + five + four + three + (max(one + two - three, 0) + 1) // 2
 
 
-def resources(cells: Cells) -> dict[str, Any]:
+def resources(cells: dict[str, int]) -> dict[str, Any]:
     """The device's resources that Yosys' cells take, and their shares of an XC7Z020. Raises ValueError for an unknown cell."""
     if unknown := set(cells) - {*LUTS, *LUTRAM, *SRL, *FF, *OTHER, *FREE}:
         raise ValueError(f"no count for cells of type {', '.join(sorted(unknown))}")
@@ -63,7 +71,7 @@ def resources(cells: Cells) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("geometry", nargs="*", default=GEOMETRIES, help=f"name or JSON file (default: {', '.join(GEOMETRIES)})")
-    parser.add_argument("--out", type=Path, default=Path("build/area/report.json"))
+    parser.add_argument("--out", type=file_to_write, default="build/area/report.json", metavar="FILE", help="(%(default)s)")
     args = parser.parse_args()
 
     for name in args.geometry:
@@ -85,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status("area", main))

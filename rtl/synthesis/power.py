@@ -1,6 +1,7 @@
 """Power of one layer core's logic in a standard-cell library that you name: Yosys maps it, OpenSTA adds up.
 
-power.py --liberty FILE [--geometry tiny] [--layer 0] [--model MODEL.img --images 20] [--out build/power]
+python -m spikeline_rtl.synthesis.power --liberty FILE [--geometry tiny] [--layer 0] [--model MODEL.img --images 20]
+    [--out build/power]
 
 The Verilog is mapped to the library's gates with its memories, weights and queue, cut out: `spikeline energy` prices those.
 A model is run on the Verilated accelerator; how often each register then toggled is what OpenSTA is told. Without a model it
@@ -17,19 +18,20 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from spikeline.cli.arguments import folder_to_write
+from spikeline.cli.status import status
 from spikeline.data import samples
 from spikeline.device.driver import Driver
 from spikeline.device.packets import Pixels
 from spikeline.energy import saif
-from spikeline.errors import DataError, SpikelineError
+from spikeline.errors import DataError
 from spikeline.measure.evaluate import commit
 from spikeline.model import model_file
 from spikeline.model.geometry import Geometry
-from spikeline.simulation import verilated
 from spikeline.simulation.verilated import SimDevice
-from spikeline_rtl.synthesis.tools import run, tool, version
+from spikeline_rtl.synthesis.tools import ToolError, design, run, tool, version, yosys
 
-MODULES = ("spk_layer", "spk_scan", "spk_slice", "spk_ram", "spk_fifo", "spk_beyond")
+MODULES = ("spk_layer", "spk_scan", "spk_slice", "spk_ram", "spk_fifo", "spk_overflow")
 TOTAL = re.compile(r"^Total\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)", re.MULTILINE)  # internal, switching, leakage, all; W
 
 
@@ -48,46 +50,37 @@ def parameters(geometry: Geometry, k: int) -> dict[str, int]:
     }
 
 
-def script(geometry: Geometry, k: int) -> str:
+def commands(geometry: Geometry, k: int) -> list[str]:
     """For Yosys, run in a folder that holds the Verilog and `library.lib`. What the memories show becomes inputs."""
-    chosen = " ".join(f"-set {name} {value}" for name, value in parameters(geometry, k).items())
-    return "\n".join(
-        [
-            "read_liberty -lib library.lib",
-            f"read_verilog -I. {' '.join(f'{name}.v' for name in MODULES)}",
-            f"chparam {chosen} spk_layer",
-            "hierarchy -check -top spk_layer",
-            "setattr -mod -unset keep_hierarchy *spk_beyond*",
-            "proc",
-            "flatten -noscopeinfo",
-            "opt_clean",
-            "memory -nomap",
-            "submod -name memories t:$mem_v2",
-            "blackbox memories",
-            "expose -evert t:memories",
-            "synth -top spk_layer -noabc",
-            "dfflibmap -liberty library.lib",
-            "abc -liberty library.lib",
-            "opt_clean",
-            "rename -enumerate",
-            "tee -q -o stat.json stat -json -liberty library.lib",
-            "write_json netlist.json",
-            "write_verilog -noattr netlist.v",
-            "",
-        ]
-    )
+    return [
+        "read_liberty -lib library.lib",
+        *design("spk_layer", parameters(geometry, k), MODULES),
+        "setattr -mod -unset keep_hierarchy *spk_overflow*",
+        "proc",
+        "flatten -noscopeinfo",
+        "opt_clean",
+        "memory -nomap",
+        "submod -name memories t:$mem_v2",
+        "blackbox memories",
+        "expose -evert t:memories",
+        "synth -top spk_layer -noabc",
+        "dfflibmap -liberty library.lib",
+        "abc -liberty library.lib",
+        "opt_clean",
+        "rename -enumerate",
+        "tee -q -o stat.json stat -json -liberty library.lib",
+        "write_json netlist.json",
+        "write_verilog -noattr netlist.v",
+    ]
 
 
 def synthesise(geometry: Geometry, k: int, liberty: Path, folder: Path) -> dict[str, Any]:
     """Map layer k; the module spk_layer of Yosys' JSON netlist. Leaves netlist.v, netlist.json, stat.json in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in verilated.sources():
-        shutil.copy(path, folder)
-    shutil.copy(liberty, folder / "library.lib")
     for name in ("netlist.json", "netlist.v", "stat.json"):
         (folder / name).unlink(missing_ok=True)
-    (folder / "synth.ys").write_text(script(geometry, k))
-    run([tool("yosys"), "-q", "-s", "synth.ys"], folder / "yosys.log")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(liberty, folder / "library.lib")
+    yosys(folder, commands(geometry, k))
     module: dict[str, Any] = json.loads((folder / "netlist.json").read_text())["modules"]["spk_layer"]
     return module
 
@@ -168,23 +161,21 @@ def main() -> None:
     parser.add_argument("--model", type=Path, metavar="IMAGE", help="whose activity to take; it must fit the geometry")
     parser.add_argument("--images", type=int, default=20, metavar="N", help="the first N test images of MNIST (%(default)s)")
     parser.add_argument("--clock", type=float, metavar="MHZ", help="(that of the geometry)")
-    parser.add_argument("--out", type=Path, default=Path("build/power"), metavar="DIR", help="(%(default)s)")
+    parser.add_argument("--out", type=folder_to_write, default="build/power", metavar="DIR", help="(%(default)s)")
     args = parser.parse_args()
 
     if not args.liberty.is_file():
-        sys.exit(f"no Liberty file {args.liberty}; name a library of standard cells, such as FreePDK45's (docs/energy.md)")
-    try:
-        geometry = Geometry.load(args.geometry)
-        if not 0 <= args.layer < len(geometry.layers):
-            sys.exit(f"--layer {args.layer}: {geometry.name} has layers 0 to {len(geometry.layers) - 1}")
-        activity = record(geometry, args.model, args.images) if args.model else None
-    except SpikelineError as error:
-        sys.exit(str(error))
+        text = f"no Liberty file {args.liberty}; name a library of standard cells, such as FreePDK45's (docs/energy.md)"
+        raise DataError(text)
+    geometry = Geometry.load(args.geometry)
+    if not 0 <= args.layer < len(geometry.layers):
+        raise DataError(f"--layer {args.layer}: {geometry.name} has layers 0 to {len(geometry.layers) - 1}")
+    activity = record(geometry, args.model, args.images) if args.model else None
     folder, clock = args.out / f"{geometry.name}-layer-{args.layer}", args.clock or geometry.clock_mhz
     module = synthesise(geometry, args.layer, args.liberty, folder)
     stat = json.loads((folder / "stat.json").read_text())["design"]
-    commands, told = tcl(module, args.layer, clock, activity)
-    (folder / "power.tcl").write_text(commands)
+    script, told = tcl(module, args.layer, clock, activity)
+    (folder / "power.tcl").write_text(script)
     flip_flops = sum(map(len, registers(module).values()))
     report: dict[str, Any] = {
         "estimate": "pre-silicon estimate, before place and route, without memories; not a measurement",
@@ -208,7 +199,7 @@ def main() -> None:
         run([sta, "-no_splash", "-exit", "power.tcl"], log)
         match = TOTAL.search(log.read_text())
         if match is None:
-            sys.exit(f"OpenSTA reported no total power; see {log}")
+            raise ToolError(f"OpenSTA reported no total power; see {log}")
         report |= dict(zip(("internal_w", "switching_w", "leakage_w", "power_w"), map(float, match.groups()), strict=True))
         if activity is not None:
             report["nj_per_image"] = report["power_w"] * activity.cycles / clock / args.images * 1e3  # W · µs = µJ
@@ -217,4 +208,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status("power", main))

@@ -3,15 +3,17 @@
 The ECP5 stands in for the XC7Z020, which no open tool times: what it shows is which path is longest, and how it moves from
 one version of the Verilog to the next, not the clock of a board.
 
-    timing.py [GEOMETRY ...] [--out build/timing/report.json]
+    python -m spikeline_rtl.synthesis.timing [GEOMETRY ...] [--out build/timing/report.json]
 """
 
 import argparse
 import json
 import re
-from pathlib import Path
+import sys
 from typing import Any
 
+from spikeline.cli.arguments import file_to_write
+from spikeline.cli.status import status
 from spikeline.measure.evaluate import commit
 from spikeline.model.geometry import Geometry
 from spikeline_rtl.synthesis.tools import run, synthesise, tool, version, write_report
@@ -50,14 +52,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("geometry", nargs="*", default=GEOMETRIES, help=f"name or JSON file (default: {', '.join(GEOMETRIES)})")
     parser.add_argument("--seed", default="1", help="of the placer")
-    parser.add_argument("--out", type=Path, default=Path("build/timing/report.json"))
+    parser.add_argument("--out", type=file_to_write, default="build/timing/report.json", metavar="FILE", help="(%(default)s)")
     args = parser.parse_args()
 
     for name in args.geometry:
         geometry = Geometry.load(name)
         source = commit()  # of the Verilog that Yosys reads now
         folder = args.out.parent / geometry.name
-        _, synthesis_seconds = synthesise(geometry, "synth_ecp5", folder, "write_json netlist.json")
+        _, synthesis_seconds = synthesise(geometry, "synth_ecp5", folder, ["write_json netlist.json"])
         command = [tool("nextpnr-ecp5"), "-q", *DEVICE, "--json", "netlist.json", "--report", "nextpnr.json"]
         command += ["--lpf-allow-unconstrained", "--timing-allow-fail", "--freq", f"{geometry.clock_mhz:g}", "--seed", args.seed]
         seconds = run(command, folder / "nextpnr.log")
@@ -79,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status("timing", main))

@@ -1,6 +1,6 @@
 """Measure `toggle_share` of the energy profiles: toggles of a register bit for each cycle that its clock is let through.
 
-toggles.py MODEL.img ... [--images 20] [--out docs/results/toggles.json]
+python -m spikeline_rtl.synthesis.toggles MODEL.img ... [--images 20] [--out docs/results/toggles.json]
 
 The Verilated accelerator classifies test images and records every signal. A discontinuous network runs on z020-256 built without
 continuous integration and with membranes of 12 bits, as hardware of its own would be.
@@ -8,10 +8,13 @@ continuous integration and with membranes of 12 bits, as hardware of its own wou
 
 import argparse
 import json
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from spikeline.cli.arguments import file_to_write
+from spikeline.cli.status import status
 from spikeline.data import samples
 from spikeline.energy import activity, saif
 from spikeline.files import atomic
@@ -37,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL.img")
     parser.add_argument("--images", type=int, default=20, help="the first N test images (%(default)s)")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs/results/toggles.json", help="(%(default)s)")
+    parser.add_argument("--out", type=file_to_write, default=str(ROOT / "docs/results/toggles.json"), help="(%(default)s)")
     args = parser.parse_args()
     results = []
     for path in args.models:
@@ -60,4 +63,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status("toggles", main))

@@ -1,4 +1,4 @@
-"""What area.py and timing.py share: the Yosys script of a geometry, the open tools, and the report files."""
+"""The open tools behind area, clock, power and proofs: find them, run them, and give Yosys what it reads in one folder."""
 
 import json
 import os
@@ -7,23 +7,27 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from spikeline.errors import SpikelineError
 from spikeline.model.geometry import Geometry
 from spikeline.simulation import verilated
 
-Cells = dict[str, int]
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # programs of the Python environment first
+
+
+class ToolError(SpikelineError):
+    """A tool is missing or failed. The message says how to install it, or which log to read."""
 
 
 def tool(name: str) -> str:
-    """The program that $YOSYS or $NEXTPNR_ECP5 names, else the pinned PyPI build, else a native one."""
+    """The program that $YOSYS or $NEXTPNR_ECP5 names, else the pinned PyPI build, else a native one. Raises ToolError."""
     chosen = os.environ.get(name.upper().replace("-", "_"))
-    found = chosen or shutil.which(f"yowasp-{name}", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    found = found or shutil.which(name)
+    found = chosen or shutil.which(f"yowasp-{name}", path=PATH) or shutil.which(name, path=PATH)
     if found is None:
-        sys.exit(f"{name} is missing; run `pip install yowasp-{name}`")
+        raise ToolError(f"{name} is missing; run `pip install yowasp-{name}`")
     return found
 
 
@@ -35,7 +39,7 @@ def version(program: str) -> str:
 
 
 def run(command: list[str], log: Path) -> float:
-    """Run `command` in the folder of `log`, its output; return the seconds it took. Exits with the log's name if it fails.
+    """Run `command` in the folder of `log`, its output; return the seconds it took. Raises ToolError that names the log.
 
     Files are best named relative to that folder: the PyPI builds have a /tmp of their own.
     """
@@ -43,37 +47,50 @@ def run(command: list[str], log: Path) -> float:
     with open(log, "w") as out:
         status = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, cwd=log.parent).returncode
     if status:
-        sys.exit(f"{Path(command[0]).name} failed; see {log}")
+        raise ToolError(f"{Path(command[0]).name} failed; see {log}")
     return time.monotonic() - begin
 
 
-def synthesise(geometry: Geometry, synth: str, folder: Path, then: str = "") -> tuple[Cells, float]:
+def design(top: str, parameters: Mapping[str, object], modules: Iterable[str] | None = None) -> list[str]:
+    """Commands of Yosys that read modules, by default all of rtl/, and elaborate `top` with these parameters."""
+    names = list(modules or (path.stem for path in verilated.sources() if path.suffix == ".v"))
+    chosen = " ".join(f"-set {name} {value}" for name, value in parameters.items())
+    return [
+        f"read_verilog -I. {' '.join(f'{name}.v' for name in names)}",
+        *([f"chparam {chosen} {top}"] if chosen else []),
+        f"hierarchy -check -top {top}",
+    ]
+
+
+def yosys(folder: Path, commands: Iterable[str], sources: Iterable[Path] | None = None) -> float:
+    """Run commands of Yosys in `folder`, which takes `sources`, by default all of rtl/; return the seconds it took.
+
+    All that Yosys reads lies side by side there, because its PyPI build sees no other folder in /tmp. Leaves script.ys and
+    yosys.log. Raises ToolError that names the log.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in verilated.sources() if sources is None else sources:
+        shutil.copy(path, folder)
+    (folder / "script.ys").write_text("\n".join(commands) + "\n")
+    return run([tool("yosys"), "-q", "-s", "script.ys"], folder / "yosys.log")
+
+
+def synthesise(geometry: Geometry, synth: str, folder: Path, then: Iterable[str] = ()) -> tuple[dict[str, int], float]:
     """Run Yosys' `synth`, and `then`, on a geometry; return its cells by type and the seconds it took. Files go to `folder`.
 
     The slices, all alike, are mapped once and the rest is flattened around them: faster than all flat, and smaller,
     because flat Yosys orders the operands of an adder by name and half of the time in the way that costs a LUT more.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    rtl = os.path.relpath(verilated.RTL, folder)
-    verilog = " ".join(f"{rtl}/{p.name}" for p in verilated.sources() if p.suffix == ".v")
-    parameters = " ".join(f"-set {name} {value}" for name, value in verilated.parameters(geometry).items())
-    (folder / "synth.ys").write_text(
-        f"read_verilog -I{rtl} {verilog}\n"
-        f"chparam {parameters} spikeline\n"
-        "hierarchy -check -top spikeline\n"
-        "setattr -mod -set keep_hierarchy 1 *spk_slice*\n"
-        f"{synth} -top spikeline\n"
-        "tee -q -o stat.json stat -json\n"
-        f"{then}\n"
-    )
-    seconds = run([tool("yosys"), "-q", "-s", "synth.ys"], folder / "yosys.log")
+    commands = [
+        *design("spikeline", verilated.parameters(geometry)),
+        "setattr -mod -set keep_hierarchy 1 *spk_slice*",
+        f"{synth} -top spikeline",
+        "tee -q -o stat.json stat -json",
+        *then,
+    ]
+    seconds = yosys(folder, commands)
     cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
     return {name: count for name, count in cells.items() if not name.startswith("$")}, seconds  # without modules and notes
-
-
-def total(cells: Cells, names: Iterable[str]) -> int:
-    """How many cells are of one of these types."""
-    return sum(cells.get(name, 0) for name in names)
 
 
 def write_report(path: Path, entry: dict[str, Any]) -> None:

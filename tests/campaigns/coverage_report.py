@@ -122,11 +122,12 @@ def shares(summary: dict[str, int]) -> dict[str, float]:
 
 
 def main() -> None:
+    from spikeline.cli.arguments import folder_to_write
     from spikeline.files import atomic
     from spikeline.measure import evaluate
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=ROOT / "build/coverage")
+    parser.add_argument("--out", type=folder_to_write, default=ROOT / "build/coverage", metavar="DIR")
     args = parser.parse_args()
     counts: dict[tuple[str, str, str], int] = defaultdict(int)
     for file in (args.out / "rtl").glob("*.json"):
@@ -151,4 +152,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from spikeline.cli.status import status
+
+    sys.exit(status("coverage_report", main))

@@ -18,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from campaigns.mutants import MUTANTS, Mutant
+from spikeline.cli.arguments import file_to_write
+from spikeline.cli.status import status
 from spikeline.files import atomic, cache_dir
 from spikeline.measure import evaluate
 
@@ -94,7 +96,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="part of the name or the file of the faults to plant")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--passed", action="store_true", help="the tests have just passed without a fault: begin with the faults")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=file_to_write, metavar="FILE")
     args = parser.parse_args()
     chosen = [x for x in MUTANTS if args.only in x.name or args.only in x.file]
     began = time.monotonic()
@@ -123,4 +125,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status("mutate", main))

@@ -8,12 +8,15 @@ a board uses. A reset may fall in the middle of a batch; then the accelerator mu
 
 import argparse
 import json
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from spikeline.cli.arguments import file_to_write
+from spikeline.cli.status import status
 from spikeline.data import mnist, samples
 from spikeline.device.driver import Driver
 from spikeline.device.packets import Pixels, packed
@@ -119,7 +122,7 @@ def main() -> None:
     parser.add_argument("--geometry", default="z020-256")
     parser.add_argument("--images", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=file_to_write, metavar="FILE")
     args = parser.parse_args()
     figures = soak(args.models, Geometry.load(args.geometry), args.images, args.seed)
     if args.out:
@@ -129,4 +132,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status("soak", main))

@@ -17,7 +17,7 @@ import numpy as np
 
 from robustness.kinds import Kind, misplace
 from robustness.mutate import damaged, damaged_lines
-from spikeline.data import events, mnist, nmnist
+from spikeline.data import mnist, nmnist, recordings, saccades
 from spikeline.data.mnist import IdxFile
 from spikeline.measure import meter
 
@@ -140,7 +140,7 @@ class Events(Kind):
 
     def __init__(self) -> None:
         pixels = np.random.default_rng(0).integers(0, 256, (10, mnist.PIXELS)).astype(np.uint8) * (np.arange(784) % 9 == 0)
-        self.recordings = [recorded(events.saccades(x.astype(np.uint8))) for x in pixels]
+        self.recordings = [recorded(saccades.simulate(x.astype(np.uint8))) for x in pixels]
 
     def make(self, rng: random.Random, folder: Path) -> None:
         chosen = rng.randrange(10)
@@ -158,7 +158,7 @@ class Events(Kind):
         nmnist.load("test", rng.choice((1, 3, 10)), rng.choice((1, 2)), folder, strict)
 
 
-def recorded(given: events.Events) -> bytes:
+def recorded(given: recordings.Recording) -> bytes:
     """The file of a recording."""
     with tempfile.TemporaryDirectory() as folder:
         nmnist.write(Path(folder) / "x.bin", given)

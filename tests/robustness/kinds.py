@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 NAMES = {
-    **dict.fromkeys(("onnx", "image"), "models"),
+    **dict.fromkeys(("onnx", "model"), "models"),
     **dict.fromkeys(("preset", "checkpoint"), "training"),
     **dict.fromkeys(("mnist", "events", "meter"), "data"),
     **dict.fromkeys(("geometry", "estimate", "report", "proof", "tables", "hwh"), "reports"),
@@ -35,7 +35,7 @@ class Kind(ABC):
 
 def kind(name: str) -> Kind:
     """The kind of that name; only what it needs is imported. `planted` has every fault: it tests the fuzz target itself."""
-    return getattr(importlib.import_module(f"front_door.{NAMES.get(name, 'planted')}"), name.capitalize())()
+    return getattr(importlib.import_module(f"robustness.{NAMES.get(name, 'planted')}"), name.capitalize())()
 
 
 def command(register: Callable[[argparse._SubParsersAction], None], *words: str | Path) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from robustness import mutate_onnx, network_seeds, onnx_seeds
 from robustness.kinds import Kind, command
 from robustness.mutate import damaged
-from spikeline.accelerator import Accelerator
+from spikeline import Accelerator, Spikes
 from spikeline.cli import info
 from spikeline.model import model_file
 from spikeline.model.bit_fields import BitFields
@@ -41,11 +41,11 @@ class Onnx(Kind):
         model_file.load(out)
 
 
-class Image(Kind):
+class Model(Kind):
     file = "model.img"
 
     def make(self, rng: random.Random, folder: Path) -> None:
-        model = rng.choice(network_seeds.images())
+        model = rng.choice(network_seeds.models())
         data = model_file.to_bytes(model)
         header, note = data[:HEADER_BYTES], data[HEADER_BYTES + model.nbytes :]
         how = rng.random()
@@ -67,7 +67,7 @@ class Image(Kind):
         network = model_file.load(folder / self.file).network
         if network.time_steps * max(network.sizes) <= ENOUGH:
             with Accelerator(model=folder / self.file, backend="golden", geometry="tiny") as accelerator:
-                accelerator.infer_spikes(np.ones((1, network.time_steps, network.sizes[0]), np.uint8))
+                accelerator.infer(Spikes(np.ones((1, network.time_steps, network.sizes[0]), np.uint8)))
 
 
 def signed(header: bytes, packets: bytes = b"") -> bytes:

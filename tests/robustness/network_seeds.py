@@ -11,7 +11,7 @@ from spikeline.model.spec import Decode, Encoder, Reset
 
 
 @cache
-def images() -> tuple[model_file.Model, ...]:
+def models() -> tuple[model_file.Model, ...]:
     """One of every encoder and width of weights, of one to eight layers, discontinuous and continuous."""
     note = {"dataset": {"name": "mnist"}}
     return tuple(model_file.build(network(kind), note if kind % 2 else {}) for kind in range(24))

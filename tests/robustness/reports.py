@@ -10,11 +10,12 @@ from robustness.kinds import Kind, command
 from robustness.mutate import damaged, damaged_json
 from spikeline import files
 from spikeline.cli import power as power_command
+from spikeline.device import hand_off
 from spikeline.device.board import Board
 from spikeline.measure import power, result_files
 from spikeline.model.geometry import FOLDER
 from spikeline.model.geometry import Geometry as Sizes
-from spikeline.simulation import board, hand_off
+from spikeline.simulation import board
 
 PARAMETERS = {"BUILD": "32'h00000000", "LAYERS": "3", "LAYER_INPUTS": "48'h002000300064"}
 PHASES = [{"name": "idle", "start": 0.0, "stop": 5.0}, {"name": "active", "start": 5.0, "stop": 10.0}]

@@ -6,7 +6,7 @@ from robustness import kinds
 from robustness.fuzz import fuzz
 
 CASES = {
-    **dict.fromkeys(("onnx", "image", "preset", "mnist", "events"), 1000),
+    **dict.fromkeys(("onnx", "model", "preset", "mnist", "events"), 1000),
     **dict.fromkeys(("meter", "geometry", "estimate", "report", "proof", "tables", "hwh"), 300),
     "checkpoint": 60,
 }

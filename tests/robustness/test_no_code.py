@@ -141,7 +141,7 @@ def test_a_payload_runs_where_it_is_let(tmp_path, trap):
 READERS = {
     "checkpoint": lambda path, out: checkpoint.load(path),
     "onnx": lambda path, out: command(compiler.register, "compile", path, "--out", out / "x.img"),
-    "image": lambda path, out: model_file.load(path),
+    "model": lambda path, out: model_file.load(path),
     "preset": lambda path, out: preset.load(str(path.rename(path.with_suffix(".toml")))),
     "geometry": lambda path, out: Geometry.load(path.rename(path.with_suffix(".json"))),
     "meter": lambda path, out: meter.read(path),

@@ -23,7 +23,7 @@ from robustness.kinds import command
 from robustness.reports import BENCH
 from spikeline.cli import bench as bench_command
 from spikeline.cli import power as power_command
-from spikeline.data import events, mnist, nmnist
+from spikeline.data import mnist, nmnist, recordings, saccades
 from spikeline.measure import bench, evaluate, plots
 from spikeline.model import model_file
 from spikeline.model.geometry import Geometry
@@ -54,13 +54,13 @@ class Writer(ABC):
 
 class ImageFile(Writer):
     def write(self, folder: Path, version: int) -> None:
-        model_file.save(network_seeds.images()[version], folder / "model.img")
+        model_file.save(network_seeds.models()[version], folder / "model.img")
 
     def read(self, folder: Path) -> dict[str, Version]:
         if not (folder / "model.img").exists():
-            return {"image": None}
+            return {"model": None}
         crc = model_file.load(folder / "model.img").crc
-        return {"image": next(v for v in (1, 2) if network_seeds.images()[v].crc == crc)}
+        return {"model": next(v for v in (1, 2) if network_seeds.models()[v].crc == crc)}
 
 
 class Compile(Writer):
@@ -79,9 +79,9 @@ class Compile(Writer):
     def read(self, folder: Path) -> dict[str, Version]:
         known = {f"{model_file.build(compiled(m)).crc:08x}": v for v, m in self.models.items()}
         path, proof, index = folder / "model.img", folder / "model.img.verify.json", folder / "mem/index.json"
-        found: dict[str, Version] = {"image": None, "proof": None, "memories": None}
+        found: dict[str, Version] = {"model": None, "proof": None, "memories": None}
         if path.exists():
-            found["image"] = known[f"{model_file.load(path).crc:08x}"]
+            found["model"] = known[f"{model_file.load(path).crc:08x}"]
         if proof.exists():
             found["proof"] = json.loads(proof.read_text())["images"]
         if (folder / "mem").exists():
@@ -93,9 +93,9 @@ class Compile(Writer):
 
     def check(self, folder: Path, old: Version) -> None:
         found = self.read(folder)
-        assert found["image"] in (old, 2)
+        assert found["model"] in (old, 2)
         assert found["memories"] in (old, 2)
-        assert found["proof"] in (None, found["image"]), "a proof of another image"
+        assert found["proof"] in (None, found["model"]), "a proof of another model"
 
 
 def compiled(model: onnx.ModelProto) -> Any:
@@ -244,12 +244,12 @@ class Saccades(Writer):
         for name, content in contents.items():
             (root / name).write_bytes(content)
         with small(), mock.patch.dict("os.environ", SPIKELINE_CACHE=str(folder)):
-            events.load_saccades("test", version, 2, root)
+            saccades.load("test", version, 2, root)
 
     def read(self, folder: Path) -> dict[str, Version]:
         for path in (folder / "saccades").glob("[!.]*"):
             steps = int(path.name.split("-")[1])
-            assert events._cached(path, (4, steps, -(-events.inputs(2) // 8))) is not None, "half a cache"
+            assert saccades._cached(path, (4, steps, -(-recordings.inputs(2) // 8))) is not None, "half a cache"
         return {}
 
 
@@ -262,10 +262,10 @@ class Recording(Writer):
 
     @staticmethod
     @cache
-    def recording(version: int) -> events.Events:
+    def recording(version: int) -> recordings.Recording:
         pixels = np.zeros(mnist.PIXELS, np.uint8)
         pixels[300 : 300 + 20 * version] = 255
-        return events.saccades(pixels)
+        return saccades.simulate(pixels)
 
     def read(self, folder: Path) -> dict[str, Version]:
         versions = {len(self.recording(v)): v for v in (1, 2)}

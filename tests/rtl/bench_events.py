@@ -9,7 +9,7 @@ import cocotb
 from spikeline.device.packets import pack_events
 from spikeline.model.spec import EVENT
 
-INPUTS = ("config_inputs", "config_time_steps", "s_begin", "s_data", "s_valid", "s_none_left", "m_ready")
+INPUTS = ("config_inputs", "config_time_steps", "s_begin", "s_data", "s_valid", "no_image_left", "m_ready")
 STEP, FILLER = EVENT.pack(is_step=1), 0xFFFF
 
 
@@ -34,7 +34,7 @@ class Bench:
             await FallingEdge(self.dut.aclk)
             self.images += ended
             self.left -= ended
-            self.dut.s_none_left.value = int(self.left <= 0)
+            self.dut.no_image_left.value = int(self.left <= 0)
 
     async def _input(self) -> None:
         """Is not ready in the cycle after the end of a step: its vector is full."""
@@ -53,7 +53,7 @@ class Bench:
         self.source.queue.extend((word,) for word in words)
         for _ in range(LONGEST):
             await RisingEdge(self.dut.aclk)
-            if self.dut.unsound.value == 1:
+            if self.dut.invalid.value == 1:
                 self.source.queue.clear()
                 self.source.offered = False
             if not self.source.queue and self.dut.idle.value == 1:
@@ -83,12 +83,12 @@ async def images(dut, seed):
         spikes = rng.random((count, steps, inputs)) < rng.choice([0, 0.02, 0.3], (count, steps, 1))
         assert await bench.packet(pack_events(spikes.astype(np.uint8))[2:].tolist(), count) == events(spikes)
         assert bench.images == count
-        assert dut.unsound.value == 0
+        assert dut.invalid.value == 0
 
 
 @cocotb.test()
 @cocotb.parametrize(seed=SEEDS)
-async def unsound(dut, seed):
+async def invalid(dut, seed):
     """What cannot be is told; what was before it has come, nothing after; and the next packet is sound."""
     rng = np.random.default_rng(seed)
     bench = Bench(dut, rng)
@@ -110,7 +110,7 @@ async def unsound(dut, seed):
         entries = [*before, *wrong]
         entries += [FILLER] * (-len(entries) % 4) + [3, STEP | 3, 1, 1]
         got = await bench.packet(np.array(entries, "<u2").view("<u8").tolist(), 1)
-        assert (got, dut.unsound.value) == (shown + came, 1), wrong
+        assert (got, dut.invalid.value) == (shown + came, 1), wrong
         spikes = rng.random((2, steps, inputs)) < 0.1
         assert await bench.packet(pack_events(spikes.astype(np.uint8))[2:].tolist(), 2) == events(spikes)
-        assert dut.unsound.value == 0
+        assert dut.invalid.value == 0

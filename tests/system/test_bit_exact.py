@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spikeline.accelerator import Accelerator
-from spikeline.device.packets import Spikes, packed
+from spikeline import Accelerator, Events, Pixels, Spikes
+from spikeline.device.packets import packed
 from spikeline.model import golden, model_file
 from spikeline.model.encode import encode
 from spikeline.model.network import Layer, Network
@@ -201,9 +201,10 @@ def test_accelerator_api_agrees_across_backends_and_batches(random_network):
         Accelerator(model=model, backend="golden", geometry="tiny") as reference,
         Accelerator(model=model, geometry="tiny") as simulated,
     ):
-        expected = reference.infer(pixels, seed=3, scores=True)
-        for batch, how in ((25, "pixels"), (7, "spikes"), (7, "pixels"), (25, "spikes")):
-            result = simulated.infer(pixels, seed=3, scores=True, input=how, batch=batch)
+        given = Pixels(pixels, seed=3)
+        expected, trains = reference.infer(given, scores=True), reference.encode(given)
+        for batch, sent in ((25, given), (7, Spikes(trains)), (7, given), (25, Events(trains))):
+            result = simulated.infer(sent, scores=True, batch=batch)
             np.testing.assert_array_equal(result.labels, expected.labels)
             np.testing.assert_array_equal(result.values, expected.values)
         assert simulated.infer(pixels[:0]).labels.shape == (0,)

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pynq.buffer import PynqBuffer
 
-from spikeline.accelerator import Accelerator
+from spikeline import Accelerator, Events
+from spikeline.device import hand_off
 from spikeline.device.board import Board, Registers
 from spikeline.device.driver import MAX_TRANSFER, Driver
 from spikeline.device.packets import Pixels, Spikes, packed
@@ -27,7 +28,7 @@ from spikeline.model.encode import encode
 from spikeline.model.model_file import WORD
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Encoder, Register
-from spikeline.simulation import hand_off, verilated
+from spikeline.simulation import verilated
 from spikeline.simulation.board import MEMORY_BYTES, PAGE, Memory, SimulatedBoard
 from spikeline.simulation.dma import DmaModel
 
@@ -98,12 +99,12 @@ def test_random_networks_and_batches_equal_the_golden_model(board, random_networ
             network = random_network(rng)
             accelerator.load(model_file.build(network))
             board.simulator.stall(int(rng.integers(1, 1000)), rng.choice([0, 0.3, 0.8]), rng.choice([0, 0.3, 0.8]))
-            for events in (False, True):
+            for kind in (Spikes, Events):
                 spikes = random_spikes(rng, network, int(rng.integers(1, 30)))
-                result, trace = accelerator.infer_spikes(spikes, scores=True, events=events), golden.run(network, spikes)
+                result, trace = accelerator.infer(kind(spikes), scores=True), golden.run(network, spikes)
                 np.testing.assert_array_equal(result.labels, trace.labels)
                 np.testing.assert_array_equal(result.values, trace.values)
-            np.testing.assert_array_equal(accelerator.running(spikes)[0], trace.running[0])
+            np.testing.assert_array_equal(accelerator.running(Spikes(spikes))[0], trace.running[0])
     assert board.downloads == 1
 
 
@@ -254,7 +255,7 @@ def test_the_board_sees_a_buffer_that_is_freed_under_a_view(board):
 def test_buffers_are_freed_after_an_error(board, network):
     def work():
         with Accelerator(board.bitstream, model_file.build(network), device=board) as accelerator:
-            accelerator.infer_spikes(np.ones((2, 3, network.sizes[0]), np.uint8))
+            accelerator.infer(Spikes(np.ones((2, 3, network.sizes[0]), np.uint8)))
             assert board.memory.taken
             raise KeyError
 
@@ -276,10 +277,16 @@ def test_throughput_has_finns_names(accelerator, pixels):
         assert 0 < figures[f"{name}[ms]"] < 1000
 
 
-def test_throughput_does_not_depend_on_what_was_asked_before(accelerator, network, pixels):
+def test_a_board_cannot_be_looked_into(accelerator, pixels):
+    assert (accelerator.has_clock, accelerator.can_trace) == (True, False)
+    with pytest.raises(DeviceError, match="only the golden model and the simulator show single spikes; use the backend sim"):
+        accelerator.trace(pixels)
+
+
+def test_throughput_does_not_depend_on_what_was_asked_before(accelerator, pixels):
     accelerator.infer(pixels, scores=True)
     accelerator.throughput_test(pixels)
-    accelerator.running(encode(pixels, "bernoulli", network.time_steps))
+    accelerator.running(pixels)
     accelerator.throughput_test(pixels)
 
 
@@ -389,7 +396,7 @@ def test_results_out_of_order(accelerator, pixels):
     driver.device.start(send, receive)
     driver.wait()
     with pytest.raises(DeviceError, match="out of order or lost"):
-        driver.answer(receive[::-1], batch)
+        driver.unpack(receive[::-1], batch)
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, ValueError, MemoryError, DeviceError])
@@ -511,7 +518,7 @@ def test_no_device(board):
 
 
 def test_no_pynq():
-    block = "import sys; sys.modules['pynq'] = None\nfrom spikeline.accelerator import Accelerator\n"
+    block = "import sys; sys.modules['pynq'] = None\nfrom spikeline import Accelerator\n"
     result = subprocess.run([sys.executable, "-c", f"{block}Accelerator('x.bit')"], capture_output=True, text=True)
     assert "DeviceError: the pynq package cannot be imported" in result.stderr
     result = subprocess.run([sys.executable, "-c", f"{block}Accelerator(geometry='tiny')"], capture_output=True, text=True)
@@ -521,7 +528,7 @@ def test_no_pynq():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"bitstream": "model.img"}, ModelError, "an image is no bitstream; pass it as model="),
+        ({"bitstream": "model.img"}, ModelError, "a model is no bitstream; pass it as model="),
         ({"backend": "board"}, DeviceError, "needs a bitstream; name its .bit file"),
         ({"bitstream": "x.bit", "backend": "golden"}, DeviceError, "takes no bitstream"),
         ({"backend": "fpga"}, DeviceError, "no backend fpga; there are board, sim, golden"),

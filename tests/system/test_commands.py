@@ -159,7 +159,7 @@ def test_run_on_a_board(model, capsys, monkeypatch):
         (["run", "{model}", "--geometry", "huge"], "no geometry huge; there are tiny, z020-1024, z020-256"),
         (["run", "{model}", "--geometry", "tiny", "--backend", "sim"], "room for 100×48"),
         (["run", "{model}", "--images", "20000"], "mnist-test has 10000"),
-        (["run", "{text}"], "not an image"),
+        (["run", "{text}"], "not a model"),
         (["compile", "{text}", "--out", "x.img"], "ONNX"),
         (["train", "--preset", "none", "--out", "x"], "preset"),
         (["export", "--checkpoint", "{text}", "--out", "x.onnx"], "checkpoint"),

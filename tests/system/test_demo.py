@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikeline.accelerator import Accelerator
+from spikeline import Accelerator
 from spikeline.data import samples
 from spikeline.measure import evaluate
 from spikeline.model import model_file

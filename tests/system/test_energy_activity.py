@@ -93,7 +93,7 @@ def agree(geometry: Geometry, net: Network, golden_counts: Activity, counters: C
         assert compares == layer["compares"]
         assert bits == layer["weight_bits_read"]
         V = geometry.membrane_bits
-        first = file.high(f"{core}/slice[0]/slice/sum_first")  # a step whose membranes start anew
+        first = file.high(f"{core}/slice[0]/slice/restart")  # a step whose membranes start anew
         if not continuous:
             assert layer["start_read_bits"] == first * room.neurons * V
             assert layer["state_read_bits"] == sums * V - layer["start_read_bits"]
@@ -143,8 +143,8 @@ def test_continuous(tiny, leak, biased, reset, tmp_path):
         room, layer = tiny.layers[k], counts.layers[k]
         bits = room.neurons * tiny.membrane_bits
         inside = f"core/layer[{k}]/core/slice[0]/slice"
-        bias_cycles = file.high(f"core/layer[{k}]/core/do_4_reg") and (leak > 0 or biased) * layer["steps"]
-        assert layer["start_read_bits"] == (file.high(f"{inside}/sum_first") + bias_cycles) * bits
+        bias_cycles = file.high(f"core/layer[{k}]/core/phase_sum_reg") and (leak > 0 or biased) * layer["steps"]
+        assert layer["start_read_bits"] == (file.high(f"{inside}/restart") + bias_cycles) * bits
         assert layer["threshold_read_bits"] == file.high(f"{inside}/fire") * bits
         fired = int(golden.run(net, from_pixels(net)).spikes[k].sum())
         assert (

@@ -30,8 +30,8 @@ WATTS = re.compile(r"\d\s*[mµ]?[WJ]\b")
 BOARD = """
 import os, threading, time
 import pynq
-from spikeline.geometry import Geometry
-from spikeline.simulated_board import SimulatedBoard
+from spikeline import Geometry
+from spikeline.simulation.board import SimulatedBoard
 
 board = pynq.Device.active_device = SimulatedBoard(Geometry.load("z020-256"))
 os.environ["SPIKELINE_BITSTREAM"] = str(board.bitstream)

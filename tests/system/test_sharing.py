@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spikeline.accelerator import Accelerator
+from spikeline import Accelerator
 from spikeline.device import ownership
 from spikeline.device.board import Board
 from spikeline.device.driver import Driver
@@ -22,6 +22,7 @@ from spikeline.simulation.board import MEMORY_BYTES, SimulatedBoard
 
 TAKEN = "another handle has taken this accelerator over since; use that one, or open a new one"
 CLOSED = "closed; open a new one"
+INPUT_CALLS = ("infer", "running", "trace", "encode", "throughput_test")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_a_handle_that_cannot_be_opened_takes_nothing_over(board, models, tmp_pa
 
 OTHER = """
 import sys
-from spikeline.ownership import Lease
+from spikeline.device.ownership import Lease
 class Device:
     tag, lock_folder = "board", sys.argv[1]
 device = Device()
@@ -386,7 +387,6 @@ def test_beats_that_are_taken_early_head_the_next_transfer(board, models):
 @pytest.mark.parametrize("backend", ["sim", "golden", "board"])
 def test_closed_is_closed(board, models, backend):
     one, _, pixels, _, _ = models
-    spikes = encode(pixels, "bernoulli", one.network.time_steps)
     where = {"geometry": "tiny", "backend": backend} if backend != "board" else {"bitstream": board.bitstream, "device": board}
     accelerator = Accelerator(model=one, **where)
     kept = None
@@ -397,11 +397,10 @@ def test_closed_is_closed(board, models, backend):
     accelerator.close()
     calls = {
         name: (lambda name=name: getattr(accelerator, name))
-        for name in ("image", "geometry", "simulator", "overlay", "waiting_seconds")
+        for name in ("model", "geometry", "has_clock", "can_trace", "simulator", "overlay", "waiting_seconds")
     }
     calls |= {name: getattr(accelerator, name) for name in ("counters", "clear_counters", "reset", "__enter__")}
-    calls |= {name: (lambda name=name: getattr(accelerator, name)(pixels)) for name in ("infer", "throughput_test")}
-    calls |= {name: (lambda name=name: getattr(accelerator, name)(spikes)) for name in ("infer_spikes", "running", "trace")}
+    calls |= {name: (lambda name=name: getattr(accelerator, name)(pixels)) for name in INPUT_CALLS}
     calls["load"] = lambda: accelerator.load(one)
     public = {name for name in dir(Accelerator) if not name.startswith("_")}
     assert public - calls.keys() == {"close", "closed"}

@@ -65,7 +65,7 @@ def test_a_report_keeps_one_entry_per_geometry(tmp_path):
             "core.layer[1].core.slice[2].slice.bank[0].dual.ram.memory.0.3",
             "core.layer[1].core.slice[2].slice.bank[0].dual.ram.memory",
         ),
-        ("core.decode.turn_reg[31]", "core.decode.turn_reg"),
+        ("core.decode.rotate_reg[31]", "core.decode.rotate_reg"),
     ],
 )
 def test_a_mapped_name_leads_back_to_the_verilog(name, expected):
@@ -123,7 +123,7 @@ def test_yosys_puts_weights_in_block_ram_and_queues_in_distributed_ram(tmp_path)
 
 
 def test_area_refuses_an_unknown_geometry(tmp_path):
-    command = [sys.executable, str(ROOT / "rtl/synthesis/area.py"), "nonsense", "--out", str(tmp_path / "r.json")]
+    command = [sys.executable, "-m", "spikeline_rtl.synthesis.area", "nonsense", "--out", str(tmp_path / "r.json")]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode != 0
     assert "no geometry nonsense" in result.stderr

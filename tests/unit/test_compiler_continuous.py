@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from spikeline.cli import info
-from spikeline.data import events, mnist
+from spikeline.data import mnist, recordings
 from spikeline.errors import CompileError
 from spikeline.model import golden, model_file
 from spikeline.model.geometry import Geometry
@@ -605,7 +605,7 @@ def digit_network(encoder, inputs, dataset=None):
 
 @pytest.mark.parametrize("encoder", ["bernoulli", "latency", "events"])
 def test_command_verifies_and_picks_the_margin_on_what_the_encoder_makes(tmp_path, capsys, geometry_file, digits, encoder):
-    model = digit_network(encoder, events.inputs(2) if encoder == "events" else 784, "mnist").save(tmp_path)
+    model = digit_network(encoder, recordings.inputs(2) if encoder == "events" else 784, "mnist").save(tmp_path)
     out = tmp_path / "m.img"
     options = ("--out", out, "--geometry", geometry_file, "--verify", 50, "--early-exit", 0.01, "--mem-dir", tmp_path / "mem")
     spikeline(model, *options, "--json")
@@ -645,12 +645,12 @@ def test_mismatch_names_the_cause(tmp_path, geometry_file, monkeypatch):
 def test_info_tells_of_lasting_membranes(tmp_path, capsys):
     network = compile_onnx(example(leak=3, reset="zero").save(tmp_path), room(8))
     model_file.save(model_file.build(network), tmp_path / "m.img")
-    info.run(argparse.Namespace(image=tmp_path / "m.img", json=True))
+    info.run(argparse.Namespace(model=tmp_path / "m.img", json=True))
     first, second, last = json.loads(capsys.readouterr().out)["memory"]
     assert first.items() >= {"state_bits": 8, "leak": 3, "reset": "zero", "biased": True, "bias_bytes": 64}.items()
     assert (first["threshold_bytes"], first["weight_bytes"], second["biased"]) == (64, 20 * 16, False)
     assert "state_bits" not in last
-    info.run(argparse.Namespace(image=tmp_path / "m.img", json=False))
+    info.run(argparse.Namespace(model=tmp_path / "m.img", json=False))
     lines = capsys.readouterr().out.splitlines()
     assert lines[3].endswith("continuous, 8-bit state, leak 3, reset zero, bias 64 B")
     assert lines[4].endswith("no bias")

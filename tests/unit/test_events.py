@@ -9,19 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeline.data import events as module
-from spikeline.data import mnist
-from spikeline.data.events import (
-    DURATION_US,
-    SIZE,
-    Events,
-    PackedSpikes,
-    bin_events,
-    inputs,
-    load_saccades,
-    saccade_spikes,
-    saccades,
-)
+from spikeline.data import mnist, recordings, saccades
+from spikeline.data.recordings import DURATION_US, SIZE, PackedSpikes, Recording, bin_events, inputs
+from spikeline.data.saccades import simulate, spike_trains
 from spikeline.errors import DataError
 
 
@@ -30,10 +20,10 @@ def digits():
     return mnist.load("test")[0][:300]
 
 
-def random_events(generator, count, duration=DURATION_US):
+def random_recording(generator, count, duration=DURATION_US):
     x, y = generator.integers(0, SIZE, (2, count), np.uint8)
     time = np.sort(generator.integers(0, duration, count)).astype(np.int32)
-    return Events(x, y, generator.integers(0, 2, count, np.uint8), time)
+    return Recording(x, y, generator.integers(0, 2, count, np.uint8), time)
 
 
 def scalar_saccades(pixels):
@@ -75,14 +65,14 @@ def test_saccades_equal_the_scalar_definition(kind, digits):
         pixels[20:, 20:] = np.random.default_rng(0).choice(np.array([0, 1, 96, 128, 255], np.uint8), (8, 8))
     else:
         pixels = digits[0]
-    events = saccades(pixels.reshape(784))
+    events = simulate(pixels.reshape(784))
     listed = list(zip(*(a.tolist() for a in (events.time, events.y, events.x, events.polarity)), strict=True))
     assert listed == scalar_saccades(pixels.reshape(784))
 
 
 def test_known_answer():
     pixels = (np.arange(784) * 37 % 256).astype(np.uint8)
-    events = saccades(pixels)
+    events = simulate(pixels)
     content = b"".join(a.tobytes() for a in (events.x, events.y, events.polarity, events.time.astype("<i4")))
     assert (len(events), hashlib.sha256(content).hexdigest()) == KNOWN_ANSWER
 
@@ -91,7 +81,7 @@ KNOWN_ANSWER = (3126, "336768dc199c7a3411b398e3d132c82d6298482fde45ccb6ceb7e7567
 
 
 def test_a_digit_makes_on_and_off_events_in_order_within_the_recording(digits):
-    for events in map(saccades, digits[:20]):
+    for events in map(simulate, digits[:20]):
         assert 300 < len(events) < 2500
         assert 2 * events.polarity.sum() == len(events)
         assert (np.diff(events.time) >= 0).all()
@@ -104,7 +94,7 @@ def test_an_edge_makes_an_event_for_each_contrast_that_it_crosses():
     """The bright left half of an image moves four pixels to the right over two legs, and back in the third."""
     pixels = np.zeros((28, 28), np.uint8)
     pixels[:, :14] = 255
-    events = saccades(pixels.reshape(784))
+    events = simulate(pixels.reshape(784))
     for x in range(SIZE):
         here = (events.x == x) & (events.y == 15)
         expected = [0, 0, 1, 1] if 1 <= x < 5 else [1, 1, 0, 0] if 15 <= x < 19 else []  # 255 has room for two
@@ -115,35 +105,35 @@ def test_an_edge_makes_an_event_for_each_contrast_that_it_crosses():
 @pytest.mark.parametrize("level", [0, 95])
 def test_an_image_below_the_contrast_makes_no_events(level):
     pixels = np.full((1, 784), level, np.uint8)
-    events = saccades(pixels[0])
+    events = simulate(pixels[0])
     assert len(events) == 0
     assert events.time.dtype == np.int32
-    assert not saccade_spikes(pixels, 4, 1).any()
+    assert not spike_trains(pixels, 4, 1).any()
     assert not bin_events(events, 4, DURATION_US, 1).any()
 
 
 @pytest.mark.parametrize(("time_steps", "pool"), [(1, 2), (10, 2), (10, 1), (7, 1), (250, 2)])
 def test_a_batch_is_its_images_one_by_one(digits, time_steps, pool):
-    spikes = saccade_spikes(digits[:12], time_steps, pool)
-    single = [bin_events(saccades(image), time_steps, DURATION_US, pool) for image in digits[:12]]
+    spikes = spike_trains(digits[:12], time_steps, pool)
+    single = [bin_events(simulate(image), time_steps, DURATION_US, pool) for image in digits[:12]]
     assert spikes.dtype == np.uint8
     assert spikes.shape == (12, time_steps, inputs(pool))
     assert np.array_equal(spikes, np.stack(single))
 
 
 def test_batches_make_the_spikes_of_the_whole(digits):
-    whole = saccade_spikes(digits, 10, 2)
-    parts = [saccade_spikes(digits[a:b], 10, 2) for a, b in ((0, 1), (1, 1), (1, 258), (258, 300))]
+    whole = spike_trains(digits, 10, 2)
+    parts = [spike_trains(digits[a:b], 10, 2) for a, b in ((0, 1), (1, 1), (1, 258), (258, 300))]
     assert np.array_equal(whole, np.concatenate(parts))
 
 
 def test_pooled_spikes_are_any_of_their_cell(digits):
-    fine = saccade_spikes(digits[:20], 10, 1).reshape(20, 10, 2, 17, 2, 17, 2)
-    assert np.array_equal(saccade_spikes(digits[:20], 10, 2), fine.any(axis=(4, 6)).reshape(20, 10, 578))
+    fine = spike_trains(digits[:20], 10, 1).reshape(20, 10, 2, 17, 2, 17, 2)
+    assert np.array_equal(spike_trains(digits[:20], 10, 2), fine.any(axis=(4, 6)).reshape(20, 10, 578))
 
 
 def test_binning_places_known_events():
-    events = Events(
+    events = Recording(
         *(np.array(values, np.uint8) for values in ([0, 33, 3, 3], [0, 33, 2, 2], [0, 1, 1, 1])),
         np.array([0, 99, 100, 900], np.int32),
     )
@@ -157,7 +147,7 @@ def test_binning_places_known_events():
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32), st.integers(0, 200), st.integers(1, 40), st.sampled_from([1, 2]))
 def test_binning_equals_the_scalar_definition(seed, count, time_steps, pool):
-    events = random_events(np.random.default_rng(seed), count, 400_000)
+    events = random_recording(np.random.default_rng(seed), count, 400_000)
     width = SIZE // pool
     expected = np.zeros((time_steps, inputs(pool)), int)
     for x, y, polarity, time in zip(*(a.tolist() for a in (events.x, events.y, events.polarity, events.time)), strict=True):
@@ -167,7 +157,7 @@ def test_binning_equals_the_scalar_definition(seed, count, time_steps, pool):
 
 
 def test_late_times_do_not_overflow():
-    late = Events(*np.ones((3, 1), np.uint8), np.array([2**31 - 1], np.int32))
+    late = Recording(*np.ones((3, 1), np.uint8), np.array([2**31 - 1], np.int32))
     assert np.argwhere(bin_events(late, 1000, 2**31, 1))[0, 0] == 999
 
 
@@ -189,22 +179,22 @@ TWO = np.zeros(2, np.uint8)
 )
 def test_events_that_cannot_be_are_refused(change, message):
     with pytest.raises(DataError, match=message):
-        Events(**({"x": TWO, "y": TWO, "polarity": TWO, "time": np.zeros(2, np.int32)} | change))
+        Recording(**({"x": TWO, "y": TWO, "polarity": TWO, "time": np.zeros(2, np.int32)} | change))
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: saccades(np.zeros((28, 28), np.uint8)), r"\(28, 28\)"),
-        (lambda: saccades(np.zeros(784)), "float64"),
-        (lambda: saccade_spikes(np.zeros((1, 783), np.uint8), 1, 1), r"\(783,\)"),
-        (lambda: saccade_spikes(np.zeros((1, 784), np.uint8), 0, 1), "time_steps is 0"),
-        (lambda: saccade_spikes(np.zeros((1, 784), np.uint8), 1, 3), "pool is 3"),
-        (lambda: bin_events(saccades(np.zeros(784, np.uint8)), 0, 10, 1), "time_steps is 0"),
-        (lambda: bin_events(saccades(np.zeros(784, np.uint8)), 1, 0, 1), "duration_us is 0"),
-        (lambda: load_saccades("test", 0, 2), "time_steps is 0"),
-        (lambda: load_saccades("test", 4, 0), "pool is 0"),
-        (lambda: load_saccades("validation", 4, 2), "no split"),
+        (lambda: simulate(np.zeros((28, 28), np.uint8)), r"\(28, 28\)"),
+        (lambda: simulate(np.zeros(784)), "float64"),
+        (lambda: spike_trains(np.zeros((1, 783), np.uint8), 1, 1), r"\(783,\)"),
+        (lambda: spike_trains(np.zeros((1, 784), np.uint8), 0, 1), "time_steps is 0"),
+        (lambda: spike_trains(np.zeros((1, 784), np.uint8), 1, 3), "pool is 3"),
+        (lambda: bin_events(simulate(np.zeros(784, np.uint8)), 0, 10, 1), "time_steps is 0"),
+        (lambda: bin_events(simulate(np.zeros(784, np.uint8)), 1, 0, 1), "duration_us is 0"),
+        (lambda: saccades.load("test", 0, 2), "time_steps is 0"),
+        (lambda: saccades.load("test", 4, 0), "pool is 0"),
+        (lambda: saccades.load("validation", 4, 2), "no split"),
     ],
 )
 def test_arguments_out_of_range_are_refused(call, message):
@@ -219,43 +209,54 @@ def small(monkeypatch, tmp_path, digits):
 
     def counted(pixels, *arguments):
         calls.append(len(pixels))
-        return saccade_spikes(pixels, *arguments)
+        return spike_trains(pixels, *arguments)
 
     monkeypatch.setenv("SPIKELINE_CACHE", str(tmp_path))
     monkeypatch.setattr(mnist, "load", lambda split, root: (digits[:7], np.arange(7, dtype=np.uint8)))
-    monkeypatch.setattr(module, "saccade_spikes", counted)
+    monkeypatch.setattr(saccades, "spike_trains", counted)
     return calls
 
 
 @pytest.mark.parametrize("pool", [1, 2])
 def test_a_data_set_gives_the_batches_of_its_images(small, digits, pool):
-    spikes, labels = load_saccades("test", 5, pool)
+    spikes, labels = saccades.load("test", 5, pool)
     assert isinstance(spikes, PackedSpikes)
     assert (len(spikes), spikes.time_steps, spikes.inputs) == (7, 5, inputs(pool))
     assert labels.tolist() == list(range(7))
-    expected = saccade_spikes(digits[:7], 5, pool)
+    expected = spike_trains(digits[:7], 5, pool)
     assert np.array_equal(spikes.batch(np.array([6, 0, 0])), expected[[6, 0, 0]])
     assert np.array_equal(spikes.batch(slice(2, 4)), expected[2:4])
     assert np.array_equal(spikes.batch(slice(None)), expected)
 
 
 def test_a_data_set_is_made_once_for_each_of_its_parameters(small):
-    first, _ = load_saccades("test", 5, 2)
-    again, _ = load_saccades("test", 5, 2)
+    first, _ = saccades.load("test", 5, 2)
+    again, _ = saccades.load("test", 5, 2)
     assert np.array_equal(first.packed, again.packed)
     assert small == [7]
-    load_saccades("test", 4, 2)
-    load_saccades("test", 5, 1)
+    saccades.load("test", 4, 2)
+    saccades.load("test", 5, 1)
     assert small == [7, 7, 7]
 
 
 @pytest.mark.parametrize("damage", [lambda c: c[:-1] + bytes([c[-1] ^ 1]), lambda c: c[:40], lambda c: b"", lambda c: c + b"\0"])
 def test_a_damaged_cache_is_made_again(small, tmp_path, damage):
-    intact, _ = load_saccades("test", 5, 2)
+    intact, _ = saccades.load("test", 5, 2)
     (file,) = (tmp_path / "saccades").iterdir()
     content = file.read_bytes()
     file.write_bytes(damage(content))
-    again, _ = load_saccades("test", 5, 2)
+    again, _ = saccades.load("test", 5, 2)
     assert np.array_equal(intact.packed, again.packed)
     assert small == [7, 7]
     assert file.read_bytes() == content
+
+
+def test_spikes_of_an_older_definition_are_not_used(small, monkeypatch, tmp_path):
+    """Simulation and binning stand in two files; a change of either makes the cache anew."""
+    for n, module in enumerate((saccades, recordings), 1):
+        saccades.load("test", 5, 2)
+        changed = tmp_path / f"changed{n}.py"
+        changed.write_text(f"# {n}")
+        monkeypatch.setattr(module, "__file__", str(changed))
+        saccades.load("test", 5, 2)
+        assert small == [7] * (n + 1)

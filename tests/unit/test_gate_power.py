@@ -60,7 +60,7 @@ def test_every_register_is_found_by_its_name_in_the_verilog(mapped):
     found = gate_power.registers(module)
     bits = {name: len(cells) for name, cells in found.items()}
     for n in range(16):
-        for register in ("membrane_reg", "lasting/threshold_reg", "lasting/addend_reg"):
+        for register in ("membrane_reg", "continuous/threshold_reg", "continuous/addend_reg"):
             path = f"slice[0]/slice/neuron[{n}]/{register}"
             assert bits[path] >= 7, path
             assert bits[path] <= 12, path
@@ -92,7 +92,7 @@ def test_measured_activity_reaches_the_flip_flops_by_name(mapped):
 
 
 def run(library: Path, out: Path, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(ROOT / "rtl/synthesis/power.py"), "--liberty", str(library), "--out", str(out)]
+    command = [sys.executable, "-m", "spikeline_rtl.synthesis.power", "--liberty", str(library), "--out", str(out)]
     clean = {k: v for k, v in os.environ.items() if k != "STA"}
     return subprocess.run([*command, "--layer", str(LAYER)], capture_output=True, text=True, env={**clean, **environment})
 
@@ -157,7 +157,7 @@ def test_opensta_of_the_path(library, stand_in, tmp_path):
 
 
 def test_a_layer_that_is_not_there(library, tmp_path):
-    command = [sys.executable, str(ROOT / "rtl/synthesis/power.py"), "--liberty", str(library), "--layer", "3"]
+    command = [sys.executable, "-m", "spikeline_rtl.synthesis.power", "--liberty", str(library), "--layer", "3"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode != 0
     assert "tiny has layers 0 to 2" in result.stderr

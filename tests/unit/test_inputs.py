@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikeline import inputs
-from spikeline.accelerator import Accelerator
+from spikeline import Accelerator, Events, Pixels, Spikes, inputs
 from spikeline.errors import DataError, DeviceError, ModelError
-from spikeline.model import model_file
+from spikeline.model import golden, model_file
+from spikeline.model.encode import encode
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Encoder
 
@@ -82,7 +82,7 @@ def test_black_and_white_and_single_images():
         (LEVELS.T, "images must be (B, 12), not (12, 6); pass images.T"),
         (LEVELS[0, :5], "images must be (B, 12), not (5,)"),
         (np.uint8(3), "images must be (B, 12), not ()"),
-        (LEVELS.reshape(3, 2, 12), "images must be (B, 12), not (3, 2, 12)"),
+        (LEVELS.reshape(3, 2, 12), "images must be (B, 12), not (3, 2, 12); of spike trains, pass Spikes(trains)"),
         (LEVELS.astype(int) + 1000, "images go up to 1"),
         (LEVELS - 128.0, "undo what was subtracted and divided, such as images * std + mean"),
         (LEVELS.astype(int) - 1, "grey levels are 0…255"),
@@ -127,7 +127,7 @@ def test_spikes_of_many_kinds_are_the_same_spikes(kind):
             TRAINS.transpose(1, 0, 2),
             "not (3, 6, 12), which is time first; pass spikes.transpose(1, 0, 2)",
         ),
-        (LEVELS, "not (6, 12); of pixels, pass encode(pixels, encoder, 3)"),
+        (LEVELS, "not (6, 12); of images, pass Pixels(images)"),
         (TRAINS[:, :2], "spikes must be (B, 3, 12), not (6, 2, 12)"),
         (None, "pass a numpy array of numbers"),
     ],
@@ -165,11 +165,14 @@ def test_no_wrong_argument_costs_the_model(model, backend):
         wrong = [
             lambda: accelerator.infer(LEVELS[:, :5]),
             *(lambda v=v: accelerator.infer(LEVELS, batch=v) for v in (0, -1, None, 1.5)),
-            *(lambda v=v: accelerator.infer(LEVELS, seed=v) for v in (-1, 2**64, 1.5, None)),
-            *(lambda v=v: accelerator.infer(LEVELS, input=v) for v in ("Pixels", None, 3)),
-            lambda: accelerator.infer_spikes(TRAINS * 2),
-            lambda: accelerator.running(LEVELS),
-            lambda: accelerator.trace(TRAINS.transpose(1, 0, 2)),
+            *(lambda v=v: accelerator.infer(Pixels(LEVELS, seed=v)) for v in (-1, 2**64, 1.5, None)),
+            *(lambda v=v: accelerator.infer(Pixels(LEVELS, first_image=v)) for v in (-1, 1.5, None)),
+            *(lambda v=v: accelerator.running(LEVELS, batch=v) for v in (0, None)),
+            *(lambda kind=kind: accelerator.infer(kind(TRAINS * 2)) for kind in (Spikes, Events)),
+            *(lambda kind=kind: accelerator.running(kind(LEVELS)) for kind in (Spikes, Events)),
+            *(lambda call=call: call(TRAINS) for call in (accelerator.infer, accelerator.running, accelerator.trace)),
+            lambda: accelerator.encode(LEVELS[:, :5]),
+            lambda: accelerator.trace(Spikes(TRAINS.transpose(1, 0, 2))),
             lambda: accelerator.load("no such file"),
             lambda: accelerator.load(5),
             lambda: accelerator.load(""),
@@ -180,21 +183,64 @@ def test_no_wrong_argument_costs_the_model(model, backend):
             with pytest.raises((DataError, ModelError, DeviceError)):
                 call()
             np.testing.assert_array_equal(accelerator.infer(LEVELS).labels, labels)
-        np.testing.assert_array_equal(accelerator.infer(LEVELS, batch=np.int64(4), seed=np.int32(0)).labels, labels)
+        np.testing.assert_array_equal(accelerator.infer(LEVELS, batch=np.int64(4)).labels, labels)
+        np.testing.assert_array_equal(accelerator.infer(Pixels(LEVELS, seed=np.int32(0))).labels, labels)
         np.testing.assert_array_equal(accelerator.infer(LEVELS, batch=10**12, progress=None).labels, labels)
         assert accelerator.infer(LEVELS[:0], scores=True).values.shape == (0, 4)
-        assert accelerator.infer_spikes(TRAINS[:0], events=True).labels.shape == (0,)
-        assert accelerator.running(TRAINS[:0])[0].shape == (0, 3, 4)
-        assert accelerator.trace(TRAINS[:0])[1].shape == (0, 3, 4)
+        assert accelerator.infer(Events(TRAINS[:0])).labels.shape == (0,)
+        assert accelerator.running(Spikes(TRAINS[:0]))[0].shape == (0, 3, 4)
+        assert accelerator.trace(Spikes(TRAINS[:0]))[1].shape == (0, 3, 4)
 
 
 def test_a_network_of_events_takes_no_images(model):
     changed = model_file.build(replace(model.network, encoder=Encoder.EVENTS))
     with Accelerator(model=changed, backend="golden") as accelerator:
-        for input in ("pixels", "spikes", "events"):
-            with pytest.raises(DataError, match="no encoder for images; pass spike trains to infer_spikes"):
-                accelerator.infer(LEVELS, input=input)
-        accelerator.infer_spikes(TRAINS)
+        for call in (accelerator.infer, accelerator.running, accelerator.trace, accelerator.encode):
+            for given in (LEVELS, Pixels(LEVELS)):
+                with pytest.raises(DataError, match=r"no encoder for images; pass Events\(trains\)"):
+                    call(given)
+        accelerator.infer(Spikes(TRAINS))
+        accelerator.infer(Events(TRAINS))
+
+
+@pytest.mark.parametrize("backend", ["golden", "sim"])
+def test_every_kind_of_input_says_the_same(model, backend):
+    """Pixels, and their spike trains as vectors and as events, whole and in batches, to each call that takes them."""
+    expected = golden.run(model.network, encode(LEVELS, "bernoulli", 3, seed=9, first_image=2), states=True)
+    with Accelerator(model=model, backend=backend, geometry="tiny") as accelerator:
+        pixels = Pixels(LEVELS.tolist(), seed=9, first_image=2)
+        trains = accelerator.encode(pixels)
+        np.testing.assert_array_equal(trains, encode(LEVELS, "bernoulli", 3, seed=9, first_image=2))
+        for given in (pixels, Spikes(trains), Events(trains.tolist())):
+            for batch in (1, 4, 100):
+                result = accelerator.infer(given, scores=True, batch=batch)
+                np.testing.assert_array_equal(result.labels, expected.labels)
+                np.testing.assert_array_equal(result.values, expected.values)
+                values, leading = accelerator.running(given, batch=batch)
+                np.testing.assert_array_equal(values, expected.running[0])
+                np.testing.assert_array_equal(leading, expected.running[1])
+            fired, membranes, _ = accelerator.trace(given)
+            np.testing.assert_array_equal(membranes, expected.membranes)
+            for got, spikes in zip(fired, expected.spikes, strict=True):
+                np.testing.assert_array_equal(got, spikes)
+
+
+def test_pixels_are_encoded_with_their_seed_and_place(model):
+    with Accelerator(model=model, backend="golden") as accelerator:
+        trains = accelerator.encode(Pixels(LEVELS, seed=4))
+        np.testing.assert_array_equal(accelerator.encode(Pixels(LEVELS[2:], seed=4, first_image=2)), trains[2:])
+        np.testing.assert_array_equal(accelerator.encode(LEVELS), accelerator.encode(Pixels(LEVELS)))
+        assert (accelerator.encode(LEVELS) != trains).any()
+        np.testing.assert_array_equal(accelerator.encode(Spikes(TRAINS)), TRAINS)
+
+
+def test_what_a_backend_cannot_do_is_said(model):
+    with Accelerator(model=model, backend="golden") as accelerator:
+        assert (accelerator.has_clock, accelerator.can_trace) == (False, True)
+        assert accelerator.overlay is None
+        assert accelerator.simulator is None
+        with pytest.raises(DeviceError, match="the golden model has no clock to test the throughput by"):
+            accelerator.throughput_test(LEVELS)
 
 
 def test_paths_in_every_form(model, tmp_path, monkeypatch):

@@ -271,7 +271,7 @@ def test_load_names_the_file(tmp_path):
     with pytest.raises(ModelError, match="cannot read"):
         model_file.load(tmp_path)
     (tmp_path / "text.img").write_text("x" * 200)
-    with pytest.raises(ModelError, match=r"text\.img: not a Spikeline image"):
+    with pytest.raises(ModelError, match=r"text\.img: not a Spikeline model"):
         model_file.load(tmp_path / "text.img")
 
 

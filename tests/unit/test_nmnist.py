@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from spikeline.cli.main import main
 from spikeline.data import mnist, nmnist
-from spikeline.data.events import DURATION_US, Events, bin_events, saccade_spikes
+from spikeline.data.recordings import DURATION_US, Recording, bin_events
+from spikeline.data.saccades import spike_trains
 from spikeline.errors import DataError
 
 HAND_WRITTEN = bytes.fromhex("0a0b80002a" "21000003e8" "0021849abc" "0101ffffff")  # fmt: skip
@@ -18,7 +19,7 @@ MEANING = [(10, 11, 1, 42), (33, 0, 0, 1000), (0, 33, 1, 0x049ABC), (1, 1, 1, 2*
 
 def events_of(rows):
     x, y, polarity, time = np.array(rows, np.int64).reshape(-1, 4).T
-    return Events(x.astype(np.uint8), y.astype(np.uint8), polarity.astype(np.uint8), time.astype(np.int32))
+    return Recording(x.astype(np.uint8), y.astype(np.uint8), polarity.astype(np.uint8), time.astype(np.int32))
 
 
 def rows_of(events):
@@ -223,7 +224,7 @@ def test_the_data_command_writes_saccades_that_load_as_n_mnist(tmp_path, capsys)
     pixels, labels = mnist.load("train")
     spikes, loaded = nmnist.load("train", 10, 2, tmp_path)
     assert np.array_equal(loaded, labels[:40])
-    assert np.array_equal(spikes.batch(slice(None)), saccade_spikes(pixels[:40], 10, 2))
+    assert np.array_equal(spikes.batch(slice(None)), spike_trains(pixels[:40], 10, 2))
 
 
 def test_the_data_command_refuses_more_images_than_there_are(tmp_path, capsys):

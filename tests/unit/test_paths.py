@@ -12,7 +12,7 @@ import pytest
 
 from spikeline import files
 from spikeline.cli import arguments, main
-from spikeline.data import events, mnist
+from spikeline.data import mnist, saccades
 from spikeline.device import numpy_for_pynq
 from spikeline.errors import DataError, DeviceError
 
@@ -126,7 +126,7 @@ def test_saccades_are_returned_though_they_cannot_be_kept(sealed, monkeypatch, c
     pixels, labels = mnist.load("test")
     monkeypatch.setattr(mnist, "load", lambda split, root: (pixels[:5], labels[:5]))
     monkeypatch.setenv("SPIKELINE_CACHE", str(sealed))
-    spikes, found = events.load_saccades("test", 2, 2)
+    spikes, found = saccades.load("test", 2, 2)
     assert (len(spikes), found.tolist()) == (5, labels[:5].tolist())
     assert "set SPIKELINE_CACHE" in capsys.readouterr().err
 

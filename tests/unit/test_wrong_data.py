@@ -10,7 +10,7 @@ pytest.importorskip("qonnx", reason="compiling needs the train extra")
 
 from spikeline.cli.main import main
 from spikeline.data import mnist, nmnist, samples
-from spikeline.data.events import Events, inputs
+from spikeline.data.recordings import Recording, inputs
 from spikeline.errors import DataError
 from spikeline.model import model_file
 from spikeline.model.network import Layer, Network
@@ -103,7 +103,7 @@ def test_no_command_scores_it(tmp_path, capsys, digits, monkeypatch, words, case
     """And of several models, none is run before the one is refused."""
     made, options, message = MODELS[case]
     path, sound = model(tmp_path, "wrong", *made), model(tmp_path, "sound", "mnist")
-    for module in ("energy.measure", "bench"):
+    for module in ("energy.measure", "measure.bench"):
         monkeypatch.setattr(f"spikeline.{module}.run", lambda *_: pytest.fail("it runs"))
     words = [word.format(path, s=sound) for word in words.split()]
     assert message in refusal(capsys, *words, "--out", str(tmp_path / "out"), *options)
@@ -130,7 +130,7 @@ def recordings(root, oddity=b""):
     for label in range(10):
         place = np.array([label, 5], np.uint8)
         path = root / "Test" / str(label) / f"{label:05d}.bin"
-        nmnist.write(path, Events(place, place, np.array([0, 1], np.uint8), np.array([3, 200_000], np.int32)))
+        nmnist.write(path, Recording(place, place, np.array([0, 1], np.uint8), np.array([3, 200_000], np.int32)))
     path.write_bytes(oddity + path.read_bytes())
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spikeline.data import events
+from spikeline.data import recordings
 from spikeline.data.samples import DATA
 from spikeline.errors import PresetError
 from spikeline.files import read
@@ -147,7 +147,7 @@ def from_dict(values: Mapping[str, Any], origin: str) -> Preset:
         legal = fields[key].metadata["legal"]
         return PresetError(f"{origin}: {key} = {_shown(getattr(preset, key))} {why}; legal is {legal}")
 
-    inputs = [events.inputs(pool) for pool in events.POOLS] if preset.encoder == "events" else [784]
+    inputs = [recordings.inputs(pool) for pool in recordings.POOLS] if preset.encoder == "events" else [784]
     first, *hidden, last = preset.sizes if 1 < len(preset.sizes) <= 1 + MAX_LAYERS else (0, 0)
     if first not in inputs or last != 10 or not hidden or not all(1 <= size <= 4096 for size in hidden):
         raise refuse("sizes", f"is no network for {preset.encoder} input")

@@ -33,7 +33,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from spikeline.data import events, mnist, nmnist
+    from spikeline.data import mnist, nmnist, saccades
 
     print(f"MNIST is complete in {mnist.fetch(args.root)}")
     if args.saccades is None:
@@ -43,5 +43,5 @@ def run(args: argparse.Namespace) -> None:
         raise DataError(f"--images {args.images}: MNIST has {len(pixels)} images in its {args.split} split")
     folder = args.saccades / nmnist.FOLDERS[args.split]
     for n in range(args.images):
-        nmnist.write(folder / str(labels[n]) / f"{n + 1:05d}.bin", events.saccades(pixels[n]))
+        nmnist.write(folder / str(labels[n]) / f"{n + 1:05d}.bin", saccades.simulate(pixels[n]))
     print(f"saccades of the first {args.images:,} {args.split} images are in {folder}")

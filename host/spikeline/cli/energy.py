@@ -5,10 +5,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from spikeline.accelerator import INPUTS
 from spikeline.cli.arguments import folder_to_write, name_or_path, path, positive
 from spikeline.cli.progress import Progress
 from spikeline.cli.samples import add_data, found
+from spikeline.device.packets import INPUTS
 
 UNKNOWN = (
     "supply voltage, clock and process corner of the 40 nm chip",

@@ -2,17 +2,15 @@
 
 import argparse
 import io
-import os
 import sys
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 
-from spikeline.cli import bench, data, energy, info, power, report, run, sim
-from spikeline.errors import SpikelineError
-from spikeline.files import remedy
+from spikeline.cli import bench, data, demo, energy, info, power, report, run, sim
+from spikeline.cli.status import status
 
 FLOW = {"training": "brevitas", "compiler": "qonnx"}  # packages in the order of the data, and what they need
-RUNTIME = (data, info, sim, run, report, bench, power, energy)
+RUNTIME = (demo, data, info, sim, run, report, bench, power, energy)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,28 +21,12 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # what a terminal cannot show is no reason to lose the work
-    try:
-        try:
-            args = _parser().parse_args(argv)
-            args.run(args)
-        finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()
-    except SpikelineError as error:
-        print(f"spikeline: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # as of `spikeline info | head -0`; Unix tools end so, by SIGPIPE
-        if sys.stdout is not None:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains as it ends
-        return 141
-    except OSError as error:  # of a file that is written; what is read has errors of its own
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"spikeline: {place}{error.strerror or error}; {remedy(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("spikeline: interrupted", file=sys.stderr)
-        return 130
-    return 0
+
+    def work() -> None:
+        args = _parser().parse_args(argv)
+        args.run(args)
+
+    return status("spikeline", work)
 
 
 def _parser() -> argparse.ArgumentParser:

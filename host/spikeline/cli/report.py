@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
     accelerator, given, figures = measure(args)
     with accelerator:
         network = accelerator.model.network
-        traced = 0 if accelerator.simulator is None and figures["backend"] == "board" else min(args.trace, len(given))
+        traced = min(args.trace, len(given)) if accelerator.can_trace else 0
         compared, reference = evaluate.compare(accelerator, figures, given, traced)
     figures |= compared
     figures |= evaluate.over_encoder_seeds(network, given)

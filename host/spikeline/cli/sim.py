@@ -7,7 +7,9 @@ from spikeline.cli.arguments import name_or_path
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    sim = subparsers.add_parser("sim", help="Build the simulated accelerator of a geometry; kept in the cache.")
+    sim = subparsers.add_parser(
+        "sim", help="Build the simulated accelerator of a geometry; kept in the cache (pip install 'spikeline[sim]')."
+    )
     sim.add_argument(
         "--geometry",
         type=name_or_path,

@@ -3,10 +3,11 @@
 import argparse
 from typing import Any
 
-from spikeline.accelerator import BACKENDS, INPUTS
+from spikeline.accelerator import BACKENDS
 from spikeline.cli.arguments import name_or_path, path, positive
 from spikeline.cli.progress import Progress
 from spikeline.cli.samples import add_data, found
+from spikeline.device.packets import INPUTS
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeline.data.events import DURATION_US, SIZE, Events, PackedSpikes, bin_events, inputs
+from spikeline.data.recordings import DURATION_US, SIZE, PackedSpikes, Recording, bin_events, inputs
 from spikeline.errors import DataError
 from spikeline.files import atomic
 from spikeline.files import read as read_bytes
@@ -36,12 +36,12 @@ LENIENT = "leave out --strict to have it mended and counted"
 _EVENT = 5  # bytes
 
 
-def read(path: Path | str, strict: bool = False) -> Events:
+def read(path: Path | str, strict: bool = False) -> Recording:
     """Events of one recording, in the order of time. With `strict`, oddities are refused too; see `read_counted`."""
     return read_counted(path, strict)[0]
 
 
-def read_counted(path: Path | str, strict: bool = False) -> tuple[Events, Counter[str]]:
+def read_counted(path: Path | str, strict: bool = False) -> tuple[Recording, Counter[str]]:
     """Events of one recording, in the order of time, and its oddities.
 
     Those are overflow_marks, and events_out_of_order, whose time is less than that of the event before.
@@ -77,15 +77,15 @@ def read_counted(path: Path | str, strict: bool = False) -> tuple[Events, Counte
         raise DataError(f"{path}: ends within the event at byte {whole}; {DAMAGED}")
     order = np.flatnonzero(~mark)[np.argsort(time[~mark], kind="stable")]
     oddities = Counter(overflow_marks=int(mark.sum()), events_out_of_order=int(backwards.sum()))
-    return Events(x[order], y[order], high[order] >> 7, time[order].astype(np.int32)), oddities
+    return Recording(x[order], y[order], high[order] >> 7, time[order].astype(np.int32)), oddities
 
 
-def write(path: Path | str, events: Events) -> None:
+def write(path: Path | str, recording: Recording) -> None:
     """Write one recording, whole or not at all. Raises DataError for a time beyond 23 bits."""
-    time = events.time
-    if len(events) and time[-1] > MAX_TIME:
+    time = recording.time
+    if len(recording) and time[-1] > MAX_TIME:
         raise DataError(f"{path}: an event at {time[-1]} µs; the format ends at {MAX_TIME} µs")
-    columns = (events.x, events.y, events.polarity << 7 | time >> 16, time >> 8 & 0xFF, time & 0xFF)
+    columns = (recording.x, recording.y, recording.polarity << 7 | time >> 16, time >> 8 & 0xFF, time & 0xFF)
     with atomic(path) as temporary:
         np.stack(columns, axis=1).astype(np.uint8).tofile(temporary)
 

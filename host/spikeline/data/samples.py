@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeline.data import events, mnist, nmnist
-from spikeline.data.events import PackedSpikes
+from spikeline.data import mnist, nmnist, recordings, saccades
+from spikeline.data.recordings import PackedSpikes
 from spikeline.errors import DataError
 from spikeline.model.encode import encode
 from spikeline.model.model_file import Model
@@ -83,7 +83,7 @@ def check(network: Network, data: str) -> None:
     if classes != CLASSES:
         raise DataError(f"the network tells {classes} classes apart and {data} has {CLASSES}; it was trained on other data")
     if network.encoder == Encoder.EVENTS:
-        made = [events.inputs(pool) for pool in events.POOLS]
+        made = [recordings.inputs(pool) for pool in recordings.POOLS]
         if size not in made:
             raise DataError(f"the network has {size} inputs; events of {data} make {' or '.join(map(str, made))}")
     elif data == "nmnist":
@@ -103,7 +103,7 @@ def load_events(
 ) -> tuple[PackedSpikes, np.ndarray]:
     """Binned events of `mnist`, by saccades, or of `nmnist`, and labels uint8 (B,); see `load`."""
     if data == "mnist":
-        return events.load_saccades(split, time_steps, pool, root)
+        return saccades.load(split, time_steps, pool, root)
     require_folder(data, root)
     assert root is not None
     return nmnist.load(split, time_steps, pool, root, strict)
@@ -121,7 +121,7 @@ def load(
     check(network, data)
     encoder, time_steps = network.encoder.name.lower(), network.time_steps
     if network.encoder == Encoder.EVENTS:
-        pool = next(pool for pool in events.POOLS if events.inputs(pool) == network.sizes[0])
+        pool = next(pool for pool in recordings.POOLS if recordings.inputs(pool) == network.sizes[0])
         trains, labels = load_events(data, split, time_steps, pool, root, strict)
         name = f"nmnist-{split}" if data == "nmnist" else f"saccades-{split}"
         return Samples(name, labels, None, trains, encoder, time_steps, seed, trains.oddities)

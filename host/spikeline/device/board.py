@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from spikeline import overlay as overlay_package
-from spikeline.device import numpy_for_pynq, ownership
+from spikeline.device import hand_off, numpy_for_pynq, ownership
+from spikeline.device.driver import Driver
 from spikeline.errors import DeviceError
 from spikeline.model.spec import DMA_CR, DMA_LENGTH, DMA_SR, DmaRegister, Register
-from spikeline.simulation import hand_off
 
 try:
     import pynq
@@ -265,6 +265,25 @@ class Board:
             self._lease.release()
         self._lease = self._sending = self._receiving = self._overlay = self._ip = self._dma = None
         self._memory.clear()
+
+
+class BoardDriver(Driver):
+    """The driver of a board, which it owns. Raises DeviceError, with the board closed, if no accelerator answers."""
+
+    def __init__(self, board: Board, name: str, timeout: float = 30.0):
+        self._board = board
+        try:
+            with board.turns.take():
+                super().__init__(board, name, board.clock_mhz, timeout)
+        except BaseException:
+            board.close()
+            raise
+        self.turns = board.turns
+
+    @property
+    def overlay(self) -> Any:  # type: ignore[override]
+        """The `pynq.Overlay`, whose IP has the registers by name in `register_map`."""
+        return self._board.overlay
 
 
 def _check_programmed(bitstream: Path) -> None:

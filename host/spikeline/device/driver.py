@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import cycle
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from spikeline.device import throughput
+from spikeline.device.backend import Backend, Counters, Result
+from spikeline.device.ownership import Turns
 from spikeline.device.packets import Batch
 from spikeline.errors import DeviceError
 from spikeline.model.geometry import Geometry, LayerGeometry
@@ -33,9 +35,6 @@ from spikeline.model.spec import (
 )
 
 MAX_TRANSFER = (1 << DMA_LENGTH.fields["bytes"][1]) - 8  # bytes, in whole words
-
-# Labels uint16 (B,), steps uint16 (B,), values int32 (B, classes) or None; with `every_step`, (B, T) and (B, T, classes).
-Answer = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
 FIXES = {
     ErrorCode.CONFIG: "compile for this accelerator's geometry",
@@ -70,19 +69,7 @@ class Device(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True)
-class Counters:
-    """What the accelerator counted since the counters were cleared."""
-
-    images: int
-    steps: int  # time steps
-    row_reads: tuple[int, ...]  # per layer: weight rows read, one for every spike that enters the layer
-    cycles: int | None = None  # clock cycles with work under way; None where no hardware is
-    stall_input: int | None = None  # of them, waiting for spikes from the host
-    stall_output: int | None = None  # of them, with a result that the host does not take
-
-
-class Driver:
+class Driver(Backend):
     """The accelerator behind a device. `timeout` is the longest wait, in seconds, without any progress.
 
     `waiting` is the processor time, in seconds, that went into looking whether the accelerator is done. No call ends, in
@@ -94,8 +81,7 @@ class Driver:
     def __init__(self, device: Device, name: str, clock_mhz: float, timeout: float = 30.0):
         self.device = device
         self.timeout = timeout
-        self.waiting = 0.0
-        self.model: Model | None = None
+        self.turns = Turns()
         self._under_way = False
         if (found := device.read(Register.ID)) != ID:
             raise DeviceError(f"no Spikeline accelerator here (identity 0x{found:08x}); load its bitstream")
@@ -153,15 +139,15 @@ class Driver:
 
     def require_model(self) -> Model:
         """The loaded model. Raises DeviceError without one, and if the accelerator does not hold it any more."""
-        if self.model is None:
-            held = self.device.read(Register.MODEL)
-            other = f" (the accelerator holds that with CRC-32 {held:08x}, of another program)" if held else ""
-            raise DeviceError(f"no model is loaded{other}; load one first")
-        if not self._holds(self.model):
+        if self.model is None and (held := self.device.read(Register.MODEL)):
+            other = f"the accelerator holds that with CRC-32 {held:08x}, of another program"
+            raise DeviceError(f"no model is loaded ({other}); load one first")
+        model = super().require_model()
+        if not self._holds(model):
             self.model = None
             what = "its bitstream was loaded again, or another program has used it"
             raise DeviceError(f"the accelerator no longer holds this model: {what}; load() it again")
-        return self.model
+        return model
 
     def classify(
         self,
@@ -169,15 +155,15 @@ class Driver:
         scores: bool = False,
         every_step: bool = False,
         progress: Callable[[int], None] = lambda images: None,
-    ) -> list[Answer]:
-        """Classify batches, one transfer each. `progress` is told how many images are done.
+    ) -> list[Result]:
+        """Classify batches, one transfer each.
 
-        A batch is packed, and the answer of the one before read, while the accelerator works on another.
+        A batch is packed, and the results of the one before read, while the accelerator works on another.
         Raises DeviceError, with the accelerator to be loaded anew, if it refuses a packet or makes no progress. Whatever else
         ends the work, such as an interrupt, leaves it idle with the same model.
         """
         self.require_model()
-        answers: list[Answer] = []
+        results: list[Result] = []
         running: tuple[np.ndarray, Batch] | None = None
         begun = self.device.read(Register.IMAGES_LO)
 
@@ -193,12 +179,12 @@ class Driver:
                     self.ask(scores, every_step)
                 self.start(send, receive)
                 if running:
-                    answers.append(self.answer(*running, scores, every_step))
+                    results.append(self.unpack(*running, scores, every_step))
                 running = receive, batch
             if running:
                 self.wait(count)
-                answers.append(self.answer(*running, scores, every_step))
-        return answers
+                results.append(self.unpack(*running, scores, every_step))
+        return results
 
     @contextmanager
     def mended(self) -> Iterator[None]:
@@ -222,10 +208,9 @@ class Driver:
         self, batch: Batch, scores: bool = False, every_step: bool = False, slot: str = "0"
     ) -> tuple[np.ndarray, np.ndarray]:
         """Pack a batch; return its packet and room for the results, both memory of the device."""
-        if self.model is None:
-            raise DeviceError("no model is loaded; load one first")
+        network = super().require_model().network
         words = 1 + -(-self._classes // 2) if scores else 1
-        results = len(batch) * (self.model.network.time_steps if every_step else 1)
+        results = len(batch) * (network.time_steps if every_step else 1)
         for size in (batch.words * 8, results * words * 8):
             if size > MAX_TRANSFER:
                 raise DeviceError(f"{size} bytes in one transfer, the DMA takes {MAX_TRANSFER}; use a smaller batch")
@@ -233,20 +218,20 @@ class Driver:
         batch.pack(np.asarray(send))
         return send, self.device.buffer(f"receive{slot}", results * words)
 
-    def answer(self, receive: np.ndarray, batch: Batch, scores: bool = False, every_step: bool = False) -> Answer:
+    def unpack(self, receive: np.ndarray, batch: Batch, scores: bool = False, every_step: bool = False) -> Result:
         """Read the results of a batch. Raises DeviceError if one is missing or out of order."""
         assert self.model is not None
         steps = self.model.network.time_steps if every_step else 1  # of each image that have a result
         records = np.asarray(receive).reshape(len(batch) * steps, -1)
-        results = RESULT.unpack_array(records[:, 0])
-        if (results["image"] != np.repeat(np.arange(len(batch)), steps)).any():
+        words = RESULT.unpack_array(records[:, 0])
+        if (words["image"] != np.repeat(np.arange(len(batch)), steps)).any():
             raise DeviceError("results came back out of order or lost; reset() and load the model again")
         values = records[:, 1:].copy().view(f"<i{VALUE_BITS // 8}")[:, : self._classes] if scores else None
-        labels, used = results["label"].astype(np.uint16), results["steps"].astype(np.uint16)
+        labels, used = words["label"].astype(np.uint16), words["steps"].astype(np.uint16)
         if every_step:
             labels, used = labels.reshape(-1, steps), used.reshape(-1, steps)
             values = None if values is None else values.reshape(-1, steps, self._classes)
-        return labels, used, values
+        return Result(labels, used, values)
 
     @property
     def _classes(self) -> int:
@@ -292,6 +277,9 @@ class Driver:
             fix = FIXES.get(code, "reset() and send a sound packet")
             raise DeviceError(f"the accelerator refused a {kind} packet of layer {error['layer']}: {code.name}; {fix}")
         return done, self.device.read(Register.IMAGES_LO)
+
+    def throughput_test(self, batch: Batch) -> dict[str, Any]:
+        return throughput.measure(self, batch)
 
     def counters(self) -> Counters:
         """Read all counters."""

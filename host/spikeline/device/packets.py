@@ -4,15 +4,17 @@ Packets are uint64 words, the header first; `Stream words` in docs/registers.md.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
+from spikeline import inputs
 from spikeline.errors import DataError
 from spikeline.model.encode import encode, image_seed
 from spikeline.model.model_file import WORD, packet
 from spikeline.model.network import Network
-from spikeline.model.spec import EVENT, HEADER, HEADER_MAGIC, PacketType
+from spikeline.model.spec import EVENT, HEADER, HEADER_MAGIC, Encoder, PacketType
 
 EVENT_STEP = EVENT.pack(is_step=1)
 EVENT_MAX = EVENT_STEP - 2  # inputs and steps
@@ -20,7 +22,7 @@ FILLER = 0xFFFF
 
 
 class Batch(Protocol):
-    """B images of T time steps and N inputs."""
+    """B images of T time steps and N inputs, and the packet that carries them."""
 
     def __len__(self) -> int: ...
     @property
@@ -33,12 +35,21 @@ class Batch(Protocol):
     def trains(self, network: Network) -> np.ndarray:
         """The spike trains that `network` sees, uint8 (B, T, N) of 0/1."""
 
+    def checked(self, network: Network) -> "Batch":
+        """The same in the form that is packed, whatever a caller has passed. Raises DataError if it is not for `network`."""
 
-@dataclass(frozen=True)
+    def part(self, start: int, stop: int) -> "Batch":
+        """Images `start` up to `stop`; they give what they give in the whole."""
+
+
+@dataclass(frozen=True, eq=False)
 class Pixels:
-    """Raw images, uint8 (B, N), that the accelerator encodes; `seed` and `first_image` as in `spikeline.model.encode`."""
+    """Raw images, uint8 (B, N) or what `spikeline.inputs.pixels` makes that of, which the accelerator encodes.
 
-    pixels: np.ndarray
+    seed: of the Bernoulli encoder, 0 to 2^64 − 1. first_image: index of the first image, from which its random numbers follow.
+    """
+
+    pixels: Any
     seed: int = 0
     first_image: int = 0
 
@@ -55,20 +66,29 @@ class Pixels:
     def trains(self, network: Network) -> np.ndarray:
         return encode(self.pixels, network.encoder.name.lower(), network.time_steps, self.seed, self.first_image)
 
+    def checked(self, network: Network) -> "Pixels":
+        if network.encoder == Encoder.EVENTS:
+            raise DataError("the network was trained on events and has no encoder for images; pass Events(trains)")
+        seed, first = inputs.whole(self.seed, "seed", 0, 2**64 - 1), inputs.whole(self.first_image, "first_image", 0)
+        return Pixels(inputs.pixels(self.pixels, network.sizes[0]), seed, first)
 
-@dataclass(frozen=True)
+    def part(self, start: int, stop: int) -> "Pixels":
+        return Pixels(self.pixels[start:stop], self.seed, self.first_image + start)
+
+
+@dataclass(frozen=True, eq=False)
 class Spikes:
-    """Spike trains, uint8 or bool (B, T, N) of 0/1, sent as vectors."""
+    """Spike trains, uint8 (B, T, N) of 0/1 or what `spikeline.inputs.spikes` makes that of, sent as vectors."""
 
-    spikes: np.ndarray
+    spikes: Any
 
     def __len__(self) -> int:
         return len(self.spikes)
 
     @property
     def words(self) -> int:
-        images, steps, inputs = self.spikes.shape
-        return 1 + images * steps * -(-inputs // 64)
+        images, steps, size = self.spikes.shape
+        return 1 + images * steps * -(-size // 64)
 
     def pack(self, out: np.ndarray) -> None:
         write_spikes(out, self.spikes)
@@ -76,16 +96,19 @@ class Spikes:
     def trains(self, network: Network) -> np.ndarray:
         return self.spikes
 
+    def checked(self, network: Network) -> "Spikes":
+        return type(self)(inputs.spikes(self.spikes, network.time_steps, network.sizes[0]))
 
-class Events:
-    """Spike trains, uint8 or bool (B, T, N) of 0/1, sent as the addresses of those that fire."""
+    def part(self, start: int, stop: int) -> "Spikes":
+        return type(self)(self.spikes[start:stop])
 
-    def __init__(self, spikes: np.ndarray):
-        self.spikes = spikes
-        self._packet = pack_events(spikes)  # its length follows from the spikes
 
-    def __len__(self) -> int:
-        return len(self.spikes)
+class Events(Spikes):
+    """Spike trains as those of `Spikes`, sent as the addresses of the inputs that fire. Their packet is shorter, the fewer do."""
+
+    @cached_property
+    def _packet(self) -> np.ndarray:
+        return pack_events(self.spikes)  # its length follows from the spikes
 
     @property
     def words(self) -> int:
@@ -94,8 +117,13 @@ class Events:
     def pack(self, out: np.ndarray) -> None:
         out[:] = self._packet
 
-    def trains(self, network: Network) -> np.ndarray:
-        return self.spikes
+
+INPUTS: dict[str, type[Pixels] | type[Spikes]] = {"pixels": Pixels, "spikes": Spikes, "events": Events}
+
+
+def batch(given: Any) -> Batch:
+    """What a caller passes as input; anything but these three is taken as pixels."""
+    return given if isinstance(given, Pixels | Spikes) else Pixels(given)
 
 
 def write_spikes(out: np.ndarray, spikes: np.ndarray) -> None:
@@ -108,12 +136,12 @@ def write_spikes(out: np.ndarray, spikes: np.ndarray) -> None:
 
 def write_pixels(out: np.ndarray, pixels: np.ndarray, seeds: np.ndarray) -> None:
     """Write the PIXELS packet: pixels uint8 (B, N), seeds uint64 (B,) → uint64 (1 + B·(1 + ⌈N/8⌉),)."""
-    batch, inputs = pixels.shape
+    batch, size = pixels.shape
     body = _body(out, PacketType.PIXELS).reshape(batch, -1)
     body[:, 0] = seeds
     as_bytes = body.view(np.uint8)
-    as_bytes[:, 8 : 8 + inputs] = pixels
-    as_bytes[:, 8 + inputs :] = 0
+    as_bytes[:, 8 : 8 + size] = pixels
+    as_bytes[:, 8 + size :] = 0
 
 
 def _body(out: np.ndarray, kind: PacketType) -> np.ndarray:

@@ -14,7 +14,7 @@ from spikeline.errors import DataError, DeviceError
 from spikeline.measure import cycles, evaluate
 from spikeline.measure.power import Recorder, Source
 from spikeline.model import golden, model_file
-from spikeline.model.geometry import FOLDER, Geometry
+from spikeline.model.geometry import Geometry
 from spikeline.model.model_file import Model
 
 Watch = Callable[[str], Callable[[int], None]]  # from what is run to what is told of its images
@@ -23,18 +23,6 @@ SWEEP_STEPS = (1, 2, 3, 4, 6, 8, 12, 16)
 SWEEP_BRIGHTNESS = (0.1, 0.25, 0.5, 0.75, 1.0)
 SWEEP_PARALLEL = (1, 2, 4, 8)
 SWEEP_PARALLEL_IMAGES = 1000
-
-
-def smallest_geometry(model: Model) -> Geometry:
-    """The shipped geometry with the fewest weights that the network fits. Raises DeviceError if it fits none."""
-
-    def weights(geometry: Geometry) -> int:
-        return sum(x.inputs * x.neurons for x in geometry.layers)
-
-    for geometry in sorted((Geometry.load(p.stem) for p in FOLDER.glob("*.json")), key=weights):
-        if not geometry.misfits(model.network):
-            return geometry
-    raise DeviceError(f"{'-'.join(map(str, model.network.sizes))} fits no shipped geometry; name one with --geometry")
 
 
 def run(
@@ -86,7 +74,7 @@ class Target:
         """An accelerator with the model loaded."""
         if self.bitstream is not None:
             return Accelerator(self.bitstream, model)
-        return Accelerator(model=model, geometry=smallest_geometry(model))
+        return Accelerator(model=model, geometry=Geometry.smallest(model.network))
 
 
 SIMULATED = Target()
@@ -165,7 +153,7 @@ def sweeps(path: Path, find: Find, progress: Watch) -> dict[str, list[dict[str, 
             figures = run(f"{share:.0%} brightness", accelerator, "spikes", dimmed, progress(f"dimmed to {share:.0%}"))
         by_activity.append({**figures, **evaluate.over_encoder_seeds(network, dimmed), "brightness": share})
     by_parallel = []
-    built = smallest_geometry(model_file.build(network))
+    built = Geometry.smallest(network)
     for parallel in SWEEP_PARALLEL:
         layers = tuple(replace(x, spikes_per_cycle=min(parallel, x.spikes_per_cycle * parallel // 4 or 1)) for x in built.layers)
         geometry = replace(built, name=f"{built.name}, {parallel} spikes per cycle", layers=layers)

@@ -36,7 +36,7 @@ and a later word is taken as it shows. One cycle after its last word is taken th
 **Scanners** (spk_scan.v, spk_layer.v). A layer's lanes accept a vector together, the cycle after the last group of the one
 before has left `vector_reg` in every lane (`full_reg`): accepted(n) = max(offered(n), fetched(n−1) + 1).
 
-Then each lane fetches its first group that holds a spike (or none) and shows it in `word_valid_reg`, SCAN cycles after the
+Then each lane fetches its first group that holds a spike (or none) and shows it in `fetched_valid_reg`, SCAN cycles after the
 acceptance; when all do, `start` takes it into `bits_reg`. From there a lane sends a spike a cycle: a group with b spikes is
 exhausted b cycles after it was taken, in which cycle the next is taken, which has been fetched when this one was taken. So
 groups follow each other without a gap, a lane with c spikes is `done` c cycles after `start`, and one without in the first.
@@ -49,16 +49,16 @@ The barrier makes the step as long as its busiest lane:
 The third term is `unfinished_reg`: of the steps that were started, at most QUEUE have not left for the next layer.
 
 A lane's last group is fetched when the group before it is taken, so `before_last_two` spikes after the start: as many as
-all groups but the last two hold. A lane whose only group is its first fetches it as soon as it is there and `word_reg` free,
+all groups but the last two hold. A lane whose only group is its first fetches it as soon as it is there and `fetched_reg` free,
 which is when step n−1's last group is taken, `before_last` spikes after its start. A lane of the first kind is later than
 any of the second. Over all lanes:
 
     fetched(n) = start(n) + before_last_two(n)                              if a lane has spikes in two groups,
                  max(accepted(n) + 1, start(n−1) + before_last(n−1))        if none has.
 
-**Neurons and queue** (spk_layer.v, spk_fifo.v). The end of the rows passes through `end_reg[0]` … `end_reg[5]` beside address,
-RAM and its register, sum, membrane and spike, then `write_reg` of the queue counts it: it stands at the queue's output, oldest
-first, from
+**Neurons and queue** (spk_layer.v, spk_fifo.v). The end of the rows passes through `step_end_reg[ADDRESS]` … `[SPIKE]`,
+beside address, RAM and its register, sum, membrane and spike, then `write_reg` of the queue counts it: it stands at the queue's
+output, oldest first, from
 
     offered(n) of the next = rows(n) + PIPELINE,   and leaves when it is accepted there: left(n) = accepted(n) of the next.
 
@@ -107,8 +107,8 @@ GROUP = 16  # bits that a scanner fetches at once
 QUEUE = 16  # steps between a layer's scanners and the next layer
 
 LOADER = 6  # header → first word: HEADER, WAIT × 4, CHECK
-SCAN = 2  # acceptance → earliest start: full_reg, word_valid_reg
-PIPELINE = 7  # end of the rows → queue's output: end_reg × 6, write_reg
+SCAN = 2  # acceptance → earliest start: full_reg, fetched_valid_reg
+PIPELINE = 7  # end of the rows → queue's output: step_end_reg × 6, write_reg
 SETTLE = 2  # end of the last step → the loader goes on: image_end, images_left_reg
 DECODE = 2  # beside CLASSES: from STATE_FREE to the first COMPARE, and RESULT
 

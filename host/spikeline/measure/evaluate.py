@@ -12,6 +12,7 @@ import numpy as np
 
 from spikeline.accelerator import BATCH, Accelerator
 from spikeline.data.samples import Samples
+from spikeline.device.packets import INPUTS, Batch, Pixels, Spikes
 from spikeline.errors import DataError
 from spikeline.model import golden
 from spikeline.model.network import Network
@@ -51,8 +52,8 @@ def measure(
     assert model is not None
     network, clock_mhz = model.network, accelerator.geometry.clock_mhz
     test = None
-    if input == "pixels" and samples.pixels is not None and accelerator.overlay is not None:
-        test = accelerator.throughput_test(samples.pixels[:batch], samples.seed)
+    if input == "pixels" and samples.pixels is not None and accelerator.has_clock:
+        test = accelerator.throughput_test(_sent(samples, input, 0, batch))
     accelerator.clear_counters()
     gc.collect()
     gc.disable()
@@ -118,17 +119,26 @@ def classify(
     batch: int = BATCH,
     progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and time steps used, uint16 (B,)."""
-    if samples.pixels is not None:
-        result = accelerator.infer(samples.pixels, samples.seed, input=input, batch=batch, progress=progress)
-        return result.labels, result.steps
-    if input == "pixels":
-        raise DataError(f"{samples.name} has no pixels: send spikes or events")
+    """Labels and time steps used, uint16 (B,). Spike trains are made a batch at a time, since a board has little memory."""
+    size = len(samples) if input == "pixels" else batch
     results = []
-    for at in range(0, len(samples), batch):
-        results.append(accelerator.infer_spikes(samples.spikes(at, at + batch), events=input == "events"))
-        progress(min(at + batch, len(samples)))
+    for at in range(0, len(samples), size):
+        sent = _sent(samples, input, at, at + size)
+
+        def count(done: int, before: int = at) -> None:
+            progress(before + done)
+
+        results.append(accelerator.infer(sent, batch=batch, progress=count))
     return np.concatenate([r.labels for r in results]), np.concatenate([r.steps for r in results])
+
+
+def _sent(samples: Samples, input: str, start: int, stop: int) -> Batch:
+    """Samples `start` up to `stop` in the form that is sent; random numbers of pixels are those of images from 0 on."""
+    if input != "pixels":
+        return INPUTS[input](samples.spikes(start, stop))
+    if samples.pixels is None:
+        raise DataError(f"{samples.name} has no pixels: send spikes or events")
+    return Pixels(samples.pixels[start:stop], samples.seed)
 
 
 def _latency(accelerator: Accelerator, samples: Samples, input: str) -> tuple[np.ndarray, np.ndarray]:
@@ -137,11 +147,7 @@ def _latency(accelerator: Accelerator, samples: Samples, input: str) -> tuple[np
     for n in range(len(samples)):
         accelerator.clear_counters()
         begin = time.perf_counter()
-        if input == "pixels":
-            assert samples.pixels is not None
-            accelerator.infer(samples.pixels[n : n + 1], samples.seed)
-        else:
-            accelerator.infer_spikes(samples.spikes(n, n + 1), events=input == "events")
+        accelerator.infer(_sent(samples, input, n, n + 1))
         seconds.append(time.perf_counter() - begin)
         cycles.append(accelerator.counters().cycles)
     return np.array(cycles), np.array(seconds)
@@ -206,7 +212,7 @@ def compare(
 def _compare_inside(accelerator: Accelerator, network: Network, spikes: np.ndarray, reference: golden.Trace) -> dict[str, int]:
     traced = len(spikes)
     lasting = golden.run(network, spikes, states=True).states
-    fired, membranes, states = accelerator.trace(spikes)
+    fired, membranes, states = accelerator.trace(Spikes(spikes))
     pairs = [(membranes, reference.membranes[:traced])]
     for got, expected in zip(states, lasting, strict=True):
         if got is not None and expected is not None:
@@ -216,7 +222,7 @@ def _compare_inside(accelerator: Accelerator, network: Network, spikes: np.ndarr
         "spike_mismatches": sum(int((x != y[:traced]).sum()) for x, y in zip(fired, reference.spikes, strict=True)),
         "membranes_compared": sum(got.size for got, _ in pairs),
         "membrane_mismatches": sum(int((got != expected).sum()) for got, expected in pairs),
-        "running_mismatches": int((accelerator.running(spikes)[1] != reference.running[1][:traced]).sum()),
+        "running_mismatches": int((accelerator.running(Spikes(spikes))[1] != reference.running[1][:traced]).sum()),
     }
 
 

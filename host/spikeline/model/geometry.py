@@ -64,6 +64,18 @@ class Geometry:
         geometry._check(path)
         return geometry
 
+    @staticmethod
+    def smallest(network: Network) -> "Geometry":
+        """The shipped geometry with the fewest weights that `network` fits. Raises DeviceError if it fits none."""
+
+        def weights(geometry: Geometry) -> int:
+            return sum(x.inputs * x.neurons for x in geometry.layers)
+
+        for geometry in sorted((Geometry.load(p.stem) for p in FOLDER.glob("*.json")), key=weights):
+            if not geometry.misfits(network):
+                return geometry
+        raise DeviceError(f"{'-'.join(map(str, network.sizes))} fits no shipped geometry; name one with --geometry")
+
     def _check(self, path: Path) -> None:
         sound = (
             1 <= len(self.layers) <= 8
@@ -90,7 +102,9 @@ class Geometry:
     def require(self, network: Network) -> None:
         """Raise ModelError, which says why and what to do, if `network` does not fit."""
         if problems := self.misfits(network):
-            raise ModelError(f"the network does not fit {self.name}: {'; '.join(problems)}; choose another --geometry")
+            raise ModelError(
+                f"the network does not fit {self.name}: {'; '.join(problems)}; take a larger geometry or train a smaller network"
+            )
 
     def misfits(self, network: Network) -> list[str]:
         """Say in words why `network` does not fit; an empty list if it does."""

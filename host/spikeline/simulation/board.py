@@ -18,9 +18,10 @@ from pynq.buffer import PynqBuffer
 from pynq.metadata.runtime_metadata_parser import RuntimeMetadataParser
 from pynqmetadata.frontends import Metadata
 
+from spikeline.device import hand_off
 from spikeline.model.geometry import Geometry
 from spikeline.model.spec import Base
-from spikeline.simulation import hand_off, verilated
+from spikeline.simulation import verilated
 from spikeline.simulation.dma import DmaModel
 from spikeline.simulation.verilated import SimDevice
 

@@ -11,17 +11,20 @@ Unlike FINN's test it takes real images: the work of a spiking network is its sp
 
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from spikeline.device.driver import Driver
 from spikeline.device.packets import Batch
+
+if TYPE_CHECKING:
+    from spikeline.device.driver import Driver
 
 T = TypeVar("T")
 
 
-def measure(driver: Driver, batch: Batch, simulated: bool) -> dict[str, Any]:
+def measure(driver: "Driver", batch: Batch) -> dict[str, Any]:
     """Run a batch step by step. Raises DeviceError as `Driver.classify` does."""
     times: dict[str, float] = {}
+    simulated = driver.simulator is not None
 
     def timed(name: str, step: Callable[[], T]) -> T:
         begin = time.perf_counter()
@@ -43,7 +46,7 @@ def measure(driver: Driver, batch: Batch, simulated: bool) -> dict[str, Any]:
         timed("runtime", run)
         cycles = (driver.counters().cycles or 0) - begun
         timed("copy_output_data_from_device", lambda: driver.device.invalidate(receive))
-        timed("unpack_output", lambda: driver.answer(receive, batch))
+        timed("unpack_output", lambda: driver.unpack(receive, batch))
     clock_mhz = driver.geometry.clock_mhz
     if simulated:
         times["runtime[ms]"] = cycles / clock_mhz / 1e3

@@ -1,0 +1,50 @@
+"""The simulated board as a backend: the driver of a board, over a simulator that it owns and can look into."""
+
+import numpy as np
+
+from spikeline.device.backend import Inside
+from spikeline.device.board import Board, BoardDriver
+from spikeline.device.packets import Batch
+from spikeline.model.geometry import Geometry
+from spikeline.simulation.board import SimulatedBoard
+
+
+class SimulatedDriver(BoardDriver):
+    """The driver of a simulated board of its own. Raises DeviceError if the simulator cannot be built."""
+
+    can_trace = True
+
+    def __init__(self, geometry: Geometry, timeout: float = 30.0):
+        self._simulated = SimulatedBoard(geometry)
+        self.simulator = self._simulated.simulator
+        try:
+            super().__init__(Board(self._simulated.bitstream, self._simulated), geometry.name, timeout)
+        except BaseException:
+            self._simulated.close()
+            raise
+
+    def trace(self, batch: Batch) -> Inside:
+        network = self.require_model().network
+        simulator = self._simulated.simulator
+
+        def shaped(values: np.ndarray, neurons: int) -> np.ndarray:
+            return values[:, :neurons].reshape(len(batch), network.time_steps, neurons)
+
+        simulator.record(True)
+        try:
+            self.classify([batch] if len(batch) else [])
+            fired = [shaped(simulator.recorded_spikes(n), layer.neurons) for n, layer in enumerate(network.layers)]
+            membranes = shaped(simulator.recorded_membranes(len(network.layers) - 1), network.sizes[-1])
+            states = [
+                shaped(simulator.recorded_states(n), layer.neurons) if layer.continuous else None
+                for n, layer in enumerate(network.layers)
+            ]
+            return fired, membranes, states
+        finally:
+            simulator.record(False)
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._simulated.close()
