@@ -30,14 +30,30 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--train", action="store_true", default=None, help="Train the network (default: if the packages for it are installed)."
     )
     source.add_argument(
-        "--trained", action="store_false", dest="train", help="Use the trained model that comes with Spikeline instead of training one."
+        "--trained",
+        action="store_false",
+        dest="train",
+        help="Use the trained model that comes with Spikeline instead of training one.",
     )
-    demo.add_argument("--preset", type=name_or_path, metavar="NAME_OR_FILE", help="Preset to train: the name of a shipped one or a .toml file (default: that of the mode).")
     demo.add_argument(
-        "--geometry", type=name_or_path, default="z020-256", metavar="NAME", help="Geometry of the simulated accelerator: a shipped one or a .json file (default: %(default)s)."
+        "--preset",
+        type=name_or_path,
+        metavar="NAME_OR_FILE",
+        help="Preset to train: the name of a shipped one or a .toml file (default: that of the mode).",
     )
-    demo.add_argument("--images", type=positive, metavar="N", help="Number of test images to classify, from the first on (default: all).")
-    demo.add_argument("--out", type=folder_to_write, metavar="DIR", help="Folder to write to (default: build/demo, or build/demo-MODE).")
+    demo.add_argument(
+        "--geometry",
+        type=name_or_path,
+        default="z020-256",
+        metavar="NAME",
+        help="Geometry of the simulated accelerator: a shipped one or a .json file (default: %(default)s).",
+    )
+    demo.add_argument(
+        "--images", type=positive, metavar="N", help="Number of test images to classify, from the first on (default: all)."
+    )
+    demo.add_argument(
+        "--out", type=folder_to_write, metavar="DIR", help="Folder to write to (default: build/demo, or build/demo-MODE)."
+    )
     demo.set_defaults(run=run)
 
 

@@ -7,9 +7,7 @@ from spikeline.cli.arguments import name_or_path
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    sim = subparsers.add_parser(
-        "sim", help="Build the simulated accelerator of a geometry; kept in the cache (pip install 'spikeline[sim]')."
-    )
+    sim = subparsers.add_parser("sim", help="Build the simulated accelerator of a geometry, and keep it in the cache.")
     sim.add_argument(
         "--geometry",
         type=name_or_path,
