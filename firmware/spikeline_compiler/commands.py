@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> None:
     from functools import partial
 
     from spikeline.data import samples
+    from spikeline.data.data_sets import DATA_SETS
     from spikeline.errors import CompileError
     from spikeline.files import atomic, remedy
     from spikeline.model import model_file
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> None:
     data = data_set(network, trained_on(args.model), args.data, args.model)
     note = {"dataset": {"name": data}} if data else {}
     model = model_file.build(network, note)
-    find = partial(samples.load, data=data, root=args.root, strict=args.strict) if data in samples.DATA else None
+    find = partial(samples.load, data=data, root=args.root, strict=args.strict) if data in DATA_SETS else None
     report = describe(model, geometry) | {"warnings": warnings}
     proof = Path(f"{args.out}.verify.json")
     if args.early_exit is not None and find is None:
@@ -116,11 +117,12 @@ def run(args: argparse.Namespace) -> None:
 def data_set(network: "Network", said: str | None, given: str | None, model: Path) -> str | None:
     """The data set by file and user, None if neither says. Raises CompileError if they differ or it does not suit the network."""
     from spikeline.data import samples
+    from spikeline.data.data_sets import DATA_SETS
     from spikeline.errors import CompileError, DataError
 
     try:
         data = samples.agreed(said, given)
-        if data in samples.DATA:
+        if data in DATA_SETS:
             samples.check(network, data)
     except DataError as error:
         raise CompileError(f"{model}: {error}") from None

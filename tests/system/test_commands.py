@@ -182,5 +182,5 @@ def test_images_must_be_positive():
 
 
 def test_progress_is_silent_where_no_one_watches(capsys):
-    Progress(10, "sim")(10)
+    Progress("sim", 10)(10)
     assert capsys.readouterr().err == ""

@@ -15,7 +15,7 @@ RUNTIME = {
     "notebooks": set(),
     "model": set(),
     "data": {"model"},
-    "device": {"model", "overlay"},
+    "device": {"model", "overlay", "inputs"},
     "simulation": {"model", "device"},
     "accelerator": {"model", "device", "simulation", "inputs"},
     "measure": {"model", "data", "device", "simulation", "accelerator"},

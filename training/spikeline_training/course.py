@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeline.data import mnist, recordings, samples
+from spikeline.data import mnist, samples
 from spikeline.model import golden
 from spikeline.model.encode import THRESHOLD, encode, latency_band
 from spikeline_training.augment import augment
@@ -35,8 +35,7 @@ def prepare(preset: Preset, root: Path | None = None, strict: bool = False) -> C
     `root` is the folder of the data set's files, None for the cache; `strict` refuses recordings that are otherwise mended.
     """
     if preset.encoder == "events":
-        pool = next(pool for pool in recordings.POOLS if recordings.inputs(pool) == preset.sizes[0])
-        trains, truth = samples.load_events(preset.data, "train", preset.time_steps, pool, root, strict)
+        trains, truth = samples.load_trains(preset.data, "train", preset.sizes[0], preset.time_steps, root, strict)
         labels = torch.from_numpy(truth[: preset.train_images]).long()
         return Course(
             lambda chosen: _tensor(trains.batch(chosen.numpy())), labels, lambda n: _score_lasting(n, preset, root, strict)

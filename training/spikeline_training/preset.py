@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spikeline.data import recordings
-from spikeline.data.samples import DATA
+from spikeline.data.data_sets import DATA_SETS
 from spikeline.errors import PresetError
 from spikeline.files import read
 from spikeline.model import encode
@@ -48,7 +48,7 @@ class Preset:
     state_bits: int = _key(13, "4..23, of a lasting membrane; one less than the accelerator's membranes", 4, 23)
     bias: bool = _key(False, "true or false; of continuous integration", choices=(False, True))
     loss_at: str = _key("last", "'last' or 'every' step; of continuous integration", choices=("last", "every"))
-    data: str = _key("mnist", " or ".join(map(repr, DATA)), choices=DATA)
+    data: str = _key("mnist", " or ".join(map(repr, DATA_SETS)), choices=tuple(DATA_SETS))
     weight_bits: int = _key(4, "1 (±1), 2 (-1, 0, 1), 3, 4 or 8", choices=WEIGHT_BITS)
     encoder: str = _key("bernoulli", " or ".join(map(repr, ENCODERS)), choices=ENCODERS)
     time_steps: int = _key(4, "1..255; the threshold encoder repeats itself, so it takes 1", 1, 255)

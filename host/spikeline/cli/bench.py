@@ -58,7 +58,6 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from spikeline.data import mnist
     from spikeline.files import atomic
     from spikeline.measure import bench, evaluate, plots
     from spikeline.measure.power import open_source
@@ -69,13 +68,12 @@ def run(args: argparse.Namespace) -> None:
     if args.backend == "sim" and args.bitstream is not None:
         raise DeviceError("the backend sim takes no bitstream; leave --bitstream out, or use --backend board")
     find = found(args, [*args.models, *([args.sweep] if args.sweep else [])])
-    total = args.images or mnist.FILES["test", "labels"].images
     target = bench.Target(args.bitstream, open_source(args.power), args.seconds, args.batch, args.images)
     figures: dict[str, Any] = {"commit": evaluate.commit(), "backend": "board" if args.bitstream else "sim"}
     figures["power_source"] = target.power.power_source
     area = areas(args.area, args.timing)  # refused before anything is measured
-    figures["results"] = bench.networks(args.models, find, lambda what: Progress(total, what), target)
-    figures["sweeps"] = bench.sweeps(args.sweep, find, lambda what: Progress(total, what)) if args.sweep else {}
+    figures["results"] = bench.networks(args.models, find, Progress, target)
+    figures["sweeps"] = bench.sweeps(args.sweep, find, Progress) if args.sweep else {}
     figures["area"] = area
     with atomic(args.out) as file:
         file.write_text(json.dumps(figures, indent=1) + "\n")

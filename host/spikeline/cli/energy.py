@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from collections.abc import Callable
 from typing import Any
 
 from spikeline.cli.arguments import folder_to_write, name_or_path, path, positive
@@ -66,18 +65,12 @@ def _parallel(text: str) -> tuple[int, ...]:
 
 def run(args: argparse.Namespace) -> None:
     """Estimate, print, write report.json and draw frontier.png."""
-    from spikeline.data import mnist
     from spikeline.energy import frontier, measure, model
     from spikeline.files import atomic
     from spikeline.measure import evaluate
 
     profile = model.load(args.profile)
     find = found(args, [*args.models, *args.sweep])
-    total = args.images or mnist.FILES["test", "labels"].images
-
-    def progress(what: str) -> Callable[[int], None]:
-        return Progress(total, what)
-
     figures: dict[str, Any] = {
         "estimate": "pre-silicon estimate, not a measurement",
         "profile": profile.name,
@@ -88,11 +81,11 @@ def run(args: argparse.Namespace) -> None:
         "hardware": "of each network's own sizes: memories of its layers, weights of the bits that they need",
         "unknown_of_paper": list(UNKNOWN),
     }
-    results = measure.networks(args.models, profile, args.images, find, progress, args.parallel, args.input)
+    results = measure.networks(args.models, profile, args.images, find, Progress, args.parallel, args.input)
     figures["dataset"] = ", ".join(sorted({r["dataset"] for r in results}))
     figures["results"] = results
     figures["sweeps"] = [
-        r for swept in args.sweep for r in measure.sweep(swept, profile, args.images, find, progress, args.parallel, args.input)
+        r for swept in args.sweep for r in measure.sweep(swept, profile, args.images, find, Progress, args.parallel, args.input)
     ]
     figures["frontier"] = [r["name"] for r in measure.pareto(results + figures["sweeps"])]
     with atomic(args.out / "report.json") as file:

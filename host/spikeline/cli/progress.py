@@ -7,7 +7,7 @@ import time
 class Progress:
     """A line that tells how far a run is; nothing where no one watches."""
 
-    def __init__(self, total: int, what: str):
+    def __init__(self, what: str, total: int):
         self.total, self.what, self.start = total, what, time.perf_counter()
 
     def __call__(self, done: int) -> None:

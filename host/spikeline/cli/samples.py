@@ -7,7 +7,8 @@ from pathlib import Path
 
 from spikeline.cli.arguments import path
 from spikeline.data import samples
-from spikeline.data.samples import DATA, Find
+from spikeline.data.data_sets import DATA_SETS
+from spikeline.data.samples import Find
 from spikeline.errors import DataError
 from spikeline.model import model_file
 
@@ -16,7 +17,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     """Add --data, --root and --strict."""
     parser.add_argument(
         "--data",
-        choices=DATA,
+        choices=tuple(DATA_SETS),
         help="Data set that the network was trained on: %(choices)s; mnist also as saccades (default: what the model says).",
     )
     parser.add_argument("--root", type=path, metavar="DIR", help="Folder of the data set's files (default: the cache).")

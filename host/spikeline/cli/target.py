@@ -49,7 +49,7 @@ def measure(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     backend = args.backend or ("board" if args.bitstream else "sim")
     try:
         input = args.input or ("events" if given.pixels is None else "pixels")
-        figures = evaluate.measure(accelerator, given, input, Progress(len(given), backend))
+        figures = evaluate.measure(accelerator, given, input, Progress(backend, len(given)))
     except BaseException:
         accelerator.close()
         raise

@@ -10,16 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeline.data import mnist, nmnist, recordings, saccades
+from spikeline.data import recordings
+from spikeline.data.data_sets import DATA_SETS
 from spikeline.data.recordings import PackedSpikes
 from spikeline.errors import DataError
 from spikeline.model.encode import encode
 from spikeline.model.model_file import Model
 from spikeline.model.network import Network
 from spikeline.model.spec import Encoder
-
-DATA = ("mnist", "nmnist")
-CLASSES = 10  # of each of them
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Samples:
         return replace(self, labels=self.labels[:count], pixels=None if self.pixels is None else self.pixels[:count])
 
 
-Find = Callable[..., Samples]  # of an image, as `of` is
+Find = Callable[..., Samples]  # of a model, as `of` is
 
 
 def agreed(said: str | None, given: str | None) -> str | None:
@@ -77,56 +75,53 @@ def data_set(model: Model, given: str | None = None) -> str:
 
 def check(network: Network, data: str) -> None:
     """Raise DataError unless the data set is known and makes inputs and classes of the network's kind and number."""
-    if data not in DATA:
-        raise DataError(f"the data set {data!r} is not known here; known are {', '.join(DATA)}")
-    size, classes = network.sizes[0], network.sizes[-1]
-    if classes != CLASSES:
-        raise DataError(f"the network tells {classes} classes apart and {data} has {CLASSES}; it was trained on other data")
+    if data not in DATA_SETS:
+        raise DataError(f"the data set {data!r} is not known here; known are {', '.join(DATA_SETS)}")
+    known, size, classes = DATA_SETS[data], network.sizes[0], network.sizes[-1]
+    if classes != known.classes:
+        raise DataError(f"the network tells {classes} classes apart and {data} has {known.classes}; it was trained on other data")
     if network.encoder == Encoder.EVENTS:
         made = [recordings.inputs(pool) for pool in recordings.POOLS]
         if size not in made:
             raise DataError(f"the network has {size} inputs; events of {data} make {' or '.join(map(str, made))}")
-    elif data == "nmnist":
-        raise DataError(f"the network takes images, by its {network.encoder.name.lower()} encoder, and N-MNIST has events")
-    elif size != mnist.PIXELS:
-        raise DataError(f"the network has {size} inputs; MNIST images have {mnist.PIXELS}")
+    elif known.images is None:
+        raise DataError(f"the network takes images, by its {network.encoder.name.lower()} encoder, and {known.title} has events")
+    elif size != known.pixels:
+        raise DataError(f"the network has {size} inputs; {known.title} images have {known.pixels}")
 
 
 def require_folder(data: str, root: Path | None) -> None:
     """Raise DataError for data that are not fetched if no folder is named."""
-    if data == "nmnist" and root is None:
-        raise DataError("N-MNIST is not fetched: name its folder, which holds Train and Test, with --root")
+    if DATA_SETS[data].folder and root is None:
+        raise DataError(f"{DATA_SETS[data].title} is not fetched: name its folder, {DATA_SETS[data].folder}, with --root")
 
 
-def load_events(
-    data: str, split: str, time_steps: int, pool: int, root: Path | None, strict: bool = False
+def load_trains(
+    data: str, split: str, inputs: int, time_steps: int, root: Path | None, strict: bool = False
 ) -> tuple[PackedSpikes, np.ndarray]:
-    """Binned events of `mnist`, by saccades, or of `nmnist`, and labels uint8 (B,); see `load`."""
-    if data == "mnist":
-        return saccades.load(split, time_steps, pool, root)
+    """Spike trains of a data set for a network of so many inputs and time steps, and labels uint8 (B,). Raises DataError."""
     require_folder(data, root)
-    assert root is not None
-    return nmnist.load(split, time_steps, pool, root, strict)
+    pool = next(pool for pool in recordings.POOLS if recordings.inputs(pool) == inputs)
+    return DATA_SETS[data].trains(split, time_steps, pool, root, strict)
 
 
 def load(
     network: Network, split: str = "test", data: str = "mnist", root: Path | None = None, seed: int = 0, strict: bool = False
 ) -> Samples:
-    """Samples of a split, `train` or `test`, for `network`.
+    """Samples of a split, `train` or `test`, for `network`: images if it has an encoder, else spike trains.
 
-    data: `mnist`, which a network without an encoder sees by simulated saccades, or `nmnist` from the folder `root`; of MNIST
-    too, `root` is the folder of the files instead of the cache. strict: refuse recordings with oddities that are otherwise
-    mended and counted. Raises DataError for data that are missing or do not suit.
+    data: a name of `data_sets.DATA_SETS`. root: the folder of its files; None is the cache, for one that is fetched. strict:
+    refuse recordings with oddities that are otherwise mended and counted. Raises DataError for data that are missing or do
+    not suit.
     """
     check(network, data)
-    encoder, time_steps = network.encoder.name.lower(), network.time_steps
+    known, encoder, time_steps = DATA_SETS[data], network.encoder.name.lower(), network.time_steps
     if network.encoder == Encoder.EVENTS:
-        pool = next(pool for pool in recordings.POOLS if recordings.inputs(pool) == network.sizes[0])
-        trains, labels = load_events(data, split, time_steps, pool, root, strict)
-        name = f"nmnist-{split}" if data == "nmnist" else f"saccades-{split}"
-        return Samples(name, labels, None, trains, encoder, time_steps, seed, trains.oddities)
-    pixels, labels = mnist.load(split, root)
-    return Samples(f"mnist-{split}", labels, pixels, None, encoder, time_steps, seed)
+        trains, labels = load_trains(data, split, network.sizes[0], time_steps, root, strict)
+        return Samples(f"{known.trains_name}-{split}", labels, None, trains, encoder, time_steps, seed, trains.oddities)
+    assert known.images is not None
+    pixels, labels = known.images(split, root)
+    return Samples(f"{data}-{split}", labels, pixels, None, encoder, time_steps, seed)
 
 
 def of(

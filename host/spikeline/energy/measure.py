@@ -20,7 +20,7 @@ CHUNK = 1000  # images of a packet
 SWEEP_STEPS = (1, 2, 3, 4, 6, 8, 12, 16)
 SWEEP_LEADS = (0.02, 0.1, 0.25, 0.5)  # of the images, those that a margin keeps for more than one time step
 
-Watch = Callable[[str], Callable[[int], None]]  # from what is run to what is told of its images
+Watch = Callable[[str, int], Callable[[int], None]]  # of what is run, on so many images: to be told how many are done
 
 
 def run(
@@ -105,7 +105,7 @@ def networks(
     results = []
     for path in paths:
         network, given = _loaded(path, images, find)
-        results.append(run(name_of(path), network, given, profile, spikes_per_cycle, input, progress(name_of(path))))
+        results.append(run(name_of(path), network, given, profile, spikes_per_cycle, input, progress(name_of(path), len(given))))
     return results
 
 
@@ -126,7 +126,9 @@ def sweep(
     name, results = name_of(path), []
 
     def go(what: str, label: str, changed: Network, samples_of: Samples) -> None:
-        results.append({**run(label, changed, samples_of, profile, spikes_per_cycle, input, progress(label)), "sweep": what})
+        results.append(
+            {**run(label, changed, samples_of, profile, spikes_per_cycle, input, progress(label, len(given))), "sweep": what}
+        )
 
     if network.encoder == Encoder.BERNOULLI and not network.continuous:
         for t in SWEEP_STEPS:

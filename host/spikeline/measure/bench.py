@@ -17,7 +17,7 @@ from spikeline.model import golden, model_file
 from spikeline.model.geometry import Geometry
 from spikeline.model.model_file import Model
 
-Watch = Callable[[str], Callable[[int], None]]  # from what is run to what is told of its images
+Watch = Callable[[str, int], Callable[[int], None]]  # of what is run, on so many images: to be told how many are done
 
 SWEEP_STEPS = (1, 2, 3, 4, 6, 8, 12, 16)
 SWEEP_BRIGHTNESS = (0.1, 0.25, 0.5, 0.75, 1.0)
@@ -96,7 +96,7 @@ def networks(paths: list[Path], find: Find, progress: Watch, target: Target = SI
         inputs = ("pixels", "spikes") if given.pixels is not None else ("spikes", "events")
         for how in inputs:
             with target.open(model) as accelerator:
-                figures = run(name, accelerator, how, given, progress(f"{name} from {how}"), target.batch) | seeds
+                figures = run(name, accelerator, how, given, progress(f"{name} from {how}", len(given)), target.batch) | seeds
                 if target.bitstream is not None:
                     figures["power"] = measured_power(accelerator, given, how, target)
                 else:
@@ -144,13 +144,15 @@ def sweeps(path: Path, find: Find, progress: Watch) -> dict[str, list[dict[str, 
     for t in SWEEP_STEPS:
         changed, longer = model_file.build(replace(network, time_steps=t)), replace(given, time_steps=t)
         with SIMULATED.open(changed) as accelerator:
-            figures = run(f"T = {t}", accelerator, "spikes", longer, progress(f"{t} time steps"))
+            figures = run(f"T = {t}", accelerator, "spikes", longer, progress(f"{t} time steps", len(longer)))
         by_steps.append(figures | evaluate.over_encoder_seeds(changed.network, longer))
     by_activity = []
     for share in SWEEP_BRIGHTNESS:
         dimmed = replace(given, pixels=(given.pixels * share).astype(np.uint8))
         with SIMULATED.open(model_file.build(network)) as accelerator:
-            figures = run(f"{share:.0%} brightness", accelerator, "spikes", dimmed, progress(f"dimmed to {share:.0%}"))
+            figures = run(
+                f"{share:.0%} brightness", accelerator, "spikes", dimmed, progress(f"dimmed to {share:.0%}", len(dimmed))
+            )
         by_activity.append({**figures, **evaluate.over_encoder_seeds(network, dimmed), "brightness": share})
     by_parallel = []
     built = Geometry.smallest(network)
