@@ -152,7 +152,7 @@ energy: $(ENERGY) ## estimate the energy per image of named networks over all te
 
 ##@ Build
 
-gen: setup ## write the constants of all languages from rtl/spec/spikeline.rdl, and the tables of the documents
+gen: setup ## write the constants of all languages from rtl/spec/spikeline.rdl, the tables and waveforms of the documents
 	$(BIN)/python -m spikeline_rtl.spec.generate
 	$(BIN)/python docs/splice.py
 	$(BIN)/python docs/waves.py

@@ -7,7 +7,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = (
     "Accuracy: mean ± standard deviation over five encoder seeds, by the golden model, which the RTL equals spike for spike; "
-    "one figure where the encoder draws nothing."
+    "a single value where the encoder draws nothing."
 )
 
 

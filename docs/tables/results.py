@@ -99,7 +99,7 @@ def area() -> list[str]:
 
 def output() -> list[str]:
     """The last lines that `make demo` prints."""
-    rows = [*target.lines(result("demo")), ("report and pictures", "build/demo/")]
+    rows = [*target.lines(result("demo")), ("report and plots", "build/demo/")]
     return ["```text", *(f"  {name:<26} {value}" for name, value in rows), "```"]
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from itertools import cycle
 
+import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.handle import SimHandleBase
@@ -11,7 +12,6 @@ from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamSink, AxiStreamSource
 from monitors import LiteMonitor, StreamMonitor, watch
 
-import cocotb
 from spikeline.device.packets import Batch, packed
 from spikeline.model import model_file
 from spikeline.model.network import Network

@@ -3,14 +3,13 @@
 from collections import deque
 from itertools import count
 
+import cocotb
 import numpy as np
 from accelerator import PERIOD, ROUNDS
 from cocotb.clock import Clock
 from cocotb.handle import SimHandleBase
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from monitors import Channel, Monitor, watch
-
-import cocotb
 
 SEEDS = range(ROUNDS)
 LONGEST = 20_000  # clock cycles that anything may take

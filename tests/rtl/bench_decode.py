@@ -1,11 +1,11 @@
 """spk_decode against sums, maxima and leads."""
 
+import cocotb
 import numpy as np
 from bench import SEEDS, Receiver, Sender, integer, reset, signed, start
 from cocotb.triggers import ClockCycles
 from monitors import Channel
 
-import cocotb
 from spikeline.model import early_exit
 from spikeline.model.spec import RESULT, SCORE_PAIR, Decode
 

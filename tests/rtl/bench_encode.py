@@ -1,11 +1,11 @@
 """spk_encode against spikeline.encode."""
 
+import cocotb
 import numpy as np
 from bench import SEEDS, Receiver, Sender, pulse, reset, start
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from monitors import Channel
 
-import cocotb
 from spikeline.device.packets import Pixels, packed
 from spikeline.model.encode import ENCODERS, encode, latency_band
 

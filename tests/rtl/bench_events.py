@@ -1,11 +1,11 @@
 """spk_events against the spike trains whose addresses it is given."""
 
+import cocotb
 import numpy as np
 from bench import LONGEST, SEEDS, Sender, pulse, share, start
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from monitors import Channel
 
-import cocotb
 from spikeline.device.packets import pack_events
 from spikeline.model.spec import EVENT
 

@@ -2,11 +2,10 @@
 
 from collections import deque
 
+import cocotb
 import numpy as np
 from bench import SEEDS, reset, start
 from cocotb.triggers import FallingEdge, RisingEdge
-
-import cocotb
 
 
 @cocotb.test()

@@ -3,10 +3,10 @@
 The same bench runs on the Verilog under Verilator and Icarus and on the netlist that Yosys makes of it.
 """
 
+import cocotb
 import numpy as np
 from accelerator import ROUNDS, Accelerator
 
-import cocotb
 from spikeline.device.packets import Batch, Events, Pixels, Spikes
 from spikeline.model import golden
 from spikeline.model.network import Network

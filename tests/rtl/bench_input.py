@@ -1,11 +1,10 @@
 """spk_input against the vectors that go in as words or as events."""
 
+import cocotb
 import numpy as np
 from bench import SEEDS, Receiver, Sender, integer, pulse, reset, start
 from cocotb.triggers import ClockCycles
 from monitors import Channel
-
-import cocotb
 
 S = ("s_data", "s_first", "s_start", "s_last")
 E = ("e_step_end", "e_input", "s_last")

@@ -1,11 +1,11 @@
 """spk_layer, with its scanners, slices, memories and queue, against the golden model of one layer."""
 
+import cocotb
 import numpy as np
 from bench import SEEDS, Receiver, Sender, integer, reset, signed, start
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from monitors import Channel
 
-import cocotb
 from spikeline.model import golden
 from spikeline.model.model_file import pack_weights
 from spikeline.model.network import Layer, Network

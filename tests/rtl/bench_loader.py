@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
+import cocotb
 import numpy as np
 from bench import SEEDS, Sender, reset, share, start
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-import cocotb
 from spikeline.device.packets import Events, Pixels, Spikes, packed
 from spikeline.model import model_file
 from spikeline.model.network import Network

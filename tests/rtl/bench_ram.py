@@ -1,11 +1,10 @@
 """spk_ram against an array."""
 
+import cocotb
 import numpy as np
 from bench import PERIOD, SEEDS
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
-
-import cocotb
 
 
 @cocotb.test()

@@ -1,5 +1,6 @@
 """spk_regs against a model of its registers."""
 
+import cocotb
 import numpy as np
 from accelerator import pauses
 from bench import PERIOD, SEEDS
@@ -8,7 +9,6 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 from monitors import LiteMonitor, watch
 
-import cocotb
 from spikeline.model.spec import CONTROL, ERROR, STATUS, Register
 
 EVENTS = ("count_cycle", "count_image", "count_step", "count_stall_input", "count_stall_output")

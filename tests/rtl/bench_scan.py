@@ -2,11 +2,10 @@
 
 from collections import deque
 
+import cocotb
 import numpy as np
 from bench import SEEDS, integer, reset, share, start
 from cocotb.triggers import FallingEdge, RisingEdge
-
-import cocotb
 
 INPUTS = ("s_spikes", "s_user", "s_valid", "start")
 

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
+import cocotb
 import numpy as np
 from accelerator import ROUNDS, Accelerator
 from bench_images import KINDS, check
 
-import cocotb
 from spikeline.device.packets import Events, Pixels, Spikes, packed
 from spikeline.model import golden, model_file, spec
 from spikeline.model.network import Network

@@ -6,10 +6,9 @@ known and stays as it is. In reset, valid is low one clock later.
 
 import re
 
+import cocotb
 from cocotb.handle import SimHandleBase
 from cocotb.triggers import RisingEdge
-
-import cocotb
 
 
 class Channel:

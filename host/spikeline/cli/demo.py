@@ -21,23 +21,39 @@ TRAINABLE = "pip install 'spikeline[train]'"
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    demo = subparsers.add_parser("demo", help="run the whole flow on MNIST and report, as `make demo` does")
+    demo = subparsers.add_parser("demo", help="Run the whole flow on MNIST and report, as `make demo` does.")
     demo.add_argument(
-        "--mode", choices=PRESETS, default="discontinuous", help="which network: %(choices)s (default: %(default)s)"
+        "--mode", choices=PRESETS, default="discontinuous", help="Which network: %(choices)s (default: %(default)s)."
     )
     source = demo.add_mutually_exclusive_group()
     source.add_argument(
-        "--train", action="store_true", default=None, help="train the network (default: if the packages for it are installed)"
+        "--train", action="store_true", default=None, help="Train the network (default: if the packages for it are installed)."
     )
     source.add_argument(
-        "--trained", action="store_false", dest="train", help="take the trained model that comes with Spikeline: no training"
+        "--trained",
+        action="store_false",
+        dest="train",
+        help="Use the trained model that comes with Spikeline instead of training one.",
     )
-    demo.add_argument("--preset", type=name_or_path, metavar="NAME_OR_FILE", help="what to train (default: that of the mode)")
     demo.add_argument(
-        "--geometry", type=name_or_path, default="z020-256", metavar="NAME", help="sizes to build, or a .json (%(default)s)"
+        "--preset",
+        type=name_or_path,
+        metavar="NAME_OR_FILE",
+        help="Preset to train: the name of a shipped one or a .toml file (default: that of the mode).",
     )
-    demo.add_argument("--images", type=positive, metavar="N", help="classify the first N test images (default: all)")
-    demo.add_argument("--out", type=folder_to_write, metavar="DIR", help="default: build/demo, or build/demo-MODE")
+    demo.add_argument(
+        "--geometry",
+        type=name_or_path,
+        default="z020-256",
+        metavar="NAME",
+        help="Geometry of the simulated accelerator: a shipped one or a .json file (default: %(default)s).",
+    )
+    demo.add_argument(
+        "--images", type=positive, metavar="N", help="Number of test images to classify, from the first on (default: all)."
+    )
+    demo.add_argument(
+        "--out", type=folder_to_write, metavar="DIR", help="Folder to write to (default: build/demo, or build/demo-MODE)."
+    )
     demo.set_defaults(run=run)
 
 

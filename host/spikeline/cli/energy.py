@@ -115,6 +115,6 @@ def _print(figures: dict[str, Any]) -> None:
     print(
         f"pre-silicon estimates, not measurements: {images:,} images, profile {figures['profile']}, {figures['clock_mhz']:g} MHz,"
     )
-    print("hardware of each network's own sizes; interval: all constants low, all high. Of the paper's figures is not known:")
+    print("hardware of each network's own sizes; interval: all constants low, all high. Not known about the paper's energies:")
     for unknown in figures["unknown_of_paper"]:
         print(f"  {unknown}")

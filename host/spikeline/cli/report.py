@@ -52,4 +52,4 @@ def run(args: argparse.Namespace) -> None:
     with atomic(args.out / "report.json") as file:
         file.write_text(json.dumps(figures, indent=1) + "\n")
     print_table(figures)
-    print(f"  report and pictures        {args.out}/")
+    print(f"  report and plots           {args.out}/")
