@@ -54,7 +54,7 @@ def test_leaving_early_halves_the_steps_and_costs_a_thousandth_at_most():
 
 
 def test_the_readme_tells_the_recorded_results():
-    subprocess.run([sys.executable, ROOT / "training/seeds.py", "--check"], check=True)
+    subprocess.run([sys.executable, "-m", "spikeline_training.seeds", "--check"], cwd=ROOT, check=True)
 
 
 def test_a_file_keeps_defaults_and_takes_overrides(tmp_path):

@@ -23,10 +23,10 @@ import onnx
 from spikeline.errors import PresetError
 from spikeline_training import checkpoint, commands, preset
 from spikeline_training.augment import augment
-from spikeline_training.course import sample
 from spikeline_training.network import Fire, SpikingNetwork
 from spikeline_training.quantiser import Spike, weight_quantiser
 from spikeline_training.train import hinge, learning_rate, train
+from spikeline_training.training_data import sample
 
 TINY = dataclasses.replace(preset.load("tiny"), train_images=2048, activity=0.001)
 

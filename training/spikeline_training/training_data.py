@@ -1,0 +1,94 @@
+"""The data of a training: inputs and labels of training samples, and the test samples that it is scored on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikeline.data import events, mnist, samples
+from spikeline.data.events import PackedSpikes
+from spikeline.data.samples import Samples
+from spikeline.model.encode import THRESHOLD, encode, latency_band
+from spikeline_training.augment import augment
+from spikeline_training.preset import Preset
+
+CHUNK = 1000  # test images encoded at a time
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A preset's data: training inputs by index, float32 (B, N) of one step or (T, B, N); labels int64 (images,); the test."""
+
+    inputs: Callable[[Tensor], Tensor]
+    labels: Tensor
+    test: Samples
+
+
+def load(preset: Preset, root: Path | None = None, strict: bool = False) -> TrainingData:
+    """Load the data of a preset. Raises DataError.
+
+    `root` is the folder of the data set's files, None for the cache; `strict` refuses recordings that are otherwise mended.
+    """
+    if preset.encoder == "events":
+        trains, given = _load_events(preset, "train", root, strict)
+        inputs = _by_step(trains)
+        test_spikes, test_labels = _load_events(preset, "test", root, strict)
+    else:
+        images, given = mnist.load("train", root)
+        inputs = _encoded(torch.from_numpy(images[: preset.train_images].copy()), preset)
+        pixels, test_labels = mnist.load("test", root)
+        test_spikes = _packed(pixels, preset)
+    labels = torch.from_numpy(given[: preset.train_images]).long()
+    test = Samples(f"{preset.data}-test", test_labels, None, test_spikes, preset.encoder, preset.time_steps, preset.eval_seed)
+    return TrainingData(inputs, labels, test)
+
+
+def sample(pixels: Tensor, encoder: str) -> Tensor:
+    """Spikes of one time step for training, float32 of 0 and 1, from uint8 pixels (B, N).
+
+    The distribution is that of `spikeline.model.encode`; the random bytes come from torch, eight to a draw, which is cheaper.
+    """
+    if encoder == "threshold":
+        return (pixels >= THRESHOLD).float()
+    batch, size = pixels.shape
+    words = torch.empty(batch, -(-size // 8), dtype=torch.int64).random_(-(2**63), None)
+    return (pixels > words.view(torch.uint8)[:, :size]).float()
+
+
+def sample_steps(pixels: Tensor, encoder: str, time_steps: int) -> Tensor:
+    """Spikes of all time steps for training, float32 (T, B, N) of 0 and 1, from uint8 pixels (B, N)."""
+    if encoder != "latency":
+        return torch.stack([sample(pixels, encoder) for _ in range(time_steps)])
+    fires = (255 - pixels).div(latency_band(time_steps), rounding_mode="floor")  # the step, uint8
+    return (fires == torch.arange(time_steps, dtype=torch.uint8)[:, None, None]).float()
+
+
+def _encoded(images: Tensor, preset: Preset) -> Callable[[Tensor], Tensor]:
+    """Training images, uint8 (images, N), as fresh spikes: of one step, or of all if membranes last."""
+    if preset.integration == "continuous":
+        return lambda chosen: sample_steps(augment(images[chosen], preset), preset.encoder, preset.time_steps)
+    return lambda chosen: sample(augment(images[chosen], preset), preset.encoder)
+
+
+def _by_step(trains: PackedSpikes) -> Callable[[Tensor], Tensor]:
+    """Spike trains (B, T, N) by time step."""
+    return lambda chosen: torch.from_numpy(trains.batch(chosen.numpy())).transpose(0, 1).float()
+
+
+def _load_events(preset: Preset, split: str, root: Path | None, strict: bool) -> tuple[PackedSpikes, np.ndarray]:
+    pool = next(pool for pool in events.POOLS if events.inputs(pool) == preset.sizes[0])
+    return samples.load_events(preset.data, split, preset.time_steps, pool, root, strict)
+
+
+def _packed(pixels: np.ndarray, preset: Preset) -> PackedSpikes:
+    """Test images, uint8 (images, N), encoded once for all epochs."""
+    chunks = (
+        np.packbits(
+            encode(pixels[at : at + CHUNK], preset.encoder, preset.time_steps, preset.eval_seed, at), axis=-1, bitorder="little"
+        )
+        for at in range(0, len(pixels), CHUNK)
+    )
+    return PackedSpikes(np.concatenate(list(chunks)), pixels.shape[1])
