@@ -380,7 +380,7 @@ def foreign_files():
     yield "onnx", network.SerializeToString(), "an ONNX network, which `spikeline compile` takes"
     yield "hdf5", b"\x89HDF\r\n\x1a\n" + bytes(99), "an HDF5 file"
     yield "image", b"SPKI" + bytes(99), "a model"
-    yield "gzip", gzip.compress(b"x"), "packed with gzip"
+    yield "gzip", gzip.compress(b"x"), "a gzip archive"
     yield "text", b"hello\n", "text"
     yield "empty", b"", "empty"
     yield "unknown", b"\xff\xfe\xfd" * 9, "of an unknown kind"
