@@ -34,8 +34,8 @@ def export(
     """Write the checkpoint's network to `out` (.onnx) and the proof beside it (.proof.json); return the proof.
 
     The proof runs the file in the QONNX executor on the first `images` test samples, and compares every hidden spike, all
-    membranes that last, the class values and the class with the Brevitas model and the golden model. `root` is the folder of
-    the data set's files; `strict` refuses recordings that are otherwise mended. Raises PresetError for an unusable checkpoint,
+    states, the class values and the class with the Brevitas model and the golden model. `root` is the folder of the data
+    set's files; `strict` refuses recordings that are otherwise mended. Raises PresetError for an unusable checkpoint,
     DataError for bad data, SpikelineError for a mismatch; no file is left then. Wherever the program may be killed, the model
     is the old one or the new, and a proof is that of the model.
     """
@@ -72,12 +72,12 @@ def save(model: onnx.ModelProto, out: Path, proves: Callable[[onnx.ModelProto], 
 def prove(model: onnx.ModelProto, step: Step, spikes: np.ndarray) -> dict[str, Any]:
     """Run `model` in the QONNX executor, step by step, and compare it with the Brevitas model and the golden model.
 
-    `spikes` is uint8 (B, T, N). Compared exactly are each hidden spike, each membrane that lasts, the class values and the
-    class after each step. Returns the counts; raises SpikelineError on the first difference, naming layer and time step.
+    `spikes` is uint8 (B, T, N). Compared exactly are each hidden spike, each state, the class values and the class after
+    each step. Returns the counts; raises SpikelineError on the first difference, naming layer and time step.
     """
     images, steps = spikes.shape[:2]
     network, scales = step.network, [affine.scale for affine in step.affines]
-    lasting = [n for n, layer in enumerate(network.layers) if layer.continuous]
+    stateful = [n for n, layer in enumerate(network.layers) if layer.continuous]
     compared = membranes = 0
     for start in range(0, images, PROOF_BATCH):
         batch = spikes[start : start + PROOF_BATCH]
@@ -94,7 +94,7 @@ def prove(model: onnx.ModelProto, step: Step, spikes: np.ndarray) -> dict[str, A
                 _same(f"spikes of hidden layer {n} at step {t}", got, brevitas.numpy())
                 _same(f"spikes of hidden layer {n} at step {t} (integers)", got, reference.spikes[n][:, t])
                 compared += got.size
-            for n, got, brevitas in zip(lasting, after, left, strict=True):
+            for n, got, brevitas in zip(stateful, after, left, strict=True):
                 _same(f"membranes of hidden layer {n} at step {t}", got, brevitas.numpy())
                 states = reference.states[n]
                 assert states is not None
@@ -124,7 +124,7 @@ def _same(what: str, ours: np.ndarray, theirs: np.ndarray) -> None:
 def _execute(
     model: onnx.ModelProto, spikes: np.ndarray, states: list[np.ndarray]
 ) -> tuple[list[np.ndarray], np.ndarray, list[np.ndarray]]:
-    """Hidden spikes, class values and membranes that last of a batch, from the QONNX executor."""
+    """Hidden spikes, class values and states of a batch, from the QONNX executor."""
     with quiet():
         copy = onnx.ModelProto.FromString(model.SerializeToString())
         for value in (*copy.graph.input, *copy.graph.output):

@@ -51,14 +51,14 @@ class Step(nn.Module):
 
     @property
     def state_names(self) -> tuple[list[str], list[str]]:
-        """Of the membranes that last, by the layer: inputs and outputs of the graph. Class values are not among them."""
-        lasting = [n for n, layer in enumerate(self.network.layers) if layer.continuous]
-        return [f"v{n}_in" for n in lasting], [f"v{n}_out" for n in lasting]
+        """Inputs and outputs of the graph that are the states of hidden layers."""
+        stateful = [n for n, layer in enumerate(self.network.layers) if layer.continuous]
+        return [f"v{n}_in" for n in stateful], [f"v{n}_out" for n in stateful]
 
     def forward(self, spikes: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        """Spikes (B, N) of 0 and 1, the membranes (B, H) that last and, if there are any, the class values (B, 10) so far.
+        """Spikes (B, N) of 0 and 1, the states (B, H) of layers that have one and, if any has, the class values (B, 10) so far.
 
-        Returns the class values, this step's or up to this step, then the membranes after it.
+        Returns the class values, of this step alone or up to it, then the states after it.
         """
         return self.trace(spikes, *states)[1:]  # type: ignore[return-value]
 

@@ -52,11 +52,15 @@ def train(
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     history: list[dict[str, Any]] = []
     if resume and (out / CHECKPOINT).exists():
-        history, meant = checkpoint.restore(out / CHECKPOINT, preset, network, optimizer)
+        history, planned = checkpoint.restore(out / CHECKPOINT, preset, network, optimizer)
         history = _with_seconds(history, out / METRICS)
-        if meant != preset.epochs and len(history) < preset.epochs and preset.schedule == "one_cycle":
-            told = f"epochs 1 to {len(history)} had the learning rates of a cycle of {meant}, the others have those of one of"
-            print(f"{told} {preset.epochs}; a run of {preset.epochs} without a break is another", file=sys.stderr, flush=True)
+        if planned != preset.epochs and len(history) < preset.epochs and preset.schedule == "one_cycle":
+            print(
+                f"epochs 1 to {len(history)} had the learning rates of a cycle of {planned}, the others have those of one of "
+                f"{preset.epochs}; a run of {preset.epochs} without a break is another",
+                file=sys.stderr,
+                flush=True,
+            )
 
     out.mkdir(parents=True, exist_ok=True)
     with SummaryWriter(str(out / EVENTS), purge_step=len(history)) as board:

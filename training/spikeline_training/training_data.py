@@ -33,17 +33,16 @@ def load(preset: Preset, root: Path | None = None, strict: bool = False) -> Trai
     `root` is the folder of the data set's files, None for the cache; `strict` refuses recordings that are otherwise mended.
     """
     if preset.encoder == "events":
-        trains, given = _load_events(preset, "train", root, strict)
-        inputs = _by_step(trains)
+        spikes, labels = _load_events(preset, "train", root, strict)
+        inputs = _by_step(spikes)
         test_spikes, test_labels = _load_events(preset, "test", root, strict)
     else:
-        images, given = mnist.load("train", root)
-        inputs = _encoded(torch.from_numpy(images[: preset.train_images].copy()), preset)
-        pixels, test_labels = mnist.load("test", root)
-        test_spikes = _packed(pixels, preset)
-    labels = torch.from_numpy(given[: preset.train_images]).long()
+        pixels, labels = mnist.load("train", root)
+        inputs = _encoded(torch.from_numpy(pixels[: preset.train_images].copy()), preset)
+        test_pixels, test_labels = mnist.load("test", root)
+        test_spikes = _packed(test_pixels, preset)
     test = Samples(f"{preset.data}-test", test_labels, None, test_spikes, preset.encoder, preset.time_steps, preset.eval_seed)
-    return TrainingData(inputs, labels, test)
+    return TrainingData(inputs, torch.from_numpy(labels[: preset.train_images]).long(), test)
 
 
 def sample(pixels: Tensor, encoder: str) -> Tensor:
@@ -67,15 +66,15 @@ def sample_steps(pixels: Tensor, encoder: str, time_steps: int) -> Tensor:
 
 
 def _encoded(images: Tensor, preset: Preset) -> Callable[[Tensor], Tensor]:
-    """Training images, uint8 (images, N), as fresh spikes: of one step, or of all if membranes last."""
+    """Training images, uint8 (images, N), encoded anew each time: one step, or all of them for continuous integration."""
     if preset.integration == "continuous":
         return lambda chosen: sample_steps(augment(images[chosen], preset), preset.encoder, preset.time_steps)
     return lambda chosen: sample(augment(images[chosen], preset), preset.encoder)
 
 
-def _by_step(trains: PackedSpikes) -> Callable[[Tensor], Tensor]:
-    """Spike trains (B, T, N) by time step."""
-    return lambda chosen: torch.from_numpy(trains.batch(chosen.numpy())).transpose(0, 1).float()
+def _by_step(spikes: PackedSpikes) -> Callable[[Tensor], Tensor]:
+    """Recorded spike trains, time steps first."""
+    return lambda chosen: torch.from_numpy(spikes.batch(chosen.numpy())).transpose(0, 1).float()
 
 
 def _load_events(preset: Preset, split: str, root: Path | None, strict: bool) -> tuple[PackedSpikes, np.ndarray]:
@@ -85,10 +84,8 @@ def _load_events(preset: Preset, split: str, root: Path | None, strict: bool) ->
 
 def _packed(pixels: np.ndarray, preset: Preset) -> PackedSpikes:
     """Test images, uint8 (images, N), encoded once for all epochs."""
-    chunks = (
-        np.packbits(
-            encode(pixels[at : at + CHUNK], preset.encoder, preset.time_steps, preset.eval_seed, at), axis=-1, bitorder="little"
-        )
-        for at in range(0, len(pixels), CHUNK)
-    )
-    return PackedSpikes(np.concatenate(list(chunks)), pixels.shape[1])
+    packed = []
+    for start in range(0, len(pixels), CHUNK):
+        spikes = encode(pixels[start : start + CHUNK], preset.encoder, preset.time_steps, preset.eval_seed, first_image=start)
+        packed.append(np.packbits(spikes, axis=-1, bitorder="little"))
+    return PackedSpikes(np.concatenate(packed), pixels.shape[1])
