@@ -45,7 +45,7 @@ class Preset:
     integration: str = _key("discontinuous", " or ".join(map(repr, INTEGRATIONS)), choices=INTEGRATIONS)
     leak: int = _key(0, "0 (none) to 15, a shift; of continuous integration", 0, 15)
     reset: str = _key("subtract", "'subtract' or 'zero'; of continuous integration", choices=("subtract", "zero"))
-    state_bits: int = _key(13, "4..23, of a lasting membrane; one less than the accelerator's membranes", 4, 23)
+    state_bits: int = _key(13, "4..23, bits of a membrane's state; one less than the accelerator's membranes", 4, 23)
     bias: bool = _key(False, "true or false; of continuous integration", choices=(False, True))
     loss_at: str = _key("last", "'last' or 'every' step; of continuous integration", choices=("last", "every"))
     data: str = _key("mnist", " or ".join(map(repr, DATA_SETS)), choices=tuple(DATA_SETS))
