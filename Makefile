@@ -124,12 +124,14 @@ lint: setup ## check Python (ruff, mypy) and Verilog (verilator -Wall)
 
 gen: setup ## write the constants and tables that come from rtl/spec/spikeline.rdl, and the README's result table
 	$(BIN)/python -m spikeline_rtl.spec.generate
+	$(BIN)/python -m spikeline_rtl.spec.registers
 	$(BIN)/python docs/tables.py
 	$(BIN)/python docs/energy_tables.py
 	$(BIN)/python -m spikeline_rtl.synthesis.document
 
 gen-check: setup ## fail if a generated file differs from its source
 	$(BIN)/python -m spikeline_rtl.spec.generate --check
+	$(BIN)/python -m spikeline_rtl.spec.registers --check
 	$(BIN)/python docs/tables.py --check
 	$(BIN)/python docs/energy_tables.py --check
 	$(BIN)/python -m spikeline_rtl.synthesis.document --check
