@@ -42,7 +42,7 @@ def test_what_grows_with_a_geometry_grows_in_the_model_as_in_the_verilog(geometr
 
 
 def test_constants_of_the_core_that_are_rounded_are_near():
-    """The model has rounded numbers for some of the core's control. They move no figure by a thousandth; this says how far off."""
+    """The model has rounded numbers for some of the control: this says how far off they are."""
     found = registers.elaborated(TINY).values()
 
     def bits(module: str, names: str = "") -> int:
@@ -57,7 +57,7 @@ def test_constants_of_the_core_that_are_rounded_are_near():
 
 def test_a_register_whose_width_changes_is_no_constant(monkeypatch):
     monkeypatch.setattr(registers, "CONSTANTS", (("X", "x", "spk_layer", "active_reg read_reg"),))
-    with pytest.raises(ValueError, match="spk_layer: read_reg is 1, 2, 4 bits wide; correct CONSTANTS in registers.py"):
+    with pytest.raises(ValueError, match=r"spk_layer: read_reg is 1, 2, 4 bits wide; correct CONSTANTS in registers\.py"):
         registers.constants([TINY])
     wider = replace(TINY, name="wider", membrane_bits=14)
     monkeypatch.setattr(registers, "CONSTANTS", (("X", "x", "spk_slice", "membrane_reg"),))
