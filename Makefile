@@ -132,6 +132,7 @@ lint: setup ## check Python with ruff and mypy, Verilog with Verilator, Yosys an
 
 gen-check: setup ## fail if a generated file differs from its source
 	$(BIN)/python -m spikeline_rtl.spec.generate --check
+	$(BIN)/python -m spikeline_rtl.spec.registers --check
 	$(BIN)/python docs/splice.py --check
 	$(BIN)/python docs/waves.py --check
 
@@ -154,6 +155,7 @@ energy: $(ENERGY) ## estimate the energy per image of named networks over all te
 
 gen: setup ## write the constants of all languages from rtl/spec/spikeline.rdl, the tables and waveforms of the documents
 	$(BIN)/python -m spikeline_rtl.spec.generate
+	$(BIN)/python -m spikeline_rtl.spec.registers
 	$(BIN)/python docs/splice.py
 	$(BIN)/python docs/waves.py
 

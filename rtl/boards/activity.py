@@ -16,6 +16,7 @@ import numpy as np
 from spikeline.cli.arguments import file_to_write
 from spikeline.cli.status import status
 from spikeline.data import samples
+from spikeline.data.samples import Samples
 from spikeline.device.driver import Driver
 from spikeline.device.packets import Pixels
 from spikeline.errors import DataError
@@ -30,8 +31,17 @@ from spikeline.simulation.verilated import SimDevice
 INSTANCES = ("system_wrapper", "system_i", "spikeline_0", "inst")
 
 
-def record(geometry: Geometry, model: Model, pixels: np.ndarray, out: Path) -> tuple[int, np.ndarray]:
-    """Classify images, uint8 (B, inputs), in one transfer, and write the activity; returns clock cycles and labels.
+def test_images(path: Path, count: int) -> tuple[Model, Samples]:
+    """A model and the first `count` of its test images. Raises DataError for one that takes events, ModelError."""
+    model = model_file.load(path)
+    given = samples.of(model)
+    if given.pixels is None:
+        raise DataError(f"{path} takes events; name a network that takes pixels")
+    return model, given.first(min(count, len(given)))
+
+
+def simulate(geometry: Geometry, model: Model, pixels: np.ndarray, out: Path) -> tuple[int, np.ndarray]:
+    """Classify images, uint8 (B, inputs), in one transfer, and write Verilator's activity; returns clock cycles and labels.
 
     Loading the network is left out: it is over before the work that the estimate is about. A signal that is high at the
     beginning counts one toggle more than it has.
@@ -41,17 +51,23 @@ def record(geometry: Geometry, model: Model, pixels: np.ndarray, out: Path) -> t
     try:
         driver = Driver(device, geometry.name, geometry.clock_mhz)
         driver.load(model)
-        with tempfile.TemporaryDirectory() as folder:
-            raw = Path(folder) / "raw.saif"
-            begin = device.cycles
-            device.activity(raw)
-            ((labels, _, _),) = driver.classify([Pixels(pixels)])
-            device.activity(None)
-            with open(raw) as source, atomic(out) as path, open(path, "w") as target:
-                target.writelines(place(source))
+        begin = device.cycles
+        device.activity(out)
+        ((labels, _, _),) = driver.classify([Pixels(pixels)])
+        device.activity(None)
         return device.cycles - begin, labels
     finally:
         device.close()
+
+
+def record(geometry: Geometry, model: Model, pixels: np.ndarray, out: Path) -> tuple[int, np.ndarray]:
+    """As `simulate`, and write the activity in the place of the board's design."""
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder) / "raw.saif"
+        result = simulate(geometry, model, pixels, raw)
+        with open(raw) as source, atomic(out) as path, open(path, "w") as target:
+            target.writelines(place(source))
+    return result
 
 
 @dataclass
@@ -130,12 +146,9 @@ def main() -> None:
     parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="sizes to build, or a .json (%(default)s)")
     args = parser.parse_args()
 
-    model = model_file.load(args.model)
-    given = samples.of(model)
-    if given.pixels is None:
-        raise DataError(f"{args.model} takes events; name a network that takes pixels")
-    cycles, labels = record(Geometry.load(args.geometry), model, given.pixels[: args.images], args.out)
-    right = int((labels == given.labels[: len(labels)]).sum())
+    model, given = test_images(args.model, args.images)
+    cycles, labels = record(Geometry.load(args.geometry), model, given.pixels, args.out)
+    right = int((labels == given.labels).sum())
     print(f"{args.out}: {cycles:,} clock cycles, {right} of {len(labels)} images right")
 
 

@@ -20,15 +20,11 @@ from typing import Any
 
 from spikeline.cli.arguments import folder_to_write
 from spikeline.cli.status import status
-from spikeline.data import samples
-from spikeline.device.driver import Driver
-from spikeline.device.packets import Pixels
 from spikeline.energy import saif
 from spikeline.errors import DataError
 from spikeline.measure.evaluate import commit
-from spikeline.model import model_file
 from spikeline.model.geometry import Geometry
-from spikeline.simulation.verilated import SimDevice
+from spikeline_rtl.boards import activity
 from spikeline_rtl.synthesis.tools import ToolError, design, run, tool, version, yosys
 
 MODULES = ("spk_layer", "spk_scan", "spk_slice", "spk_ram", "spk_fifo", "spk_overflow")
@@ -85,24 +81,13 @@ def synthesise(geometry: Geometry, k: int, liberty: Path, folder: Path) -> dict[
     return module
 
 
-def record(geometry: Geometry, model: Path, images: int) -> saif.Saif:
+def record(geometry: Geometry, path: Path, images: int) -> saif.Saif:
     """Switching activity of a model's first test images, sent as one batch of pixels. Raises DataError, ModelError."""
-    loaded = model_file.load(model)
-    geometry.require(loaded.network)
-    pixels = samples.of(loaded).pixels
-    if pixels is None:
-        raise DataError(f"{model} takes events; name a network that takes pixels")
-    device = SimDevice(geometry, saif=True)
-    try:
-        driver = Driver(device, geometry.name, geometry.clock_mhz)
-        driver.load(loaded)
-        with tempfile.TemporaryDirectory() as folder:
-            device.activity(Path(folder) / "activity.saif")
-            list(driver.classify([Pixels(pixels[:images])]))
-            device.activity(None)
-            return saif.read(Path(folder) / "activity.saif")
-    finally:
-        device.close()
+    model, given = activity.test_images(path, images)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "activity.saif"
+        activity.simulate(geometry, model, given.pixels, file)
+        return saif.read(file)
 
 
 def registers(module: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
@@ -119,7 +104,7 @@ def registers(module: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def tcl(module: dict[str, Any], k: int, clock_mhz: float, activity: saif.Saif | None) -> tuple[str, int]:
+def tcl(module: dict[str, Any], k: int, clock_mhz: float, toggled: saif.Saif | None) -> tuple[str, int]:
     """For OpenSTA: what to read, the clock, the measured activity of every register; and how many flip-flops have it."""
     lines = [
         "read_liberty library.lib",
@@ -128,27 +113,25 @@ def tcl(module: dict[str, Any], k: int, clock_mhz: float, activity: saif.Saif | 
         f"create_clock -name aclk -period {1e3 / clock_mhz:g} [get_ports aclk]",
     ]
     told = 0
-    if activity is not None:
-        words = [
-            net for path, net in activity.nets.items() if path.startswith(f"core/layer[{k}]/") and path.endswith("_word_reg")
-        ]
+    if toggled is not None:
+        words = [net for path, net in toggled.nets.items() if path.startswith(f"core/layer[{k}]/") and path.endswith("_word_reg")]
         for name, bits in module["ports"].items():
             if name.startswith("memories.") and bits["direction"] == "input":
                 total = saif.Net(*(sum(n) for n in zip(*((w.bits, w.high, w.toggles) for w in words), strict=True)))
-                lines.append(f"set_power_activity -input_ports [get_ports {{{name}*}}] {_activity(total, activity)}")
+                lines.append(f"set_power_activity -input_ports [get_ports {{{name}*}}] {_activity(total, toggled)}")
         for name, cells in sorted(registers(module).items()):
-            net = activity.nets.get(f"core/layer[{k}]/core/{name}")
+            net = toggled.nets.get(f"core/layer[{k}]/core/{name}")
             if net is not None:
                 told += len(cells)
                 pins = " ".join(f"{cell}/{pin}" for cell, pin in cells)
-                lines.append(f"set_power_activity -pins [get_pins {{{pins}}}] {_activity(net, activity)}")
+                lines.append(f"set_power_activity -pins [get_pins {{{pins}}}] {_activity(net, toggled)}")
     lines += ["report_power -digits 8", "exit", ""]
     return "\n".join(lines), told
 
 
-def _activity(net: saif.Net, activity: saif.Saif) -> str:
+def _activity(net: saif.Net, toggled: saif.Saif) -> str:
     """Of the mean bit: transitions a clock cycle, share of time high."""
-    return f"-activity {net.toggles / net.bits / activity.cycles:.6f} -duty {net.high / net.bits / activity.duration:.6f}"
+    return f"-activity {net.toggles / net.bits / toggled.cycles:.6f} -duty {net.high / net.bits / toggled.duration:.6f}"
 
 
 def main() -> None:
@@ -170,11 +153,11 @@ def main() -> None:
     geometry = Geometry.load(args.geometry)
     if not 0 <= args.layer < len(geometry.layers):
         raise DataError(f"--layer {args.layer}: {geometry.name} has layers 0 to {len(geometry.layers) - 1}")
-    activity = record(geometry, args.model, args.images) if args.model else None
+    toggled = record(geometry, args.model, args.images) if args.model else None
     folder, clock = args.out / f"{geometry.name}-layer-{args.layer}", args.clock or geometry.clock_mhz
     module = synthesise(geometry, args.layer, args.liberty, folder)
     stat = json.loads((folder / "stat.json").read_text())["design"]
-    script, told = tcl(module, args.layer, clock, activity)
+    script, told = tcl(module, args.layer, clock, toggled)
     (folder / "power.tcl").write_text(script)
     flip_flops = sum(map(len, registers(module).values()))
     report: dict[str, Any] = {
@@ -187,7 +170,7 @@ def main() -> None:
         "area": stat.get("area"),
         "flip_flops": flip_flops,
         "flip_flops_with_activity": told,
-        "images": args.images if activity else 0,
+        "images": args.images if toggled else 0,
         "tool": version(tool("yosys")),
         "commit": commit(),
     }
@@ -201,8 +184,8 @@ def main() -> None:
         if match is None:
             raise ToolError(f"OpenSTA reported no total power; see {log}")
         report |= dict(zip(("internal_w", "switching_w", "leakage_w", "power_w"), map(float, match.groups()), strict=True))
-        if activity is not None:
-            report["nj_per_image"] = report["power_w"] * activity.cycles / clock / args.images * 1e3  # W · µs = µJ
+        if toggled is not None:
+            report["nj_per_image"] = report["power_w"] * toggled.cycles / clock / args.images * 1e3  # W · µs = µJ
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report))
 

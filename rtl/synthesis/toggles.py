@@ -15,15 +15,14 @@ from pathlib import Path
 
 from spikeline.cli.arguments import file_to_write
 from spikeline.cli.status import status
-from spikeline.data import samples
 from spikeline.energy import activity, saif
+from spikeline.energy.measure import name_of
 from spikeline.files import atomic
 from spikeline.measure.evaluate import commit
-from spikeline.model import golden, model_file
-from spikeline.model.encode import encode
+from spikeline.model import golden
 from spikeline.model.geometry import Geometry
 from spikeline.model.network import Network
-from spikeline_rtl.boards.activity import INSTANCES, record
+from spikeline_rtl.boards.activity import simulate, test_images
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,17 +43,15 @@ def main() -> None:
     args = parser.parse_args()
     results = []
     for path in args.models:
-        model = model_file.load(path)
-        network, geometry, pixels = model.network, built(model.network), samples.of(model).first(args.images).pixels
-        assert pixels is not None, f"{path} takes events"
+        model, given = test_images(path, args.images)
+        network, geometry, spikes = model.network, built(model.network), given.spikes()
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "activity.saif"
-            record(geometry, model, pixels, file)
-            toggles = sum(net.toggles for _, net in saif.read(file, INSTANCES[-1]).registers())
-        spikes = encode(pixels, network.encoder.name.lower(), network.time_steps)
+            simulate(geometry, model, given.pixels, file)
+            toggles = sum(net.toggles for _, net in saif.read(file).registers())
         counts, _ = activity.count(geometry, network, spikes, golden.run(network, spikes), "pixels")
         clocked = counts.total("clocked_bits")
-        name = path.parent.name if path.stem == "model" else f"{path.parent.name}-{path.stem}"
+        name = name_of(path)
         results.append({"name": name, "geometry": geometry.name, "toggles": toggles, "clocked_bits": clocked})
         results[-1]["toggle_share"] = round(toggles / clocked, 4)
         print(f"{name}: {toggles:,} toggles in {clocked:,} cycles of register bits, {toggles / clocked:.3f}", flush=True)

@@ -30,7 +30,7 @@ def environment(folder: Path, wheel: Path) -> Path:
     They are seen through a .pth file, which names their folder and does not follow the .pth files in it: so what makes the
     checkout importable there, an editable installation, has no effect.
     """
-    venv.create(folder)
+    venv.create(folder, symlinks=True)
     python = folder / "bin/python"
     subprocess.run([*PIP, "--python", str(python), "install", "-q", "--no-deps", "--no-index", str(wheel)], check=True)
     site = folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
@@ -40,7 +40,7 @@ def environment(folder: Path, wheel: Path) -> Path:
 
 def installed(folder: Path, wheel: Path, extra: str) -> Path:
     """Make an empty environment and install the wheel with an extra from the package index; its folder of programs."""
-    venv.create(folder)
+    venv.create(folder, symlinks=True)
     command = [*PIP, "--python", str(folder / "bin/python"), "install", "-q", "-c", str(ROOT / "requirements.lock")]
     subprocess.run([*command, f"{wheel}[{extra}]"], check=True)
     return folder / "bin"

@@ -44,7 +44,7 @@ def test_what_is_in_the_wheel(wheel):
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    return wheels.environment(tmp_path_factory.mktemp("environment") / "venv", wheel)
+    return wheels.environment(tmp_path_factory.mktemp("installed") / "venv", wheel)
 
 
 @pytest.fixture

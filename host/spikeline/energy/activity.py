@@ -41,6 +41,17 @@ from functools import cache
 
 import numpy as np
 
+from spikeline.energy.register_bits import (
+    CONTINUOUS_BITS,
+    COUNTER_BITS,
+    ENCODE_BITS,
+    FETCH_BITS,
+    PIPELINE_BITS,
+    QUEUE_BITS,
+    SCAN_BITS,
+    SEEDS_BITS,
+    TAG_BITS,
+)
 from spikeline.measure import cycles
 from spikeline.model import golden
 from spikeline.model.geometry import Geometry, LayerGeometry
@@ -49,13 +60,9 @@ from spikeline.model.spec import Encoder
 
 Counts = dict[str, int]
 
-TAG = 12  # bits that travel with a step
 GROUP = cycles.GROUP
-PIPELINE_BITS = 17 + 6 * TAG + 5 + 4  # of a layer's control: active … end, users, unfinished, row_reads
-CONTINUOUS_BITS = 5 * 4 + 5 + 3  # phases, the last of them, what to add
-LOADER_BITS = 180  # words left and what follows from the sizes of a layer
-COUNTER_BITS = 48
-ENCODE_BITS = 2 * 256 + 64 + 32 + 2 * 8 + 12  # a row, its levels, the word that it becomes
+LOADER_BITS = 180  # about: what follows from the sizes of a layer
+CONFIG_BITS = 500  # about: the configuration, and what is left of a packet
 ROW_PIXELS = cycles.ROW
 
 
@@ -180,7 +187,7 @@ def sum_bits(geometry: Geometry, k: int) -> int:
 
 def queue_bits(geometry: Geometry, k: int) -> int:
     """Bits of a step in the queue behind a layer."""
-    return TAG + geometry.layers[k].neurons + geometry.classes * geometry.membrane_bits
+    return TAG_BITS + geometry.layers[k].neurons + geometry.classes * geometry.membrane_bits
 
 
 def _bits(count: int) -> int:
@@ -201,7 +208,7 @@ def _always(geometry: Geometry, k: int) -> int:
     rows = P * room.neurons * geometry.weight_bits  # what the memories gave, or 0
     address = P * (_bits(-(-room.inputs // P)) + (P > 1))
     writing = 64 + _bits(geometry.lanes // 2) + slices * (max(P // 2, 1) + 2) + 2 * slices + geometry.lanes
-    return rows + address + writing + P * (GROUP + 4) + PIPELINE_BITS + (CONTINUOUS_BITS if geometry.continuous else 0)
+    return rows + address + writing + P * (SCAN_BITS + 1) + PIPELINE_BITS + (CONTINUOUS_BITS if geometry.continuous else 0)
 
 
 def _clocked(geometry: Geometry, k: int, counts: Counts, packet_cycles: int) -> int:
@@ -209,9 +216,9 @@ def _clocked(geometry: Geometry, k: int, counts: Counts, packet_cycles: int) -> 
     P, N, S = room.spikes_per_cycle, room.neurons, counts["steps"]
     groups, index = _lane(room)
     addend = geometry.membrane_bits if geometry.continuous else sum_bits(geometry, k)
-    accepted = room.inputs + P * (groups + TAG)
-    fetched = GROUP + index + TAG + 1 + groups
-    finished = N + geometry.classes * geometry.membrane_bits + 2 * 5 + TAG  # fired, final, queue pointers, user
+    accepted = room.inputs + P * (groups + TAG_BITS)
+    fetched = FETCH_BITS + index + groups
+    finished = N + geometry.classes * geometry.membrane_bits + QUEUE_BITS + TAG_BITS  # fired, final, queue pointers, user
     return (
         packet_cycles * _always(geometry, k)
         + S * (accepted + finished)
@@ -255,11 +262,13 @@ def _core(
         LOADER_BITS
         + COUNTER_BITS * (5 + len(geometry.layers))
         + classes * geometry.membrane_bits
-        + TAG
+        + TAG_BITS
         + (ENCODE_BITS if pixels else 0)
     )
     clocked += (
-        rows * (64 + 30) + steps * ((2 * vector - 1) * cycles.WORD + TAG) + gathered * (cycles.WORD if input == "events" else 60)
+        rows * (64 + 30)
+        + steps * ((2 * vector - 1) * cycles.WORD + TAG_BITS)
+        + gathered * (cycles.WORD if input == "events" else 60)
     )
     clocked += added * value_bits + compared * classes * (value_bits + 2 * VALUE_BITS)
     return {
@@ -296,17 +305,22 @@ def hardware(geometry: Geometry, encoder: bool = True) -> Hardware:
         weights += room.inputs * N * geometry.weight_bits
         buffers += 16 * queue_bits(geometry, k)
         kept = 2 + geometry.continuous  # membrane, start and, if continuous, threshold
-        registers += _always(geometry, k) + room.inputs + P * (2 * groups + 2 * TAG + 2 * index + GROUP + 2) + TAG + 10
+        registers += (
+            _always(geometry, k) + room.inputs + P * (2 * groups + TAG_BITS + 2 * index + FETCH_BITS + 1) + TAG_BITS + QUEUE_BITS
+        )
         registers += N * (kept * V + addend + 1) + geometry.classes * V
         adders += N * ((P - 1) * sum_bits(geometry, k) + V)
     classes, inputs = geometry.classes, geometry.layers[0].inputs
     registers += (
-        LOADER_BITS + 500 + COUNTER_BITS * (5 + len(geometry.layers)) + classes * (geometry.membrane_bits + 2 * VALUE_BITS)
+        LOADER_BITS
+        + CONFIG_BITS
+        + COUNTER_BITS * (5 + len(geometry.layers))
+        + classes * (geometry.membrane_bits + 2 * VALUE_BITS)
     )
     registers += -(-inputs // cycles.WORD) * cycles.WORD + 2 * VALUE_BITS
     adders += classes * VALUE_BITS + 3 * VALUE_BITS + COUNTER_BITS * (5 + len(geometry.layers))
     if encoder:
         buffers += 2 * 8 * inputs
-        registers += ENCODE_BITS + 3 * 64 + 60
+        registers += ENCODE_BITS + SEEDS_BITS + 60  # about: rows, steps and words left
         adders += ROW_PIXELS * 16
     return Hardware(weights, buffers, registers, adders)

@@ -1,0 +1,71 @@
+"""Register bits of the energy model: constants that are counted in the elaborated Verilog, and how the others grow."""
+
+from dataclasses import replace
+
+import pytest
+
+from spikeline.energy import activity
+from spikeline.model.geometry import FOLDER, Geometry
+from spikeline_rtl.spec import registers
+
+SHIPPED = [Geometry.load(path.stem) for path in sorted(FOLDER.glob("*.json"))]
+TINY = Geometry.load("tiny")
+# Registers of a layer without an enable that the model counts; it leaves out some single bits, and `row_valid_reg`.
+ALWAYS = {
+    "spk_ram": "a_rdata b_rdata",
+    "spk_scan": "bits_reg full_reg last_reg word_valid_reg",
+    "spk_layer": "read_reg address_reg write_data_reg pair_reg write_reg start_write_reg threshold_write_reg slice_full_reg "
+    "slice_part_reg lane_used_reg active_reg begin_reg load_reg end_reg users_reg unfinished_reg row_reads_reg do_reg do_1_reg "
+    "do_2_reg do_3_reg do_4_reg do_last_reg continuous_reg saturate_reg add_reg",
+}
+CONTINUOUS = ("do_", "continuous_reg", "saturate_reg", "add_reg")  # constants of a layer that is built without it
+GROWS = {  # module, register: its bits in layer k
+    "membrane_reg": lambda geometry, k: geometry.layers[k].neurons * geometry.membrane_bits,
+    "start_reg": lambda geometry, k: geometry.layers[k].neurons * geometry.membrane_bits,
+    "fired_reg": lambda geometry, k: geometry.layers[k].neurons,
+    "final_reg": lambda geometry, k: geometry.classes * geometry.membrane_bits,
+}
+
+
+@pytest.mark.parametrize("geometry", SHIPPED, ids=lambda geometry: geometry.name)
+def test_what_grows_with_a_geometry_grows_in_the_model_as_in_the_verilog(geometry):
+    found = registers.elaborated(geometry)
+    for k, room in enumerate(geometry.layers):
+        layer = [register for path, register in found.items() if path.startswith(f"core.layer[{k}].core.")]
+        counted = [register for register in layer if register.name in ALWAYS.get(register.module, "").split()]
+        if not geometry.continuous:
+            counted = [register for register in counted if not register.name.startswith(CONTINUOUS)]
+        unused = 64 * (room.neurons // geometry.lanes) if room.spikes_per_cycle == 1 else 0  # the second port of a memory
+        assert sum(register.bits for register in counted) - unused == activity._always(geometry, k)
+        for name, bits in GROWS.items():
+            assert sum(register.bits for register in layer if register.name == name) == bits(geometry, k)
+
+
+def test_constants_of_the_core_that_are_rounded_are_near():
+    """The model has rounded numbers for some of the control: this says how far off they are."""
+    found = registers.elaborated(TINY).values()
+
+    def bits(module: str, names: str = "") -> int:
+        return sum(
+            x.bits for x in found if x.module == module and not x.name.isupper() and (not names or x.name in names.split())
+        )
+
+    sizes = "inputs_reg neurons_reg slices_reg weight_words_reg threshold_words_reg spike_words_reg image_words_reg"
+    assert bits("spk_loader", sizes) == pytest.approx(activity.LOADER_BITS, rel=0.15)
+    assert bits("spk_encode") == pytest.approx(activity.ENCODE_BITS + activity.SEEDS_BITS + 60, rel=0.02)
+
+
+def test_a_register_whose_width_changes_is_no_constant(monkeypatch):
+    monkeypatch.setattr(registers, "CONSTANTS", (("X", "x", "spk_layer", "active_reg read_reg"),))
+    with pytest.raises(ValueError, match=r"spk_layer: read_reg is 1, 2, 4 bits wide; correct CONSTANTS in registers\.py"):
+        registers.constants([TINY])
+    wider = replace(TINY, name="wider", membrane_bits=14)
+    monkeypatch.setattr(registers, "CONSTANTS", (("X", "x", "spk_slice", "membrane_reg"),))
+    with pytest.raises(ValueError, match="membrane_reg is 12, 14 bits wide"):
+        registers.constants([TINY, wider])
+
+
+def test_a_register_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr(registers, "CONSTANTS", (("X", "x", "spk_layer", "active_reg gone_reg"),))
+    with pytest.raises(ValueError, match="spk_layer: gone_reg is not in the Verilog"):
+        registers.constants([TINY])
