@@ -13,15 +13,22 @@ TINY = Geometry.load("tiny")
 # Registers of a layer without an enable that the model counts; it leaves out some single bits, and `row_valid_reg`.
 ALWAYS = {
     "spk_ram": "a_rdata b_rdata",
-    "spk_scan": "bits_reg full_reg last_reg word_valid_reg",
-    "spk_layer": "read_reg address_reg write_data_reg pair_reg write_reg start_write_reg threshold_write_reg slice_full_reg "
-    "slice_part_reg lane_used_reg active_reg begin_reg load_reg end_reg users_reg unfinished_reg row_reads_reg do_reg do_1_reg "
-    "do_2_reg do_3_reg do_4_reg do_last_reg continuous_reg saturate_reg add_reg",
+    "spk_scan": "bits_reg full_reg last_reg fetched_valid_reg",
+    "spk_layer": "read_reg address_reg write_data_reg write_pair_reg weight_write_reg initial_write_reg threshold_write_reg "
+    "all_used_reg part_used_reg neurons_used_reg active_reg begin_reg restart_reg step_end_reg users_reg "
+    "unfinished_reg row_reads_reg phase_reg phase_address_reg phase_read_reg phase_row_reg phase_sum_reg "
+    "last_phase_reg continuous_reg saturate_reg addend_select_reg",
 }
-CONTINUOUS = ("do_", "continuous_reg", "saturate_reg", "add_reg")  # constants of a layer that is built without it
+CONTINUOUS = (
+    "phase_",
+    "last_phase_reg",
+    "continuous_reg",
+    "saturate_reg",
+    "addend_select_reg",
+)  # constants of a layer that is built without it
 GROWS = {  # module, register: its bits in layer k
     "membrane_reg": lambda geometry, k: geometry.layers[k].neurons * geometry.membrane_bits,
-    "start_reg": lambda geometry, k: geometry.layers[k].neurons * geometry.membrane_bits,
+    "initial_reg": lambda geometry, k: geometry.layers[k].neurons * geometry.membrane_bits,
     "fired_reg": lambda geometry, k: geometry.layers[k].neurons,
     "final_reg": lambda geometry, k: geometry.classes * geometry.membrane_bits,
 }
