@@ -1,4 +1,4 @@
-"""What `run` and `report` have in common: model, samples and accelerator in, a table of figures out."""
+"""What `run` and `report` have in common: model, samples and accelerator in, a report and its table out."""
 
 import argparse
 from typing import Any
@@ -49,66 +49,66 @@ def measure(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     backend = args.backend or ("board" if args.bitstream else "sim")
     try:
         input = args.input or ("events" if given.pixels is None else "pixels")
-        figures = evaluate.measure(accelerator, given, input, Progress(backend, len(given)))
+        report = evaluate.measure(accelerator, given, input, Progress(backend, len(given)))
     except BaseException:
         accelerator.close()
         raise
     oddities = {"oddities": dict(given.oddities)} if given.oddities else {}
-    return accelerator, given, {"dataset": given.name, **oddities, "backend": backend, **figures, "commit": evaluate.commit()}
+    return accelerator, given, {"dataset": given.name, **oddities, "backend": backend, **report, "commit": evaluate.commit()}
 
 
-def print_table(figures: dict[str, Any]) -> None:
-    for name, value in lines(figures):
+def print_table(report: dict[str, Any]) -> None:
+    for name, value in lines(report):
         print(f"  {name:<26} {value}")
 
 
-def lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
+def lines(report: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         (
             "network",
-            f"{'-'.join(map(str, figures['layers']))}, {figures['weight_bits']}-bit weights, {figures['time_steps']} time steps",
+            f"{'-'.join(map(str, report['layers']))}, {report['weight_bits']}-bit weights, {report['time_steps']} time steps",
         ),
-        ("integration", f"{figures['integration']}, {figures['encoder']} input, sent as {figures['input']}"),
-        ("accuracy", f"{figures['accuracy']:.2%} of {figures['images']:,} test images{_of_seed(figures)}"),
-        *_over_seeds(figures),
-        *([("with membranes cleared", f"{figures['accuracy_cleared']:.2%}")] if "accuracy_cleared" in figures else []),
-        ("input spikes per image", f"{figures['input_spikes_per_image']:,.1f}"),
-        ("hidden spikes per image", f"{figures['hidden_spikes_per_image']:,.1f}"),
-        ("time steps used", f"{figures['mean_steps']:.2f} of {figures['time_steps']}"),
+        ("integration", f"{report['integration']}, {report['encoder']} input, sent as {report['input']}"),
+        ("accuracy", f"{report['accuracy']:.2%} of {report['images']:,} test images{_of_seed(report)}"),
+        *_over_seeds(report),
+        *([("with membranes cleared", f"{report['accuracy_cleared']:.2%}")] if "accuracy_cleared" in report else []),
+        ("input spikes per image", f"{report['input_spikes_per_image']:,.1f}"),
+        ("hidden spikes per image", f"{report['hidden_spikes_per_image']:,.1f}"),
+        ("time steps used", f"{report['mean_steps']:.2f} of {report['time_steps']}"),
     ]
-    if "cycles_per_image" in figures:
-        clock = f"at {figures['fclk_mhz']:g} MHz, from RTL cycles"
+    if "cycles_per_image" in report:
+        clock = f"at {report['fclk_mhz']:g} MHz, from RTL cycles"
         rows += [
-            ("cycles per image", f"{figures['cycles_per_image']:.1f}"),
-            ("images per second", f"{figures['images_per_second']:,.0f} {clock}"),
-            ("latency of one image", f"{figures['latency_us']:.2f} µs {clock}"),
-            ("host CPU time per image", f"{figures['host_cpu_us_per_image']:.2f} µs"),
+            ("cycles per image", f"{report['cycles_per_image']:.1f}"),
+            ("images per second", f"{report['images_per_second']:,.0f} {clock}"),
+            ("latency of one image", f"{report['latency_us']:.2f} µs {clock}"),
+            ("host CPU time per image", f"{report['host_cpu_us_per_image']:.2f} µs"),
         ]
-    if "simulated_images_per_second" in figures:
-        rows.append(("simulated", f"{figures['simulated_images_per_second']:,.0f} images per second of this computer"))
-    if "measured_images_per_second" in figures:
-        rows.append(("measured, with the host", f"{figures['measured_images_per_second']:,.0f} images per second"))
-    if "golden_mismatches" in figures:
-        rows.append(("differs from golden model", f"{figures['golden_mismatches']} of {figures['images']:,} labels"))
-    if "spike_mismatches" in figures:
-        spikes = f"{figures['spike_mismatches']} of {figures['spikes_compared']:,} neuron states"
+    if "simulated_images_per_second" in report:
+        rows.append(("simulated", f"{report['simulated_images_per_second']:,.0f} images per second of this computer"))
+    if "measured_images_per_second" in report:
+        rows.append(("measured, with the host", f"{report['measured_images_per_second']:,.0f} images per second"))
+    if "golden_mismatches" in report:
+        rows.append(("differs from golden model", f"{report['golden_mismatches']} of {report['images']:,} labels"))
+    if "spike_mismatches" in report:
+        spikes = f"{report['spike_mismatches']} of {report['spikes_compared']:,} neuron states"
         rows += [
-            ("", f"{spikes} over {figures['traced_images']:,} images"),
-            ("", f"{figures['membrane_mismatches']} of {figures['membranes_compared']:,} membranes"),
+            ("", f"{spikes} over {report['traced_images']:,} images"),
+            ("", f"{report['membrane_mismatches']} of {report['membranes_compared']:,} membranes"),
         ]
-        if figures["onnx_mismatches"] is not None:
-            rows.append(("ONNX differs from golden", f"{figures['onnx_mismatches']} of {figures['onnx_images']:,} images"))
+        if report["onnx_mismatches"] is not None:
+            rows.append(("ONNX differs from golden", f"{report['onnx_mismatches']} of {report['onnx_images']:,} images"))
     return rows
 
 
-def _of_seed(figures: dict[str, Any]) -> str:
-    seeds = figures.get("encoder_seeds")
+def _of_seed(report: dict[str, Any]) -> str:
+    seeds = report.get("encoder_seeds")
     return f", encoder seed {seeds[0]}" if seeds else ""
 
 
-def _over_seeds(figures: dict[str, Any]) -> list[tuple[str, str]]:
-    if not (seeds := figures.get("encoder_seeds")):
+def _over_seeds(report: dict[str, Any]) -> list[tuple[str, str]]:
+    if not (seeds := report.get("encoder_seeds")):
         return []
-    spread = f"{figures['accuracy_mean']:.2%} ± {100 * figures['accuracy_std']:.2f}"
-    ends = f"{figures['accuracy_min']:.2%} … {figures['accuracy_max']:.2%}"
+    spread = f"{report['accuracy_mean']:.2%} ± {100 * report['accuracy_std']:.2f}"
+    ends = f"{report['accuracy_min']:.2%} … {report['accuracy_max']:.2%}"
     return [("", f"{spread}, {ends} over {len(seeds)} encoder seeds, by the golden model")]

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from spikeline.device.packets import Batch
 from spikeline.errors import DeviceError
 from spikeline.model.geometry import Geometry
 from spikeline.model.model_file import Model
-
-if TYPE_CHECKING:
-    from spikeline.simulation.verilated import SimDevice
 
 # Spikes of each layer, bool (B, T, neurons); u − θ of the output layer, int32 (B, T, classes); and of each layer that is
 # continuous, else None, its membranes, int32 (B, T, neurons).
@@ -53,8 +50,12 @@ class Backend(ABC):
     has_clock = True  # does it count cycles?
     can_trace = False  # does it show single spikes?
     waiting = 0.0  # processor time, in s, that went into waiting for hardware
-    overlay: Any = None  # the `pynq.Overlay`, on a board
-    simulator: "SimDevice | None" = None  # the Verilated accelerator, if that is what runs
+    simulator: Any = None  # the Verilated accelerator, if that is what runs
+
+    @property
+    def overlay(self) -> Any:
+        """The `pynq.Overlay`, whose IP has the registers by name in `register_map`; None off a board."""
+        return None
 
     def require_model(self) -> Model:
         """The loaded model. Raises DeviceError if there is none."""

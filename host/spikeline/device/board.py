@@ -281,8 +281,7 @@ class BoardDriver(Driver):
         self.turns = board.turns
 
     @property
-    def overlay(self) -> Any:  # type: ignore[override]
-        """The `pynq.Overlay`, whose IP has the registers by name in `register_map`."""
+    def overlay(self) -> Any:
         return self._board.overlay
 
 

@@ -33,19 +33,19 @@ def run(
     progress: Callable[[int], None] = lambda done: None,
     batch: int = BATCH,
 ) -> dict[str, Any]:
-    """Classify samples with the loaded model; figures as `report.measure`, labels compared.
+    """Classify samples with the loaded model; the report of `evaluate.measure`, with labels compared.
 
     `cycle_model_error` is counted minus predicted cycles over all samples: 0 in simulation; on a board what its memory stalls.
     """
     model = accelerator.model
     assert model is not None
-    figures = {"dataset": given.name, **evaluate.measure(accelerator, given, input, progress, batch)}
-    figures["golden_mismatches"] = evaluate.golden_mismatches(model.network, given, figures["labels"])
-    figures["cycle_model_error"] = figures["cycles"] - predicted_cycles(accelerator.geometry, model, given, input, batch)
-    del figures["labels"]
+    report = {"dataset": given.name, **evaluate.measure(accelerator, given, input, progress, batch)}
+    report["golden_mismatches"] = evaluate.golden_mismatches(model.network, given, report["labels"])
+    report["cycle_model_error"] = report["cycles"] - predicted_cycles(accelerator.geometry, model, given, input, batch)
+    del report["labels"]
     if accelerator.simulator is not None:
-        figures["simulated_steps_per_second"] = figures["simulated_images_per_second"] * figures["time_steps"]
-    return {"name": name, **figures}
+        report["simulated_steps_per_second"] = report["simulated_images_per_second"] * report["time_steps"]
+    return {"name": name, **report}
 
 
 def predicted_cycles(geometry: Geometry, model: Model, given: Samples, input: str, batch: int = BATCH) -> int:
@@ -96,13 +96,13 @@ def networks(paths: list[Path], find: Find, progress: Watch, target: Target = SI
         inputs = ("pixels", "spikes") if given.pixels is not None else ("spikes", "events")
         for how in inputs:
             with target.open(model) as accelerator:
-                figures = run(name, accelerator, how, given, progress(f"{name} from {how}", len(given)), target.batch) | seeds
+                report = run(name, accelerator, how, given, progress(f"{name} from {how}", len(given)), target.batch) | seeds
                 if target.bitstream is not None:
-                    figures["power"] = measured_power(accelerator, given, how, target)
+                    report["power"] = measured_power(accelerator, given, how, target)
                 else:
-                    figures["power"] = estimated_power(target.power, figures)
-                figures["power_source"] = figures["power"]["power_source"]
-                results.append(figures)
+                    report["power"] = estimated_power(target.power, report)
+                report["power_source"] = report["power"]["power_source"]
+                results.append(report)
     return results
 
 
@@ -119,7 +119,7 @@ def measured_power(accelerator: Accelerator, given: Samples, input: str, target:
     return {**recorder.report(images), "images": images}
 
 
-def estimated_power(source: Source, figures: dict[str, Any]) -> dict[str, Any]:
+def estimated_power(source: Source, report: dict[str, Any]) -> dict[str, Any]:
     """The vendor's estimate for the images of a simulated run, over the time that their cycles take.
 
     Raises DeviceError for a measurement: a simulated board draws no power.
@@ -127,8 +127,8 @@ def estimated_power(source: Source, figures: dict[str, Any]) -> dict[str, Any]:
     if source.power_source == "measured":
         raise DeviceError("a simulated board draws no power to measure; use --backend board, or --power none or estimate:FILE")
     recorder = Recorder(source)
-    recorder.phases.append({"name": "active", "start": 0.0, "stop": figures["images"] / figures["images_per_second"]})
-    return {**recorder.report(figures["images"]), "images": figures["images"]}
+    recorder.phases.append({"name": "active", "start": 0.0, "stop": report["images"] / report["images_per_second"]})
+    return {**recorder.report(report["images"]), "images": report["images"]}
 
 
 def sweeps(path: Path, find: Find, progress: Watch) -> dict[str, list[dict[str, Any]]]:
@@ -144,16 +144,16 @@ def sweeps(path: Path, find: Find, progress: Watch) -> dict[str, list[dict[str, 
     for t in SWEEP_STEPS:
         changed, longer = model_file.build(replace(network, time_steps=t)), replace(given, time_steps=t)
         with SIMULATED.open(changed) as accelerator:
-            figures = run(f"T = {t}", accelerator, "spikes", longer, progress(f"{t} time steps", len(longer)))
-        by_steps.append(figures | evaluate.over_encoder_seeds(changed.network, longer))
+            report = run(f"T = {t}", accelerator, "spikes", longer, progress(f"{t} time steps", len(longer)))
+        by_steps.append(report | evaluate.over_encoder_seeds(changed.network, longer))
     by_activity = []
     for share in SWEEP_BRIGHTNESS:
         dimmed = replace(given, pixels=(given.pixels * share).astype(np.uint8))
         with SIMULATED.open(model_file.build(network)) as accelerator:
-            figures = run(
+            report = run(
                 f"{share:.0%} brightness", accelerator, "spikes", dimmed, progress(f"dimmed to {share:.0%}", len(dimmed))
             )
-        by_activity.append({**figures, **evaluate.over_encoder_seeds(network, dimmed), "brightness": share})
+        by_activity.append({**report, **evaluate.over_encoder_seeds(network, dimmed), "brightness": share})
     by_parallel = []
     built = Geometry.smallest(network)
     for parallel in SWEEP_PARALLEL:

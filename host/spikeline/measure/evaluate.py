@@ -1,4 +1,4 @@
-"""Classify samples on an accelerator and say how well and how fast: the figures behind `make demo`."""
+"""Classify samples on an accelerator and report how well and how fast: what `make demo` shows."""
 
 import gc
 import subprocess
@@ -185,9 +185,9 @@ def _golden_accuracy(network: Network, samples: Samples) -> float:
     return (len(samples) - golden_mismatches(network, samples, samples.labels)) / len(samples)
 
 
-def mean_accuracy(figures: dict[str, Any]) -> float:
+def mean_accuracy(report: dict[str, Any]) -> float:
     """Of a report: the mean over encoder seeds; of one from before there was a mean, its only accuracy."""
-    return figures.get("accuracy_mean", figures["accuracy"])
+    return report.get("accuracy_mean", report["accuracy"])
 
 
 def compare(
@@ -195,7 +195,7 @@ def compare(
 ) -> tuple[dict[str, Any], golden.Trace]:
     """Compare the labels of `report` with the golden model's, and all that the neurons do on the first `traced` samples.
 
-    Returns the figures and the golden trace of all samples. `golden_mismatches` counts samples whose label differs;
+    Returns the comparison and the golden trace of all samples. `golden_mismatches` counts samples whose label differs;
     of those traced (not on a board, which shows labels alone), `spike_mismatches` counts single spikes,
     `membrane_mismatches` membranes at single steps, those of the output layer and all that last, and `running_mismatches`
     classes that lead after single steps.
@@ -203,10 +203,10 @@ def compare(
     model = accelerator.model
     assert model is not None
     reference = golden.run(model.network, samples.spikes())
-    figures = {"golden_mismatches": int((report["labels"] != reference.labels).sum()), "traced_images": traced}
+    compared = {"golden_mismatches": int((report["labels"] != reference.labels).sum()), "traced_images": traced}
     if traced:
-        figures |= _compare_inside(accelerator, model.network, samples.spikes(0, traced), reference)
-    return figures, reference
+        compared |= _compare_inside(accelerator, model.network, samples.spikes(0, traced), reference)
+    return compared, reference
 
 
 def _compare_inside(accelerator: Accelerator, network: Network, spikes: np.ndarray, reference: golden.Trace) -> dict[str, int]:
