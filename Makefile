@@ -40,7 +40,7 @@ SOAK := $(foreach name,mnist-dc-threshold mnist-dc-sparse mnist-dc-256,$(MODELS)
 ENERGY := $(BENCH) $(foreach name,mnist-dc-sparse mnist-cc-sparse mnist-dc-threshold+activity~0.1 \
 	mnist-dc-threshold+weight_bits~2+activity~0.05 mnist-dc-threshold+weight_bits~3+activity~0.05+epochs~120,\
 	$(MODELS)/$(name)/model.img)
-TRAINING := $(wildcard training/spikeline_training/*.py) $(addprefix host/spikeline/,data/mnist.py data/recordings.py data/saccades.py model/encode.py model/golden.py)
+TRAINING := $(wildcard training/spikeline_training/*.py host/spikeline/data/*.py) $(addprefix host/spikeline/model/,encode.py golden.py)
 COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikeline/model/,network.py model_file.py geometry.py spec.py)
 
 .DELETE_ON_ERROR:

@@ -28,7 +28,8 @@ from spikeline.model.geometry import FOLDER, Geometry
 from spikeline.model.spec import CONFIG, CONFIG_LAYER, HEADER, HEADER_MAGIC, PacketType
 from spikeline_compiler.graph import MOST_NODES
 from spikeline_compiler.lower import compile_onnx
-from spikeline_training import checkpoint, fold, preset
+from spikeline_training import checkpoint, preset
+from spikeline_training.integers import integers
 
 TINY = Geometry.load("tiny")
 
@@ -319,7 +320,7 @@ def test_continuous_weights_that_diverged(tmp_path, state, value):
     network, _, _ = checkpoint.load(tmp_path / "checkpoint.pt")
     network(torch.ones(4, 2, 784))  # no error of the quantiser's logarithm
     with pytest.raises(PresetError, match="the training diverged; lower peak_lr"):
-        fold.integers(network)
+        integers(network)
 
 
 # -- data sets and reports ------------------------------------------------------------------------------------------------

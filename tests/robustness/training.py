@@ -10,8 +10,8 @@ import torch
 from robustness.kinds import Kind
 from robustness.mutate import HOSTILE, damaged, damaged_lines, damaged_tree
 from spikeline.errors import PresetError
-from spikeline_training import checkpoint, fold, preset
-from spikeline_training.continuous import ContinuousNetwork
+from spikeline_training import checkpoint, preset
+from spikeline_training.integers import integers
 
 VALUES = (
     *(
@@ -111,7 +111,7 @@ class Checkpoint(Kind):
     def enter(self, rng: random.Random, folder: Path) -> None:
         network, _, _ = checkpoint.load(folder / self.file)
         try:
-            fold.integers(network) if isinstance(network, ContinuousNetwork) else fold.fold(network)
+            integers(network)
         except PresetError as error:
             raise PresetError(f"{self.file}: {error}") from None  # as `export` does
         chosen = rng.choice(self.presets)

@@ -29,7 +29,7 @@ from spikeline.model import model_file
 from spikeline.model.geometry import Geometry
 from spikeline.simulation import verilated
 from spikeline_compiler.lower import compile_onnx
-from spikeline_training import checkpoint, export, preset
+from spikeline_training import checkpoint, export, preset, training_data
 from spikeline_training import train as training
 
 Version = int | None  # of a file: 1 or 2, None if it is not there
@@ -110,13 +110,7 @@ class Export(Writer):
 
     def write(self, folder: Path, version: int) -> None:
         model = (onnx_seeds.plain(), onnx_seeds.foreign())[version - 1]
-        prepared = 0.5, np.zeros(1), model, lambda saved, images: {"images": version}
-        trained = SimpleNamespace(), SimpleNamespace(name="seed", eval_seed=0), []
-        with (
-            mock.patch.object(checkpoint, "load", return_value=trained),
-            mock.patch.object(export, "_prepare", return_value=prepared),
-        ):
-            export.export(folder / "checkpoint.pt", folder / "model.onnx")
+        export.save(model, folder / "model.onnx", lambda saved: {"images": version})
 
     def read(self, folder: Path) -> dict[str, Version]:
         found: dict[str, Version] = {"model": None, "proof": None}
@@ -143,10 +137,11 @@ class Train(Writer):
     preset = preset.from_dict({"sizes": [784, 2, 10], "epochs": 2, "train_images": 64, "batch": 32}, "seed")
 
     def write(self, folder: Path, version: int) -> None:
-        course = SimpleNamespace(score=lambda network: (version / 2, [0.5, 0.5]))
+        data = SimpleNamespace(test=None)
         epoch = {"loss": 0.5, "train_accuracy": 0.5, "lr": 0.1}
         with (
-            mock.patch.object(training, "prepare", return_value=course),
+            mock.patch.object(training_data, "load", return_value=data),
+            mock.patch.object(training, "score", return_value=(version / 2, [0.5, 0.5])),
             mock.patch.object(training, "train_epoch", return_value=epoch),
             mock.patch("torch.utils.tensorboard.SummaryWriter", mock.MagicMock()),
         ):

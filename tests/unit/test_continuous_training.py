@@ -18,12 +18,13 @@ from spikeline.errors import PresetError, SpikelineError
 from spikeline.model import encode, golden, model_file
 from spikeline.model.geometry import Geometry
 from spikeline_compiler.lower import compile_onnx
-from spikeline_training import checkpoint, export, export_continuous, preset
+from spikeline_training import checkpoint, export, preset
 from spikeline_training.continuous import ContinuousNetwork, Neurons, SparseLinear
-from spikeline_training.course import sample_steps
-from spikeline_training.fold import integers
+from spikeline_training.graph import Step, write
+from spikeline_training.integers import convert, integers
 from spikeline_training.quantiser import PowerOfTwo
 from spikeline_training.train import train
+from spikeline_training.training_data import sample_steps
 
 TINY = dataclasses.replace(
     preset.load("mnist-cc-latency"), sizes=(784, 40, 24, 10), time_steps=4, train_images=4096, epochs=3, batch=64
@@ -217,26 +218,48 @@ def test_names_and_metadata_are_as_documented(exported):
     assert (facts["encoder"], facts["time_steps"]) == ("latency", "4")
 
 
+@pytest.mark.parametrize("bits", [1, 4])
 @pytest.mark.parametrize(("leak", "reset", "bias"), KINDS)
-def test_every_kind_of_neuron_is_exported_exactly(leak, reset, bias):
-    network = busy(leak, reset, bias)
-    whole = integers(network)
-    grids = [float(layer.quant_weight().scale) for layer in network.linear]
-    step = export_continuous.Step(whole, grids, 4)
-    model = export_continuous.write(step, network.preset)
+def test_every_kind_of_neuron_is_exported_exactly(leak, reset, bias, bits):
+    network = busy(leak, reset, bias, bits)
+    step = Step(*convert(network), bits)
+    model = write(step, network.preset)
     spikes = (np.random.default_rng(1).random((10, 12, 784)) < 0.1).astype(np.uint8)
-    assert export_continuous.prove(model, step, whole, spikes)["onnx_mismatches"] == 0
+    assert export.prove(model, step, spikes)["onnx_mismatches"] == 0
 
 
 @pytest.mark.parametrize("name", ["layer0_weight", "layer1_bias", "layer0_leak_factor", "layer1_highest"])
 def test_the_proof_finds_a_changed_constant(name):
     network = busy(leak=2)
-    whole = integers(network)
-    step = export_continuous.Step(whole, [float(layer.quant_weight().scale) for layer in network.linear], 4)
-    model = copy.deepcopy(export_continuous.write(step, network.preset))
+    step = Step(*convert(network), 4)
+    model = copy.deepcopy(write(step, network.preset))
     constant = next(x for x in model.graph.initializer if x.name == name)
     changed = numpy_helper.to_array(constant) * np.float32(2.0**-8)
     constant.CopyFrom(numpy_helper.from_array(changed, name))
     spikes = (np.random.default_rng(1).random((10, 12, 784)) < 0.1).astype(np.uint8)
     with pytest.raises(SpikelineError, match=r"differ in \d+ .* at step \d+"):
-        export_continuous.prove(model, step, whole, spikes)
+        export.prove(model, step, spikes)
+
+
+def mixed(lasting):
+    """A network of which a hidden layer's membranes last if `lasting` says so, and its float arithmetic."""
+    networks = busy(leak=2, reset="zero"), checkpoint.build(dataclasses.replace(TINY, integration="discontinuous")).eval()
+    continuous, discontinuous = (convert(network) for network in networks)
+    chosen = [continuous if x else discontinuous for x in (*lasting, True)]
+    layers = tuple(network.layers[n] for n, (network, _) in enumerate(chosen))
+    affines = [affines[n] for n, (_, affines) in enumerate(chosen)]
+    return dataclasses.replace(continuous[0], layers=layers), affines, networks[0].preset
+
+
+@pytest.mark.parametrize("lasting", [(True, False), (False, True), (False, False)])
+def test_each_layer_is_exported_by_its_own_kind(lasting):
+    network, affines, chosen = mixed(lasting)
+    step = Step(network, affines, 4)
+    model = write(step, chosen)
+    assert [x.name for x in model.graph.output[1:]] == [f"v{n}_out" for n in range(2) if lasting[n]]
+    spikes = (np.random.default_rng(1).random((10, 12, 784)) < 0.1).astype(np.uint8)
+    proof = export.prove(model, step, spikes)
+    assert proof["spikes_compared"] == 10 * 12 * (40 + 24)
+    assert proof["membranes_compared"] == 10 * 12 * (40 * lasting[0] + 24 * lasting[1] + 10)
+    fired = golden.run(network, spikes).spikes
+    assert all(0 < x.mean() < 1 for x in fired[:2])

@@ -1,4 +1,4 @@
-"""Folding, snapping and the exported QONNX file: the same spikes all the way."""
+"""Integers of a discontinuous network, and the exported QONNX file: the same spikes all the way."""
 
 import copy
 import dataclasses
@@ -18,10 +18,14 @@ pytest.importorskip("brevitas", reason="export needs the train extra")
 import onnx
 from onnx import numpy_helper
 
+from spikeline.data.recordings import PackedSpikes
+from spikeline.data.samples import Samples
 from spikeline.errors import PresetError, SpikelineError
-from spikeline_training import checkpoint, export, preset
+from spikeline.model import golden
+from spikeline_training import checkpoint, export, preset, scoring
 from spikeline_training.checkpoint import build
-from spikeline_training.fold import fold, snap, threshold
+from spikeline_training.graph import Step, write
+from spikeline_training.integers import convert, integers, snap, threshold
 from spikeline_training.train import train
 
 TINY = dataclasses.replace(preset.load("tiny"), train_images=1024, epochs=1)
@@ -46,6 +50,11 @@ def random_network(bits, seed=0):
         norm.running_mean.normal_(std=0.3)
         norm.running_var.uniform_(0.05, 0.5)
     return network
+
+
+def exported_step(network):
+    """The model of one time step that is exported."""
+    return Step(*convert(network), network.preset.weight_bits)
 
 
 def random_spikes(batch=300, seed=0):
@@ -76,22 +85,22 @@ def test_the_threshold_is_the_first_sum_that_fires(scale, bias, reach):
 def test_snapping_keeps_the_integer_function_and_a_margin_of_half_a_step(neurons):
     scale, bias = (np.array(column, np.float32) for column in zip(*neurons, strict=True))
     weights = np.full((len(neurons), 40), 7, np.int8)  # sums from -280 to 280
-    layer = snap(weights, scale, bias)
+    layer, affine = snap(weights, scale, bias)
     for i in range(len(neurons)):
         for u in range(-280, 281):
             fired = fires(scale[i], bias[i], u)
             assert fired == (u >= layer.thresholds[i])
-            assert fired == fires(layer.scale[i], layer.bias[i], u)
-            assert fired == bool(np.float32(layer.scale[i] * np.float32(u)) + layer.bias[i] >= np.float32(1))
-        boundary = (1 - Fraction(float(layer.bias[i]))) / Fraction(float(layer.scale[i]))
+            assert fired == fires(affine.scale[i], affine.bias[i], u)
+            assert fired == bool(np.float32(affine.scale[i] * np.float32(u)) + affine.bias[i] >= np.float32(1))
+        boundary = (1 - Fraction(float(affine.bias[i]))) / Fraction(float(affine.scale[i]))
         assert boundary == Fraction(int(layer.thresholds[i])) - Fraction(1, 2)
         assert math.ceil(boundary) == layer.thresholds[i]
 
 
 def test_a_neuron_of_scale_zero_fires_always_or_never():
-    layer = snap(np.array([[1, -2]] * 3, np.int8), np.zeros(3, np.float32), np.array([1, 0.99, 5], np.float32))
+    layer, affine = snap(np.array([[1, -2]] * 3, np.int8), np.zeros(3, np.float32), np.array([1, 0.99, 5], np.float32))
     assert layer.thresholds.tolist() == [-3, 4, -3]
-    assert (layer.scale > 0).all()
+    assert (affine.scale > 0).all()
 
 
 @pytest.mark.parametrize(("scale", "bias"), [(math.nan, 0), (math.inf, 0), (1, math.nan), (1, -math.inf)])
@@ -111,7 +120,8 @@ def test_folding_keeps_every_spike(bits):
         layer.register_forward_hook(lambda module, args, out: seen.append((args[0], out)))
     with torch.no_grad():
         membrane, _ = network(spikes)
-    ours, layers = fold(network).step(spikes)
+    trace = golden.run(integers(network), spikes[:, None].numpy().astype(np.uint8))  # one step
+    layers = [torch.from_numpy(fired[:, 0]).float() for fired in trace.spikes[:-1]]
     for (u, theirs), s in zip(seen, layers, strict=True):
         differing = theirs != s
         assert ((u[differing] - 1).abs() < 1e-4).all()  # only where float rounding decides
@@ -120,25 +130,23 @@ def test_folding_keeps_every_spike(bits):
     same = (layers[-1] == seen[-1][1]).all(1)
     scale = network.output.quant_weight().scale
     assert same.float().mean() > 0.9
-    assert torch.allclose(ours[same] * scale, membrane[same], atol=1e-4)
+    assert torch.allclose(torch.from_numpy(trace.membranes[:, 0])[same] * scale, membrane[same], atol=1e-4)
 
 
 @pytest.mark.parametrize("bits", BITS)
-def test_the_folded_model_holds_exactly_the_integers(bits):
-    integers = fold(random_network(bits))
-    folded = export.FoldedNetwork(integers, bits)
-    layers = [layer[0] for layer in folded.hidden] + [folded.output]
-    for layer, expected in zip(layers, [*integers.hidden, integers.output], strict=True):
-        quantised = layer.quant_weight()
-        assert torch.equal(quantised.value / quantised.scale, torch.from_numpy(expected.weights).float())
-        assert quantised.scale.flatten().tolist() == np.ravel(expected.scale).tolist()
+def test_the_exported_model_holds_exactly_the_integers(bits):
+    network, affines = convert(random_network(bits))
+    step = Step(network, affines, bits)
+    for linear, layer, affine in zip(step.sums, network.layers, affines, strict=True):
+        quantised = linear.quant_weight()
+        assert torch.equal(quantised.value / quantised.scale, torch.from_numpy(layer.weights.T.copy()).float())
+        assert quantised.scale.flatten().tolist() == np.ravel(affine.scale).tolist()
 
 
 @pytest.mark.parametrize("bits", BITS)
 def test_float_arithmetic_is_exact_in_any_order(bits):
-    integers = fold(random_network(bits))
-    folded, spikes = export.FoldedNetwork(integers, bits), random_spikes(50)
-    linear, bias, _ = folded.hidden[0]
+    step, spikes = exported_step(random_network(bits)), random_spikes(50)
+    linear, bias = step.sums[0], step.biases[0]
     order = torch.randperm(784)
     with torch.no_grad():
         weight = linear.quant_weight().value
@@ -225,11 +233,11 @@ def test_exporting_twice_gives_the_same_bytes(exported, trained, tmp_path):
 
 @pytest.mark.parametrize("bits", BITS)
 def test_every_weight_width_exports_and_proves(bits):
-    integers = fold(random_network(bits))
-    folded = export.FoldedNetwork(integers, bits)
-    model = export.write(folded, dataclasses.replace(TINY, weight_bits=bits, sizes=(784, 40, 24, 10)))
-    spikes = random_spikes(60).to(torch.uint8).view(30, 2, 784)
-    assert export.prove(model, folded, integers, spikes)["spikes_compared"] == 30 * 2 * 64
+    network = random_network(bits)
+    step = exported_step(network)
+    model = write(step, network.preset)
+    spikes = random_spikes(60).to(torch.uint8).view(30, 2, 784).numpy()
+    assert export.prove(model, step, spikes)["spikes_compared"] == 30 * 2 * 64
     kinds = {node.name: node.op_type for node in model.graph.node}
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for node in model.graph.node:
@@ -239,6 +247,23 @@ def test_every_weight_width_exports_and_proves(bits):
             assert attributes == {"signed": 0, "narrow": 0, "rounding_mode": b"FLOOR"}
             assert [float(constants[name]) for name in node.input[1:]] == [1, 0, 1]  # scale, zero point, bits
     assert kinds["layer0_weight_quant"] == ("BipolarQuant" if bits == 1 else "Quant")
+
+
+@pytest.mark.parametrize("batch", [500, 7])
+def test_the_score_is_that_of_the_golden_model(monkeypatch, batch):
+    """Accuracy, and rates as means of float32 batches, each of them that of torch."""
+    monkeypatch.setattr(scoring, "BATCH", batch)
+    network = integers(random_network(4))
+    spikes = random_spikes(60).to(torch.uint8).view(30, 2, 784).numpy()
+    packed = PackedSpikes(np.packbits(spikes, axis=-1, bitorder="little"), 784)
+    trace = golden.run(network, spikes)
+    labels = trace.labels.astype(np.uint8)
+    labels[:9] = (labels[:9] + 1) % 10
+    accuracy, rates = scoring.score(network, Samples("test", labels, None, packed, "bernoulli", 2, 0))
+    assert accuracy == 21 / 30
+    for rate, layer in zip(rates, [spikes, *trace.spikes[:-1]], strict=True):
+        batches = torch.from_numpy(layer).float().split(batch)
+        assert rate == sum(float(x.mean()) * len(x) for x in batches) / 30
 
 
 def array(model, name):

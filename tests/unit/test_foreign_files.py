@@ -52,7 +52,7 @@ FILES = {
     "script.pt": (archive("net/data.pkl", "net/constants.pkl", "net/code/x.py"), "TorchScript", "export"),
     "program.pt2": (archive("archive_format", "models/model.json"), "torch.export", "export"),
     "net.keras": (archive("config.json", "model.weights.h5"), "Keras", "export"),
-    "net.npz": (archive("w.npy", "b.npy"), "NumPy archive", "export"),
+    "net.npz": (archive("w.npy", "b.npy"), "NumPy arrays", "export"),
     "net.zip": (archive("model.onnx"), "ZIP", "unpack"),
     "cut.zip": (archive("model.onnx")[:30], "damaged ZIP", "again"),
     "net.onnx.gz": (gzip.compress(b"x"), "gzip", "unpack"),
@@ -65,6 +65,8 @@ FILES = {
     "net.json": (b'{"layers": []}', "JSON", "export"),
     "net.xml": (b'<?xml version="1.0"?><net/>', "XML", "export"),
     "notes.txt": (b"see the other folder\n", "text", "export"),
+    "umlauts.txt": (b"x" + "ä".encode() * 4000, "text", "export"),
+    "model.img": (b"SPKI" + bytes(60), "model of `spikeline compile`", "compiled from"),
     "empty.onnx": (b"", "empty", "again"),
 }
 

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 RUNTIME = {
     "errors": set(),
     "files": set(),
+    "file_kinds": set(),
     "inputs": set(),
     "overlay": set(),
     "notebooks": set(),

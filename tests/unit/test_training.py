@@ -23,10 +23,10 @@ import onnx
 from spikeline.errors import PresetError
 from spikeline_training import checkpoint, commands, preset
 from spikeline_training.augment import augment
-from spikeline_training.course import sample
 from spikeline_training.network import Fire, SpikingNetwork
 from spikeline_training.quantiser import Spike, weight_quantiser
 from spikeline_training.train import hinge, learning_rate, train
+from spikeline_training.training_data import sample
 
 TINY = dataclasses.replace(preset.load("tiny"), train_images=2048, activity=0.001)
 
@@ -380,7 +380,7 @@ def foreign_files():
     yield "onnx", network.SerializeToString(), "an ONNX network, which `spikeline compile` takes"
     yield "hdf5", b"\x89HDF\r\n\x1a\n" + bytes(99), "an HDF5 file"
     yield "image", b"SPKI" + bytes(99), "a model"
-    yield "gzip", gzip.compress(b"x"), "packed with gzip"
+    yield "gzip", gzip.compress(b"x"), "a gzip archive"
     yield "text", b"hello\n", "text"
     yield "empty", b"", "empty"
     yield "unknown", b"\xff\xfe\xfd" * 9, "of an unknown kind"

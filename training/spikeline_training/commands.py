@@ -25,7 +25,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         metavar="DIR",
         help="Folder to write the checkpoint, the metrics and the TensorBoard log to.",
     )
-    train.add_argument("--data", metavar="NAME", help="Data set, mnist or nmnist (default: the preset's).")
+    train.add_argument("--data", metavar="NAME", help="Data set to train on, by its name (default: the preset's).")
     train.add_argument(
         "--root", type=path, metavar="DIR", help="Folder of the data set's files (default: the cache, to which MNIST is fetched)."
     )

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikeline_training.network import drop
 from spikeline_training.preset import Preset
 from spikeline_training.quantiser import power_of_two_quantiser
 
@@ -40,14 +41,14 @@ class ContinuousNetwork(nn.Module):
         And each hidden layer's spike rate, the mean over time steps, batch and neurons, through which gradients flow.
         """
         preset, rates = self.preset, list[Tensor]()
-        s = _drop(spikes, preset.input_dropout, self.training)
+        s = drop(spikes, preset.input_dropout, self.training)
         for n in range(len(self.linear)):
             current, grid = self.current(n, s)  # (T, B, O)
             if n == len(self.linear) - 1:
                 return current.cumsum(0), rates
             s = Neurons.apply(current, grid, preset.leak, preset.reset == "zero", preset.state_bits)
             rates.append(s.mean())
-            s = _drop(s, preset.hidden_dropout, self.training)
+            s = drop(s, preset.hidden_dropout, self.training)
         raise AssertionError("a network has an output layer")
 
     def current(self, n: int, spikes: Tensor) -> tuple[Tensor, float]:
@@ -115,7 +116,3 @@ class Neurons(torch.autograd.Function):
             later = gradient[t + 1] * (1 - spikes[t]) if ctx.to_zero else gradient[t + 1]
             gradient[t].add_(later, alpha=ctx.keep)
         return gradient, None, None, None, None
-
-
-def _drop(spikes: Tensor, probability: float, training: bool) -> Tensor:
-    return F.dropout(spikes, probability, training) if probability else spikes

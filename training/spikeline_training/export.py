@@ -1,65 +1,31 @@
-"""Export: the folded network as QONNX, proved equal to the Brevitas model spike for spike before it takes its name.
+"""Export: a trained network as QONNX, proved equal to the Brevitas model and to the golden model before it takes its name.
 
-The graph is one time step of the network. Its float arithmetic is exact (see fold.py), so "equal" means equal.
+The graph is one time step of the network. Its float arithmetic is exact (see integers.py), so "equal" means equal.
 """
 
 import hashlib
 import json
-from copy import deepcopy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import brevitas.nn as qnn
 import numpy as np
 import onnx
 import torch
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
-from qonnx.transformation.change_batchsize import ChangeBatchSize
-from qonnx.transformation.general import RemoveUnusedTensors
 from qonnx.transformation.infer_shapes import InferShapes
-from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantInit
-from torch import Tensor, nn
 
-from spikeline.data import mnist
+from spikeline.data import samples
 from spikeline.errors import PresetError, SpikelineError
 from spikeline.files import atomic
-from spikeline.model.encode import encode
-from spikeline_training import checkpoint, export_continuous
-from spikeline_training.continuous import ContinuousNetwork
-from spikeline_training.export_parts import INPUT, OUTPUT, PROOF_BATCH, Bias, Manager, Prepared, linear, metadata, quiet, same
-from spikeline_training.fold import IntegerNetwork, accuracy, evaluate, fold
-from spikeline_training.network import SpikingNetwork
-from spikeline_training.preset import Preset
-from spikeline_training.quantiser import Spike
+from spikeline.model import golden
+from spikeline_training import checkpoint
+from spikeline_training.graph import OUTPUT, Step, quiet, write
+from spikeline_training.integers import convert
+from spikeline_training.scoring import score
 
-
-class FoldedNetwork(nn.Module):
-    """The integer network as a Brevitas model of one time step, with constant scales: the model that is exported."""
-
-    def __init__(self, network: IntegerNetwork, weight_bits: int) -> None:
-        super().__init__()
-        self.hidden = nn.ModuleList()
-        for layer in network.hidden:
-            sums = linear(layer.weights, torch.from_numpy(layer.scale)[:, None], weight_bits)
-            self.hidden.append(nn.Sequential(sums, Bias(layer.bias), qnn.QuantIdentity(act_quant=Spike)))
-        self.output = linear(network.output.weights, torch.tensor(network.output.scale), weight_bits)
-        self.eval()
-
-    def forward(self, spikes: Tensor) -> Tensor:
-        """Spikes (B, N) of 0 and 1 to the output membrane (B, 10)."""
-        for layer in self.hidden:
-            spikes = layer(spikes)
-        return self.output(spikes)
-
-    @torch.no_grad()
-    def trace(self, spikes: Tensor) -> tuple[list[Tensor], Tensor]:
-        """As `forward`, but also the spikes (B, H) of each hidden layer."""
-        layers = []
-        for layer in self.hidden:
-            spikes = layer(spikes)
-            layers.append(spikes)
-        return layers, self.output(spikes)
+PROOF_BATCH = 500  # images per run of the executor
 
 
 def export(
@@ -67,28 +33,32 @@ def export(
 ) -> dict[str, Any]:
     """Write the checkpoint's network to `out` (.onnx) and the proof beside it (.proof.json); return the proof.
 
-    The proof runs the file in the QONNX executor on the first `images` test samples, and compares every hidden spike,
-    the integer output membranes, all that last, and the class with the Brevitas model. `root` is the folder of the data set's
-    files; `strict` refuses recordings that are otherwise mended. Raises PresetError for an unusable checkpoint, DataError for
-    bad data, SpikelineError for a mismatch; no file is left then. Wherever the program may be killed, the model is the old one
-    or the new, and a proof is that of the model.
+    The proof runs the file in the QONNX executor on the first `images` test samples, and compares every hidden spike, all
+    states, the class values and the class with the Brevitas model and the golden model. `root` is the folder of the data
+    set's files; `strict` refuses recordings that are otherwise mended. Raises PresetError for an unusable checkpoint,
+    DataError for bad data, SpikelineError for a mismatch; no file is left then. Wherever the program may be killed, the model
+    is the old one or the new, and a proof is that of the model.
     """
-    network, preset, history = checkpoint.load(checkpoint_path)
-    facts = {"epochs_trained": str(len(history))}
+    trained, preset, history = checkpoint.load(checkpoint_path)
     try:
-        if isinstance(network, ContinuousNetwork):
-            score, truth, model, proves = export_continuous.prepare(network, preset, root, facts, strict)
-        else:
-            score, truth, model, proves = _prepare(network, preset, root, facts)
+        network, affines = convert(trained)
     except PresetError as error:
         raise PresetError(f"{checkpoint_path}: {error}") from None
+    test = samples.load(network, "test", preset.data, root, preset.eval_seed, strict)
+    accuracy, _ = score(network, test)
+    step = Step(network, affines, preset.weight_bits)
+    model = write(step, preset, {"accuracy": f"{accuracy:.4f}", "epochs_trained": str(len(history))})
+    facts = {"accuracy": accuracy, "accuracy_images": len(test), "preset": preset.name, "eval_seed": preset.eval_seed}
+    return save(model, out, lambda saved: prove(saved, step, test.spikes(0, images)) | facts)
+
+
+def save(model: onnx.ModelProto, out: Path, proves: Callable[[onnx.ModelProto], dict[str, Any]]) -> dict[str, Any]:
+    """Write `model` to `out` and what `proves` returns of the file beside it; see `export` for what is left where this ends."""
     proof_path = out.with_suffix(".proof.json")
     try:
         with atomic(proof_path) as temporary_proof, atomic(out) as temporary:  # the model takes its name first
             onnx.save(model, str(temporary))
-            proof = proves(onnx.load(str(temporary)), images)
-            proof |= {"accuracy": score, "accuracy_images": len(truth)}
-            proof |= {"preset": preset.name, "eval_seed": preset.eval_seed}
+            proof = proves(onnx.load(str(temporary)))
             proof |= {"onnx_sha256": hashlib.sha256(temporary.read_bytes()).hexdigest()}
             temporary_proof.write_text(json.dumps(proof, indent=2) + "\n")
             proof_path.unlink(missing_ok=True)  # it spoke of the model that is replaced now
@@ -99,118 +69,69 @@ def export(
     return proof
 
 
-def _prepare(network: SpikingNetwork, preset: Preset, root: Path | None, facts: dict[str, str]) -> Prepared:
-    """Of a discontinuous network."""
-    integers = fold(network)
-    test_images, test_labels = mnist.load("test", root)
-    spikes = torch.from_numpy(encode(test_images, preset.encoder, preset.time_steps, preset.eval_seed))  # (B, T, N)
-    membranes, _ = evaluate(integers, spikes)
-    score = accuracy(membranes, torch.from_numpy(test_labels).long())
-    folded = FoldedNetwork(integers, preset.weight_bits)
-    model = write(folded, preset, {"accuracy": f"{score:.4f}", **facts})
-    return score, test_labels, model, lambda saved, images: prove(saved, folded, integers, spikes[:images])
+def prove(model: onnx.ModelProto, step: Step, spikes: np.ndarray) -> dict[str, Any]:
+    """Run `model` in the QONNX executor, step by step, and compare it with the Brevitas model and the golden model.
 
-
-def write(folded: FoldedNetwork, preset: Preset, extra: dict[str, str] | None = None) -> onnx.ModelProto:
-    """The QONNX graph of one time step: `spikes` (1, 784) to `membrane` (1, 10), clean, named, with metadata.
-
-    `extra` is added to the metadata. Nodes, names and metadata are listed in training/README.md.
-    """
-    example = torch.zeros(1, preset.sizes[0])
-    with quiet():
-        exported = Manager.export(
-            folded, args=example, input_names=[INPUT], output_names=[OUTPUT], dynamo=False, opset_version=13
-        )
-    wrapped = ModelWrapper(exported)
-    for transformation in (FoldTransposeIntoQuantInit(), RemoveUnusedTensors(), InferShapes()):
-        wrapped = wrapped.transform(transformation)
-    model = wrapped.model
-    _name(model.graph)
-    onnx.helper.set_model_props(model, metadata(preset) | (extra or {}))
-    model.producer_name = "spikeline"
-    return model
-
-
-def prove(model: onnx.ModelProto, folded: FoldedNetwork, integers: IntegerNetwork, spikes: Tensor) -> dict[str, Any]:
-    """Run `model` in the QONNX executor and compare it with the Brevitas model and the integer network.
-
-    `spikes` is uint8 (B, T, N). Compared exactly are each hidden spike, the real output membranes, the same divided by
-    their scale as integers, and the argmax of their sums over the time steps. Returns the counts; raises
-    SpikelineError on the first batch that differs, naming the layer.
+    `spikes` is uint8 (B, T, N). Compared exactly are each hidden spike, each state, the class values and the class after
+    each step. Returns the counts; raises SpikelineError on the first difference, naming layer and time step.
     """
     images, steps = spikes.shape[:2]
-    compared = 0
-    for batch in spikes.split(PROOF_BATCH):
-        s = batch.flatten(0, 1).float()  # (b * T, N)
-        onnx_hidden, onnx_membrane = _execute(model, s.numpy(), len(folded.hidden))
-        brevitas_hidden, brevitas_membrane = folded.trace(s)
-        integer_membrane, integer_hidden = integers.step(s)
-        for i, (ours, theirs, exact) in enumerate(zip(onnx_hidden, brevitas_hidden, integer_hidden, strict=True)):
-            same(f"spikes of hidden layer {i}", ours, theirs)
-            same(f"spikes of hidden layer {i} (integers)", ours, exact)
-            compared += ours.size
-        same("output membranes", onnx_membrane, brevitas_membrane)
-        same("integer output membranes", np.rint(onnx_membrane / integers.output.scale), integer_membrane)
-        sums = [m.reshape(-1, steps, m.shape[-1]).sum(1).argmax(1) for m in (onnx_membrane, brevitas_membrane.numpy())]
-        same("classes", sums[0], torch.from_numpy(sums[1]))
+    network, scales = step.network, [affine.scale for affine in step.affines]
+    stateful = [n for n, layer in enumerate(network.layers) if layer.continuous]
+    compared = membranes = 0
+    for start in range(0, images, PROOF_BATCH):
+        batch = spikes[start : start + PROOF_BATCH]
+        reference = golden.run(network, batch, states=True)
+        values, classes = reference.running
+        ours, theirs = [x.numpy() for x in step.start(len(batch))], step.start(len(batch))
+        total = np.zeros(values[:, 0].shape)  # class values so far, of a graph that does not sum them up
+        for t in range(steps):
+            s = torch.from_numpy(batch[:, t]).float()
+            hidden, value, after = _execute(model, s.numpy(), ours)
+            with torch.no_grad():
+                fired, expected, *left = step.trace(s, *theirs)
+            for n, (got, brevitas) in enumerate(zip(hidden, fired, strict=True)):
+                _same(f"spikes of hidden layer {n} at step {t}", got, brevitas.numpy())
+                _same(f"spikes of hidden layer {n} at step {t} (integers)", got, reference.spikes[n][:, t])
+                compared += got.size
+            for n, got, brevitas in zip(stateful, after, left, strict=True):
+                _same(f"membranes of hidden layer {n} at step {t}", got, brevitas.numpy())
+                states = reference.states[n]
+                assert states is not None
+                _same(f"integer membranes of hidden layer {n} at step {t}", got / scales[n], states[:, t])
+                membranes += got.size
+            _same(f"output membranes at step {t}", value, expected.numpy())
+            total = value if step.accumulates else total + value
+            _same(f"integer class values at step {t}", total / scales[-1], values[:, t])
+            _same(f"classes at step {t}", total.argmax(1), classes[:, t])
+            membranes += value.size
+            if step.accumulates:
+                ours, theirs = [*after, value], [*left, expected]
     return {
         "images": images,
         "time_steps": steps,
         "spikes_compared": compared,
-        "membranes_compared": images * steps * int(integers.output.weights.shape[0]),
+        "membranes_compared": membranes,
         "onnx_mismatches": 0,
     }
 
 
-def _name(graph: onnx.GraphProto) -> None:
-    """Put the nodes in the order of the data flow and name nodes and tensors by layer and role."""
-    makers = {node.output[0]: node for node in graph.node}
-    users = {tensor: node for node in graph.node for tensor in node.input}
-    names, nodes = {INPUT: INPUT}, []
-
-    def add(node: onnx.NodeProto, prefix: str, role: str, result: str, *parameters: str) -> str:
-        node.name = f"{prefix}_{role}"
-        nodes.append(node)
-        names.update(zip(node.input[len(node.input) - len(parameters) :], parameters, strict=True))
-        names[node.output[0]] = result
-        return node.output[0]
-
-    def quantiser(of: str) -> list[str]:
-        return [f"{of}_scale", f"{of}_zero_point", f"{of}_bits"]
-
-    tensor = INPUT
-    while tensor != OUTPUT:
-        matmul = users[tensor]
-        is_output = matmul.output[0] == OUTPUT
-        layer = "output" if is_output else f"layer{len(nodes) // 4}"
-        weight = makers[matmul.input[1]]
-        parameters = [f"{layer}_weight", *quantiser(f"{layer}_weight")][: len(weight.input)]  # BipolarQuant has two
-        add(weight, layer, "weight_quant", f"{layer}_weight_quantised", *parameters)
-        tensor = add(matmul, layer, "matmul", OUTPUT if is_output else f"{layer}_sum")
-        if not is_output:
-            tensor = add(users[tensor], layer, "bias_add", f"{layer}_membrane", f"{layer}_bias")
-            tensor = add(users[tensor], layer, "spike", f"{layer}_spikes", *quantiser(f"{layer}_spike"))
-    for node in nodes:
-        node.input[:] = [names[name] for name in node.input]
-        node.output[:] = [names[name] for name in node.output]
-    constants = {tensor.name: deepcopy(tensor) for tensor in graph.initializer}
-    shapes = {info.name: deepcopy(info) for info in graph.value_info if info.name not in constants}
-    nodes = [deepcopy(node) for node in nodes]
-    for field in ("node", "initializer", "value_info", "quantization_annotation"):
-        graph.ClearField(field)
-    graph.node.extend(nodes)
-    for old, new in names.items():
-        for tensors, target in ((constants, graph.initializer), (shapes, graph.value_info)):
-            if old in tensors:
-                tensors[old].name = new
-                target.append(tensors[old])
-    graph.name = "spikeline_step"
+def _same(what: str, ours: np.ndarray, theirs: np.ndarray) -> None:
+    if differing := int((ours != theirs).sum()):
+        raise SpikelineError(f"the ONNX file and the Brevitas model differ in {differing} {what}; nothing is written")
 
 
-def _execute(model: onnx.ModelProto, spikes: np.ndarray, hidden_layers: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """Hidden spikes and output membrane of a batch (B, N), from the QONNX executor."""
+def _execute(
+    model: onnx.ModelProto, spikes: np.ndarray, states: list[np.ndarray]
+) -> tuple[list[np.ndarray], np.ndarray, list[np.ndarray]]:
+    """Hidden spikes, class values and states of a batch, from the QONNX executor."""
     with quiet():
-        wrapped = ModelWrapper(onnx.ModelProto.FromString(model.SerializeToString()))
-        wrapped = wrapped.transform(ChangeBatchSize(len(spikes))).transform(InferShapes())
-        context = execute_onnx(wrapped, {INPUT: spikes}, return_full_exec_context=True)
-    return [context[f"layer{i}_spikes"] for i in range(hidden_layers)], context[OUTPUT]
+        copy = onnx.ModelProto.FromString(model.SerializeToString())
+        for value in (*copy.graph.input, *copy.graph.output):
+            value.type.tensor_type.shape.dim[0].dim_value = len(spikes)
+        copy.graph.ClearField("value_info")
+        wrapped = ModelWrapper(copy).transform(InferShapes())
+        inputs, outputs = [x.name for x in copy.graph.input], [x.name for x in copy.graph.output]
+        context = execute_onnx(wrapped, dict(zip(inputs, [spikes, *states], strict=True)), return_full_exec_context=True)
+    hidden = [x.output[0] for x in copy.graph.node if x.name.endswith("_spike")]
+    return [context[x] for x in hidden], context[OUTPUT], [context[x] for x in outputs[1:]]

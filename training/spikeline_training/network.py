@@ -2,7 +2,7 @@
 
 Discontinuous integration (Yin et al., BioCAS 2017, SNN-DC): a neuron keeps nothing between time steps, so one time step
 is one plain feed-forward pass, and training sees single steps. BatchNorm is gone in the exported network: it folds into
-each neuron's threshold (fold.py).
+each neuron's threshold (integers.py).
 """
 
 from itertools import pairwise
@@ -43,12 +43,12 @@ class SpikingNetwork(nn.Module):
 
         A rate is the mean over the batch and the layer's neurons, a scalar through which gradients flow.
         """
-        s = _drop(spikes, self.preset.input_dropout, self.training)
+        s = drop(spikes, self.preset.input_dropout, self.training)
         rates = []
         for linear, norm, spike in zip(self.linear, self.norm, self.spike, strict=True):
             s = spike(norm(self.current(linear, s)) + MEMBRANE_OFFSET)  # (B, H)
             rates.append(s.mean())
-            s = _drop(s, self.preset.hidden_dropout, self.training)
+            s = drop(s, self.preset.hidden_dropout, self.training)
         return self.current(self.output, s), rates
 
     def current(self, linear: nn.Module, spikes: Tensor) -> Tensor:
@@ -76,5 +76,6 @@ class _Fire(torch.autograd.Function):
         return gradients[0] * inside
 
 
-def _drop(spikes: Tensor, probability: float, training: bool) -> Tensor:
+def drop(spikes: Tensor, probability: float, training: bool) -> Tensor:
+    """Dropout, which draws no random numbers where it drops nothing."""
     return F.dropout(spikes, probability, training) if probability else spikes

@@ -45,7 +45,7 @@ class Preset:
     integration: str = _key("discontinuous", " or ".join(map(repr, INTEGRATIONS)), choices=INTEGRATIONS)
     leak: int = _key(0, "0 (none) to 15, a shift; of continuous integration", 0, 15)
     reset: str = _key("subtract", "'subtract' or 'zero'; of continuous integration", choices=("subtract", "zero"))
-    state_bits: int = _key(13, "4..23, of a lasting membrane; one less than the accelerator's membranes", 4, 23)
+    state_bits: int = _key(13, "4..23, bits of a membrane's state; one less than the accelerator's membranes", 4, 23)
     bias: bool = _key(False, "true or false; of continuous integration", choices=(False, True))
     loss_at: str = _key("last", "'last' or 'every' step; of continuous integration", choices=("last", "every"))
     data: str = _key("mnist", " or ".join(map(repr, DATA_SETS)), choices=tuple(DATA_SETS))
@@ -147,14 +147,15 @@ def from_dict(values: Mapping[str, Any], origin: str) -> Preset:
         legal = fields[key].metadata["legal"]
         return PresetError(f"{origin}: {key} = {_shown(getattr(preset, key))} {why}; legal is {legal}")
 
-    inputs = [recordings.inputs(pool) for pool in recordings.POOLS] if preset.encoder == "events" else [784]
+    known = DATA_SETS[preset.data]
+    if known.images is None and preset.encoder != "events":
+        raise refuse("data", "has events: it goes with encoder = 'events'")
+    inputs = [recordings.inputs(pool) for pool in recordings.POOLS] if preset.encoder == "events" else [known.pixels]
     first, *hidden, last = preset.sizes if 1 < len(preset.sizes) <= 1 + MAX_LAYERS else (0, 0)
-    if first not in inputs or last != 10 or not hidden or not all(1 <= size <= 4096 for size in hidden):
+    if first not in inputs or last != known.classes or not hidden or not all(1 <= size <= 4096 for size in hidden):
         raise refuse("sizes", f"is no network for {preset.encoder} input")
     if preset.encoder in OF_TIME and preset.integration != "continuous":
         raise refuse("integration", f"does not go with encoder = {preset.encoder!r}, whose spikes need steps to add up")
-    if preset.data == "nmnist" and preset.encoder != "events":
-        raise refuse("data", "has events: it goes with encoder = 'events'")
     if preset.encoder == "events" and preset.augments:
         raise refuse("encoder", "takes no augmentation of images")
     if preset.encoder == "latency" and preset.time_steps > encode.LATENCY_SPAN:

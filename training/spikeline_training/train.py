@@ -15,9 +15,11 @@ from tqdm import tqdm
 
 from spikeline.errors import PresetError
 from spikeline.files import atomic, parse_json, read
-from spikeline_training import checkpoint
-from spikeline_training.course import Course, prepare
+from spikeline_training import checkpoint, training_data
+from spikeline_training.integers import integers
 from spikeline_training.preset import Preset
+from spikeline_training.scoring import score
+from spikeline_training.training_data import TrainingData
 
 CHECKPOINT, METRICS, EVENTS = "checkpoint.pt", "metrics.jsonl", "tensorboard"
 LARGEST = 1 << 26  # bytes of metrics
@@ -44,24 +46,28 @@ def train(
     """
     from torch.utils.tensorboard import SummaryWriter
 
-    course = prepare(preset, root, strict)
+    data = training_data.load(preset, root, strict)
     torch.manual_seed(preset.seed)
     network = checkpoint.build(preset)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     history: list[dict[str, Any]] = []
     if resume and (out / CHECKPOINT).exists():
-        history, meant = checkpoint.restore(out / CHECKPOINT, preset, network, optimizer)
+        history, planned = checkpoint.restore(out / CHECKPOINT, preset, network, optimizer)
         history = _with_seconds(history, out / METRICS)
-        if meant != preset.epochs and len(history) < preset.epochs and preset.schedule == "one_cycle":
-            told = f"epochs 1 to {len(history)} had the learning rates of a cycle of {meant}, the others have those of one of"
-            print(f"{told} {preset.epochs}; a run of {preset.epochs} without a break is another", file=sys.stderr, flush=True)
+        if planned != preset.epochs and len(history) < preset.epochs and preset.schedule == "one_cycle":
+            print(
+                f"epochs 1 to {len(history)} had the learning rates of a cycle of {planned}, the others have those of one of "
+                f"{preset.epochs}; a run of {preset.epochs} without a break is another",
+                file=sys.stderr,
+                flush=True,
+            )
 
     out.mkdir(parents=True, exist_ok=True)
     with SummaryWriter(str(out / EVENTS), purge_step=len(history)) as board:
         for epoch in range(len(history) + 1, preset.epochs + 1):
             start = time.perf_counter()
-            metrics = {"epoch": epoch, **train_epoch(preset, network, optimizer, course, epoch)}
-            metrics["test_accuracy"], rates = course.score(network)
+            metrics = {"epoch": epoch, **train_epoch(preset, network, optimizer, data, epoch)}
+            metrics["test_accuracy"], rates = score(integers(network), data.test)
             metrics |= {"time_steps": preset.time_steps, "spike_rates": rates}
             metrics["seconds"] = round(time.perf_counter() - start, 3)
             history.append(metrics)
@@ -89,7 +95,7 @@ def _with_seconds(history: list[dict[str, Any]], path: Path) -> list[dict[str, A
 
 
 def train_epoch(
-    preset: Preset, network: torch.nn.Module, optimizer: torch.optim.Optimizer, course: Course, epoch: int
+    preset: Preset, network: torch.nn.Module, optimizer: torch.optim.Optimizer, data: TrainingData, epoch: int
 ) -> dict[str, Any]:
     """One pass over the training samples in random order; returns its loss, accuracy and rate.
 
@@ -97,16 +103,16 @@ def train_epoch(
     finite at the end.
     """
     network.train()
-    order, start = torch.randperm(len(course.labels)), time.perf_counter()
-    steps = len(course.labels) // preset.batch
+    order, start = torch.randperm(len(data.labels)), time.perf_counter()
+    steps = len(data.labels) // preset.batch
     first, last = (epoch - 1) * steps, preset.epochs * steps
     total = Totals(len(preset.sizes) - 2)
     with tqdm(total=steps, desc=f"epoch {epoch}/{preset.epochs}", unit="batch", leave=False, disable=None) as bar:
         for i in range(steps):
             lr = optimizer.param_groups[0]["lr"] = learning_rate(preset, first + i, last)
             chosen = order[i * preset.batch : (i + 1) * preset.batch]
-            labels = course.labels[chosen]
-            membrane, rates = network(course.inputs(chosen))
+            labels = data.labels[chosen]
+            membrane, rates = network(data.inputs(chosen))
             if preset.integration == "continuous":  # values after each step, (T, B, 10)
                 loss = hinge(membrane, labels) if preset.loss_at == "every" else hinge(membrane[-1], labels)
                 membrane = membrane[-1]
