@@ -65,11 +65,11 @@ def main() -> None:
     args = parser.parse_args()
 
     commit = evaluate.commit()  # now: writing the report changes the working tree
-    figures = json.loads(args.report.read_text())
+    report = json.loads(args.report.read_text())
     networks = {measure.name_of(path): model_file.load(path).network for path in args.models}
-    sweeps = figures["sweeps"]
+    sweeps = report["sweeps"]
     swept = sweeps if isinstance(sweeps, list) else [r for swept in sweeps.values() for r in swept if "accuracy" in r]
-    for r in [*figures["results"], *swept]:
+    for r in [*report["results"], *swept]:
         if r["encoder"] != "bernoulli":
             r |= DRAWS_NOTHING | {f"accuracy_{x}": r["accuracy"] for x in ("mean", "min", "max")}
             continue
@@ -78,14 +78,14 @@ def main() -> None:
             sys.exit(f"{r['name']}: name the model of {name}")
         r |= over_seeds(r, networks[name] if name in networks else model_file.load(args.sweep).network)
         print(r["name"], r["input"], f"{r['accuracy_mean']:.4%} ± {100 * r['accuracy_std']:.3f}", flush=True)
-    figures["encoder_seeds_from"] = {"command": "docs/encoder_seeds.py", "commit": commit}
-    if "frontier" in figures:
-        figures["frontier"] = [r["name"] for r in measure.pareto(figures["results"] + swept)]
-        frontier.draw(args.report.with_suffix(".png"), figures)
+    report["encoder_seeds_from"] = {"command": "docs/encoder_seeds.py", "commit": commit}
+    if "frontier" in report:
+        report["frontier"] = [r["name"] for r in measure.pareto(report["results"] + swept)]
+        frontier.draw(args.report.with_suffix(".png"), report)
     elif swept:
-        plots.sweeps(args.report.with_suffix(".png"), figures)
+        plots.sweeps(args.report.with_suffix(".png"), report)
     with atomic(args.report) as path:
-        path.write_text(json.dumps(figures, indent=1) + "\n")
+        path.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

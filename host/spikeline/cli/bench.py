@@ -69,24 +69,24 @@ def run(args: argparse.Namespace) -> None:
         raise DeviceError("the backend sim takes no bitstream; leave --bitstream out, or use --backend board")
     find = found(args, [*args.models, *([args.sweep] if args.sweep else [])])
     target = bench.Target(args.bitstream, open_source(args.power), args.seconds, args.batch, args.images)
-    figures: dict[str, Any] = {"commit": evaluate.commit(), "backend": "board" if args.bitstream else "sim"}
-    figures["power_source"] = target.power.power_source
+    report: dict[str, Any] = {"commit": evaluate.commit(), "backend": "board" if args.bitstream else "sim"}
+    report["power_source"] = target.power.power_source
     area = areas(args.area, args.timing)  # refused before anything is measured
-    figures["results"] = bench.networks(args.models, find, Progress, target)
-    figures["sweeps"] = bench.sweeps(args.sweep, find, Progress) if args.sweep else {}
-    figures["area"] = area
+    report["results"] = bench.networks(args.models, find, Progress, target)
+    report["sweeps"] = bench.sweeps(args.sweep, find, Progress) if args.sweep else {}
+    report["area"] = area
     with atomic(args.out) as file:
-        file.write_text(json.dumps(figures, indent=1) + "\n")
+        file.write_text(json.dumps(report, indent=1) + "\n")
     if args.sweep:
-        plots.sweeps(args.out.with_suffix(".png"), figures)
+        plots.sweeps(args.out.with_suffix(".png"), report)
     print(f"{'network':<32} {'input':<7} {'accuracy':>8} {'images/s':>10} {'cycles':>7} {'latency':>9} {'steps':>5} {'wrong':>5}")
-    for r in figures["results"]:
+    for r in report["results"]:
         speed = (
             f"{r['images_per_second']:>10,.0f} {r['cycles_per_image']:>7.1f} {r['latency_us']:>6.2f} µs {r['mean_steps']:>5.2f}"
         )
         print(f"{r['name']:<32} {r['input']:<7} {evaluate.mean_accuracy(r):>8.2%} {speed} {r['golden_mismatches']:>5}")
-    print(f"at {figures['results'][0]['fclk_mhz']:g} MHz, from RTL cycle counts; accuracy: mean over encoder seeds; {args.out}")
-    _print_energy(figures["results"])
+    print(f"at {report['results'][0]['fclk_mhz']:g} MHz, from RTL cycle counts; accuracy: mean over encoder seeds; {args.out}")
+    _print_energy(report["results"])
 
 
 def _print_energy(results: list[dict[str, Any]]) -> None:

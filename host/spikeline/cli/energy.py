@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> None:
 
     profile = model.load(args.profile)
     find = found(args, [*args.models, *args.sweep])
-    figures: dict[str, Any] = {
+    report: dict[str, Any] = {
         "estimate": "pre-silicon estimate, not a measurement",
         "profile": profile.name,
         "profile_title": profile.title,
@@ -82,21 +82,21 @@ def run(args: argparse.Namespace) -> None:
         "unknown_of_paper": list(UNKNOWN),
     }
     results = measure.networks(args.models, profile, args.images, find, Progress, args.parallel, args.input)
-    figures["dataset"] = ", ".join(sorted({r["dataset"] for r in results}))
-    figures["results"] = results
-    figures["sweeps"] = [
+    report["dataset"] = ", ".join(sorted({r["dataset"] for r in results}))
+    report["results"] = results
+    report["sweeps"] = [
         r for swept in args.sweep for r in measure.sweep(swept, profile, args.images, find, Progress, args.parallel, args.input)
     ]
-    figures["frontier"] = [r["name"] for r in measure.pareto(results + figures["sweeps"])]
+    report["frontier"] = [r["name"] for r in measure.pareto(results + report["sweeps"])]
     with atomic(args.out / "report.json") as file:
-        file.write_text(json.dumps(figures, indent=1) + "\n")
-    frontier.draw(args.out / "frontier.png", figures)
-    _print(figures)
+        file.write_text(json.dumps(report, indent=1) + "\n")
+    frontier.draw(args.out / "frontier.png", report)
+    _print(report)
     print(f"{args.out}/report.json, {args.out}/frontier.png")
 
 
-def _print(figures: dict[str, Any]) -> None:
-    rows = figures["results"] + figures["sweeps"]
+def _print(report: dict[str, Any]) -> None:
+    rows = report["results"] + report["sweeps"]
     width = max(len(r["name"]) for r in rows)
     print(
         f"{'network':<{width}} {'size':<18} {'bits':>4} {'steps':>11} {'accuracy':>8} {'nJ/image':>8} {'interval':>15} "
@@ -113,8 +113,8 @@ def _print(figures: dict[str, Any]) -> None:
         )
     images = rows[0]["images"]
     print(
-        f"pre-silicon estimates, not measurements: {images:,} images, profile {figures['profile']}, {figures['clock_mhz']:g} MHz,"
+        f"pre-silicon estimates, not measurements: {images:,} images, profile {report['profile']}, {report['clock_mhz']:g} MHz,"
     )
     print("hardware of each network's own sizes; interval: all constants low, all high. Not known about the paper's energies:")
-    for unknown in figures["unknown_of_paper"]:
+    for unknown in report["unknown_of_paper"]:
         print(f"  {unknown}")

@@ -30,8 +30,8 @@ def run(args: argparse.Namespace) -> None:
     from spikeline.measure.power import merge_csv
     from spikeline.measure.result_files import board_bench
 
-    figures = board_bench(args.report)
-    for r in figures["results"]:
+    report = board_bench(args.report)
+    for r in report["results"]:
         power = r["power"]
         try:
             r["power"] = {**merge_csv(power, args.csv, args.offset, power["images"]), "images": power["images"]}
@@ -41,6 +41,6 @@ def run(args: argparse.Namespace) -> None:
         print(
             f"{r['name']:<32} {r['input']:<7} {r['power']['active_w']:.3f} W, {r['power']['energy_per_image_uj']:.2f} µJ an image"
         )
-    figures["power_source"] = "measured"
+    report["power_source"] = "measured"
     with atomic(args.report) as file:
-        file.write_text(json.dumps(figures, indent=1) + "\n")
+        file.write_text(json.dumps(report, indent=1) + "\n")

@@ -31,25 +31,25 @@ def run(args: argparse.Namespace) -> None:
     from spikeline.measure import evaluate, plots
     from spikeline.measure.result_files import proof
 
-    accelerator, given, figures = measure(args)
+    accelerator, given, metrics = measure(args)
     with accelerator:
         network = accelerator.model.network
         traced = min(args.trace, len(given)) if accelerator.can_trace else 0
-        compared, reference = evaluate.compare(accelerator, figures, given, traced)
-    figures |= compared
-    figures |= evaluate.over_encoder_seeds(network, given)
-    figures |= proof(args.model)
-    figures["accuracy_by_step"] = evaluate.accuracy_by_step(reference.counted, given.labels)
+        compared, reference = evaluate.compare(accelerator, metrics, given, traced)
+    metrics |= compared
+    metrics |= evaluate.over_encoder_seeds(network, given)
+    metrics |= proof(args.model)
+    metrics["accuracy_by_step"] = evaluate.accuracy_by_step(reference.counted, given.labels)
     if network.continuous:
-        figures["accuracy_cleared"] = evaluate.accuracy_cleared(network, given)
-    labels = figures.pop("labels")
+        metrics["accuracy_cleared"] = evaluate.accuracy_cleared(network, given)
+    labels = metrics.pop("labels")
 
     trains = [given.spikes(0, 1)[0], *(spikes[0] for spikes in reference.spikes[:-1])]
     picture = given.pixels[0] if given.pixels is not None else trains[0].sum(0).reshape(2, -1).sum(0)  # where events were
     plots.raster(args.out / "raster.png", picture, trains, int(labels[0]), int(given.labels[0]))
     plots.confusion(args.out / "confusion.png", labels, given.labels, network.sizes[-1])
-    plots.accuracy(args.out / "accuracy.png", figures["accuracy_by_step"])
+    plots.accuracy(args.out / "accuracy.png", metrics["accuracy_by_step"])
     with atomic(args.out / "report.json") as file:
-        file.write_text(json.dumps(figures, indent=1) + "\n")
-    print_table(figures)
+        file.write_text(json.dumps(metrics, indent=1) + "\n")
+    print_table(metrics)
     print(f"  report and plots           {args.out}/")

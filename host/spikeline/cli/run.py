@@ -15,10 +15,10 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    accelerator, _, figures = measure(args)
+    accelerator, _, report = measure(args)
     accelerator.close()
-    del figures["labels"]
+    del report["labels"]
     if args.json:
-        print(json.dumps(figures))
+        print(json.dumps(report))
     else:
-        print_table(figures)
+        print_table(report)

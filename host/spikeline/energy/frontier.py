@@ -21,12 +21,12 @@ PLACES = [(0, 9, "center"), (0, -16, "center"), (10, 8, "left"), (-10, 8, "right
 PLACES += [(0, 22, "center"), (0, -29, "center"), (0, 35, "center")]
 
 
-def draw(path: Path, figures: dict[str, Any]) -> None:
+def draw(path: Path, report: dict[str, Any]) -> None:
     """Draw the results and sweeps of a report, with their intervals, the paper's band, Park 2019 and FPGA accelerators."""
     import matplotlib.pyplot as plt
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    named, swept = figures["results"], figures["sweeps"]
+    named, swept = report["results"], report["sweeps"]
     fig, ax = plt.subplots(figsize=(11.5, 6.8), layout="constrained")
     ax.set_xscale("log")
     ax.set_yscale("log")
@@ -90,9 +90,7 @@ def draw(path: Path, figures: dict[str, Any]) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(loc="lower right", frameon=False, fontsize=9.5)
     ax.set_title("Accuracy and energy per image: pre-silicon estimates", loc="left", fontsize=13, fontweight="bold", pad=28)
-    said = (
-        f"profile {figures['profile']}, {named[0]['images']:,} test images; marks: typical; bars: all constants low to all high"
-    )
+    said = f"profile {report['profile']}, {named[0]['images']:,} test images; marks: typical; bars: all constants low to all high"
     ax.text(0, 1.025, f"{said}; dashed: what no other beats", transform=ax.transAxes, fontsize=9.5, color=GREY)
     with atomic(path) as temporary:
         fig.savefig(temporary, dpi=120)

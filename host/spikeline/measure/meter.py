@@ -18,7 +18,7 @@ from spikeline.files import read as read_bytes
 
 WANTED = "a log that is always understood: `time,power_W`, then lines such as `1700000000.25,2.5`"
 LARGEST = 1 << 25  # bytes of a log: ten days at ten samples a second
-LATEST = 1e12  # s since the epoch: beyond it, figures made of a log overflow
+LATEST = 1e12  # s since the epoch: beyond it, sums over a log overflow
 LARGEST_W = 1e3  # no board draws as much: the unit was another
 EPOCH = 1e9, 3e9  # s from 1970 to 2001 and to 2065. As ms, µs or ns no such time can be taken for another
 

@@ -86,22 +86,22 @@ def accuracy(path: Path, by_step: list[float]) -> None:
     _save(fig, path)
 
 
-def sweeps(path: Path, figures: dict[str, Any]) -> None:
+def sweeps(path: Path, report: dict[str, Any]) -> None:
     """Draw how throughput and accuracy depend on time steps, width, activity and parallelism, from a bench report."""
     import matplotlib.pyplot as plt
 
     fig, axes = plt.subplots(2, 2, figsize=(11, 7.5), layout="constrained")
-    by_steps = figures["sweeps"]["time_steps"]
+    by_steps = report["sweeps"]["time_steps"]
     _speed_and_accuracy(axes[0, 0], [r["time_steps"] for r in by_steps], by_steps)
     axes[0, 0].set(xlabel="time steps", title="Time steps")
 
-    swept = {r["layers"][1]: r for r in figures["results"] if r["input"] == "spikes" and r["time_steps"] == 4}
+    swept = {r["layers"][1]: r for r in report["results"] if r["input"] == "spikes" and r["time_steps"] == 4}
     widths = sorted(swept)
     _speed_and_accuracy(axes[0, 1], [np.log2(w) for w in widths], [swept[w] for w in widths])
     axes[0, 1].set(xlabel="neurons of each hidden layer", title="Width, 4 time steps")
     axes[0, 1].set_xticks([np.log2(w) for w in widths], [str(w) for w in widths])
 
-    by_activity = figures["sweeps"]["activity"]
+    by_activity = report["sweeps"]["activity"]
     reads = [r["weight_row_reads_per_image"] for r in by_activity]
     axes[1, 0].plot(reads, [r["cycles_per_image"] for r in by_activity], "o-", color=INK)
     for r in by_activity:
@@ -111,7 +111,7 @@ def sweeps(path: Path, figures: dict[str, Any]) -> None:
         xlabel="spikes per image, all layers", ylabel="cycles per image", xlim=0, ylim=0, title="Activity: images dimmed"
     )
 
-    by_parallel = figures["sweeps"]["parallelism"]
+    by_parallel = report["sweeps"]["parallelism"]
     names = ["-".join(map(str, r["spikes_per_cycle"])) for r in by_parallel]
     bars = axes[1, 1].bar(names, [r["images_per_second"] / 1e6 for r in by_parallel], color=INK)
     axes[1, 1].bar_label(bars, fmt="%.2f")

@@ -249,11 +249,11 @@ class Recorder:
         trace = self._trace()
         if trace:
             return _measured(trace, self.phases, images)
-        figures = _figures(self.source.power_source, self.source.sensor, self.phases)
+        metrics = _figures(self.source.power_source, self.source.sensor, self.phases)
         if self.source.estimate:
-            figures["active_w"], figures["dynamic_w"], figures["idle_w"] = self.source.estimate
-            _add_energies(figures, images)
-        return figures
+            metrics["active_w"], metrics["dynamic_w"], metrics["idle_w"] = self.source.estimate
+            _add_energies(metrics, images)
+        return metrics
 
     def _trace(self) -> Trace | None:
         if self.source.log:
@@ -271,15 +271,15 @@ class Recorder:
         return Trace(*self._recorded, tuple(self.source.sensors), sensor, DeviceError, fix)
 
 
-def merge_csv(figures: dict[str, Any], path: Path | str, offset: float, images: int) -> dict[str, Any]:
-    """The report that `csv:path@offset` would have given for the phases of `figures`, a report whose source is "none".
+def merge_csv(metrics: dict[str, Any], path: Path | str, offset: float, images: int) -> dict[str, Any]:
+    """The report that `csv:path@offset` would have given for the phases of `metrics`, a report whose source is "none".
 
-    For a meter that logs on another computer. Raises DataError if `figures` is another report, and as that report would.
+    For a meter that logs on another computer. Raises DataError if `metrics` is another report, and as that report would.
     """
     try:
-        if figures["power_source"] != "none" or type(images) is not int or images >= 1 << 53:
-            raise ValueError(f"{images!r} images, power source {figures['power_source']!r}")
-        phases = [{"name": p["name"], "start": float(p["start"]), "stop": float(p["stop"])} for p in figures["phases"]]
+        if metrics["power_source"] != "none" or type(images) is not int or images >= 1 << 53:
+            raise ValueError(f"{images!r} images, power source {metrics['power_source']!r}")
+        phases = [{"name": p["name"], "start": float(p["start"]), "stop": float(p["stop"])} for p in metrics["phases"]]
         if any(abs(p[end]) > meter.LATEST for p in phases for end in ("start", "stop")):
             raise ValueError("a phase at no time that can be")
     except (ValueError, KeyError, TypeError, OverflowError) as error:
@@ -295,36 +295,36 @@ def _figures(power_source: str, sensor: str | None, phases: list[dict[str, Any]]
 
 
 def _measured(trace: Trace, phases: list[dict[str, Any]], images: int) -> dict[str, Any]:
-    figures = _figures("measured", trace.sensor, phases)
+    metrics = _figures("measured", trace.sensor, phases)
     idle, active = (_pooled(trace, phases, name) for name in ("idle", "active"))
     for name, watts in (("idle", idle.sum(1)), ("active", active.sum(1))):
-        figures[f"{name}_w"] = float(watts.mean())
-        figures[f"{name}_spread_w"] = float(watts.std(ddof=1))
-        figures[f"{name}_samples"] = len(watts)
+        metrics[f"{name}_w"] = float(watts.mean())
+        metrics[f"{name}_spread_w"] = float(watts.std(ddof=1))
+        metrics[f"{name}_samples"] = len(watts)
     period = float(np.median(np.diff(trace.times)))
-    figures["sample_rate_hz"] = 1 / period if period > 0 else None
-    figures["dynamic_w"] = figures["active_w"] - figures["idle_w"]
-    errors = (figures[f"{name}_spread_w"] / math.sqrt(figures[f"{name}_samples"]) for name in ("idle", "active"))
-    figures["dynamic_spread_w"] = math.hypot(*errors)
+    metrics["sample_rate_hz"] = 1 / period if period > 0 else None
+    metrics["dynamic_w"] = metrics["active_w"] - metrics["idle_w"]
+    errors = (metrics[f"{name}_spread_w"] / math.sqrt(metrics[f"{name}_samples"]) for name in ("idle", "active"))
+    metrics["dynamic_spread_w"] = math.hypot(*errors)
     if len(trace.rails) > 1:
         means = zip(trace.rails, idle.mean(0), active.mean(0), strict=True)
-        figures["rails"] = {rail: {"idle_w": float(i), "active_w": float(a)} for rail, i, a in means}
-    _add_energies(figures, images)
-    return figures
+        metrics["rails"] = {rail: {"idle_w": float(i), "active_w": float(a)} for rail, i, a in means}
+    _add_energies(metrics, images)
+    return metrics
 
 
 def _spans(phases: list[dict[str, Any]], name: str) -> list[tuple[float, float]]:
     return [(phase["start"], phase["stop"]) for phase in phases if phase["name"] == name]
 
 
-def _add_energies(figures: dict[str, Any], images: int) -> None:
+def _add_energies(metrics: dict[str, Any], images: int) -> None:
     if images < 1:
         raise DataError(f"energy per image of {images} images; classify at least one in the active phase")
-    spans = _spans(figures["phases"], "active")
+    spans = _spans(metrics["phases"], "active")
     if spans:
-        seconds = figures["active_seconds"] = sum(stop - start for start, stop in spans)
-        figures["energy_per_image_uj"] = figures["active_w"] * seconds / images * 1e6
-        figures["dynamic_energy_per_image_uj"] = figures["dynamic_w"] * seconds / images * 1e6
+        seconds = metrics["active_seconds"] = sum(stop - start for start, stop in spans)
+        metrics["energy_per_image_uj"] = metrics["active_w"] * seconds / images * 1e6
+        metrics["dynamic_energy_per_image_uj"] = metrics["dynamic_w"] * seconds / images * 1e6
 
 
 def _pooled(trace: Trace, phases: list[dict[str, Any]], name: str) -> np.ndarray:

@@ -41,13 +41,13 @@ def proof(model: Path) -> dict[str, Any]:
 def board_bench(path: Path) -> dict[str, Any]:
     """The benchmark of a board, to be completed by a meter's log. Raises DataError for another file."""
     try:
-        figures = read_json(path)
-        if figures["backend"] != "board":
+        report = read_json(path)
+        if report["backend"] != "board":
             text = "is of a simulated board, which draws no power; use `spikeline bench --backend board`"
             raise DataError(f"{path} {text}")
-        for r in figures["results"]:
+        for r in report["results"]:
             if not (isinstance(r["name"], str) and isinstance(r["input"], str) and r["power"]["images"]):
                 raise ValueError(f"{r['name']!r} is no result")
-        return figures
+        return report
     except WRONG as error:
         raise DataError(f"{path} is no benchmark of a board ({error!r}); make it with `spikeline bench`") from None
