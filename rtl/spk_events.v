@@ -5,8 +5,8 @@
 //   all ones     filler: nothing
 //
 // The word that ends an image holds nothing after it. An image costs a cycle per event and per step, whatever the
-// number of inputs. Two words have room, the one that is taken apart and the next: so nothing that is found in a word
-// decides in the same cycle about the stream. Latency: one cycle from a word to its first event.
+// number of inputs. Two words have room, the one that is taken apart and the next, so that `s_ready` comes from a
+// register and no path leads from an event back to the stream. Latency: one cycle from a word to its first event.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -25,7 +25,7 @@ module spk_events (
     // All images of the packet are complete, so that a further event is invalid
     input  wire        no_image_left,
     output reg         image_end, // an image was completed
-    output reg         invalid,   // an event could not be, so the rest of the packet is dropped
+    output reg         invalid,   // an event was out of range; the rest of the packet is dropped
     output wire        idle,      // no word is left
     // An input that fires in this step, or the end of this step
     output wire        m_valid,

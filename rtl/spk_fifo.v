@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // First-in first-out queue in distributed RAM.
 //
-// The oldest word stands at the output, one cycle after it was written at the earliest. There is no `s_ready`: the
-// writer counts the words that are inside, and has room for that where it counts work under way anyway (spk_layer).
+// The oldest word stands at the output, from the cycle after it was written. There is no `s_ready`: the writer must
+// never write into a full queue. spk_layer counts the steps that are under way anyway, and starts none for which there
+// is no room.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none

@@ -9,8 +9,8 @@
 // refused before anything is written; a CONFIG is taken over as a whole or not at all; weights, thresholds or biases
 // that are cut short leave their layer not loaded. Everything but images waits until the layers are idle.
 //
-// Latency: five cycles between the header and the first word of the body, for the sizes of the layer; then a word a
-// cycle.
+// Latency: five cycles between the header and the first word of the body, in which the sizes of the layer are worked
+// out; then a word a cycle.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none

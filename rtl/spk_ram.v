@@ -3,8 +3,9 @@
 //
 //   cycle 0   *_read, *_address          cycle 1   *_valid          cycle 2   *_rdata: the word if valid, or else zero
 //
-// A scan lane without a spike so adds nothing, by the reset of an output register and not by a gate per weight. The
-// register also keeps the slow way out of a block RAM apart from the adders; it can be that of the block RAM itself.
+// The zero makes a scan lane without a spike add nothing: by the reset of the output register, not by a gate per
+// weight. The register also keeps the slow way out of a block RAM apart from the adders; it can be that of the block
+// RAM itself.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none

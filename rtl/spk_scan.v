@@ -13,9 +13,9 @@
 `default_nettype none
 
 module spk_scan #(
-    // Bits of the spike vector
+    // Bits of the spike vector, at least 16
     parameter integer INPUTS = 784,
-    // Scan lanes, and which this is
+    // Scan lanes of the layer (1, 2, 4 or 8), and which of them this is
     parameter integer LANES = 4,
     parameter integer LANE = 0,
     // Bits that travel with a vector
