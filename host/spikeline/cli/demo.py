@@ -6,6 +6,8 @@ Where the packages for training are missing, it starts from a trained model that
 import argparse
 import shlex
 import sys
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,11 +18,12 @@ from spikeline.files import read_json
 PRESETS = {"discontinuous": "mnist-dc-256", "continuous": "mnist-cc-latency", "events": "mnist-cc-events"}
 FOLDERS = {"discontinuous": "build/demo", "continuous": "build/demo-continuous", "events": "build/demo-events"}
 SHIPPED = Path(__file__).parents[1] / "models"
+FLOW = {"training": "brevitas", "compiler": "qonnx"}  # packages in the order of the data, and what they need
 TRAINABLE = "pip install 'spikeline[train]'"
 
 
-def register(subparsers: argparse._SubParsersAction) -> None:
-    """Add the subcommand."""
+def register(subparsers: argparse._SubParsersAction, command: Callable[[list[str]], int]) -> None:
+    """Add the subcommand, which runs others by `command`."""
     demo = subparsers.add_parser("demo", help="Run the whole flow on MNIST and report, as `make demo` does.")
     demo.add_argument(
         "--mode", choices=PRESETS, default="discontinuous", help="Which network: %(choices)s (default: %(default)s)."
@@ -54,13 +57,11 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     demo.add_argument(
         "--out", type=folder_to_write, metavar="DIR", help="Folder to write to (default: build/demo, or build/demo-MODE)."
     )
-    demo.set_defaults(run=run)
+    demo.set_defaults(run=partial(run, command=command))
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace, command: Callable[[list[str]], int]) -> None:
     """Run one subcommand after the other. Exits with the status of one that fails."""
-    from spikeline.cli.main import FLOW, main
-
     installed = all(find_spec(package) for package in FLOW.values())
     preset = args.preset or PRESETS[args.mode]
     train = installed or args.preset is not None if args.train is None else args.train
@@ -70,9 +71,9 @@ def run(args: argparse.Namespace) -> None:
     model = out / "model.img"
     if not train:
         model = shipped(preset, installed)
-    for command in commands(preset if train else None, model, out, args.geometry, args.images):
-        print(f"$ spikeline {shlex.join(command)}", flush=True)
-        if status := main(command):
+    for words in commands(preset if train else None, model, out, args.geometry, args.images):
+        print(f"$ spikeline {shlex.join(words)}", flush=True)
+        if status := command(words):
             sys.exit(status)
 
 

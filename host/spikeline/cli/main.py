@@ -7,10 +7,10 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 from spikeline.cli import bench, data, demo, energy, info, power, report, run, sim
+from spikeline.cli.demo import FLOW
 from spikeline.cli.status import status
 
-FLOW = {"training": "brevitas", "compiler": "qonnx"}  # packages in the order of the data, and what they need
-RUNTIME = (demo, data, info, sim, run, report, bench, power, energy)
+RUNTIME = (data, info, sim, run, report, bench, power, energy)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     for entry in sorted(entry_points(group="spikeline.commands"), key=lambda e: list(FLOW).index(e.name)):
         if find_spec(FLOW[entry.name]):  # a board offers what it can do: the runtime alone
             entry.load()(subparsers)
+    demo.register(subparsers, main)
     for command in RUNTIME:
         command.register(subparsers)
     return parser

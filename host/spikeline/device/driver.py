@@ -279,7 +279,26 @@ class Driver(Backend):
         return done, self.device.read(Register.IMAGES_LO)
 
     def throughput_test(self, batch: Batch) -> dict[str, Any]:
-        return throughput.measure(self, batch)
+        """Run a batch step by step and time each; see `spikeline.device.throughput`. Raises DeviceError as `classify` does."""
+        timed = throughput.Stopwatch()
+
+        def run() -> None:
+            self.start(send, receive)
+            self.wait()
+
+        self.require_model()
+        with self.mended():
+            self.ask()
+            self.prepare(batch)  # memory that is touched for the first time is slow
+            send, receive = timed("pack_input", lambda: self.prepare(batch))
+            timed("copy_input_data_to_device", lambda: self.device.flush(send))
+            begun = self.counters().cycles or 0
+            timed("runtime", run)
+            cycles = (self.counters().cycles or 0) - begun
+            timed("copy_output_data_from_device", lambda: self.device.invalidate(receive))
+            timed("unpack_output", lambda: self.unpack(receive, batch))
+        simulated = cycles if self.simulator is not None else None
+        return throughput.report(timed.times, len(batch), send.nbytes, receive.nbytes, self.geometry.clock_mhz, simulated)
 
     def counters(self) -> Counters:
         """Read all counters."""

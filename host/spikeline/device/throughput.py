@@ -11,52 +11,38 @@ Unlike FINN's test it takes real images: the work of a spiking network is its sp
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from spikeline.device.packets import Batch
-
-if TYPE_CHECKING:
-    from spikeline.device.driver import Driver
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-def measure(driver: "Driver", batch: Batch) -> dict[str, Any]:
-    """Run a batch step by step. Raises DeviceError as `Driver.classify` does."""
-    times: dict[str, float] = {}
-    simulated = driver.simulator is not None
+class Stopwatch:
+    """Times steps of a batch by the wall clock, under their names and in ms."""
 
-    def timed(name: str, step: Callable[[], T]) -> T:
+    def __init__(self) -> None:
+        self.times: dict[str, float] = {}
+
+    def __call__(self, name: str, step: Callable[[], T]) -> T:
+        """What the step returns."""
         begin = time.perf_counter()
         result = step()
-        times[f"{name}[ms]"] = (time.perf_counter() - begin) * 1e3
+        self.times[f"{name}[ms]"] = (time.perf_counter() - begin) * 1e3
         return result
 
-    def run() -> None:
-        driver.start(send, receive)
-        driver.wait()
 
-    driver.require_model()
-    with driver.mended():
-        driver.ask()
-        driver.prepare(batch)  # memory that is touched for the first time is slow
-        send, receive = timed("pack_input", lambda: driver.prepare(batch))
-        timed("copy_input_data_to_device", lambda: driver.device.flush(send))
-        begun = driver.counters().cycles or 0
-        timed("runtime", run)
-        cycles = (driver.counters().cycles or 0) - begun
-        timed("copy_output_data_from_device", lambda: driver.device.invalidate(receive))
-        timed("unpack_output", lambda: driver.unpack(receive, batch))
-    clock_mhz = driver.geometry.clock_mhz
-    if simulated:
-        times["runtime[ms]"] = cycles / clock_mhz / 1e3
+def report(
+    times: dict[str, float], images: int, sent: int, received: int, clock_mhz: float, cycles: int | None
+) -> dict[str, Any]:
+    """Speed of a batch of images, `sent` and `received` bytes. cycles: those that it took, if hardware is simulated."""
+    if cycles is not None:
+        times = times | {"runtime[ms]": cycles / clock_mhz / 1e3}
     seconds = times["runtime[ms]"] / 1e3
     return {
-        "batch_size": len(batch),
+        "batch_size": images,
         "fclk[mhz]": clock_mhz,
-        "throughput[images/s]": len(batch) / seconds,
-        "DRAM_in_bandwidth[MB/s]": send.nbytes / seconds / 1e6,
-        "DRAM_out_bandwidth[MB/s]": receive.nbytes / seconds / 1e6,
-        "runtime_source": "RTL cycles at fclk" if simulated else "wall clock",
+        "throughput[images/s]": images / seconds,
+        "DRAM_in_bandwidth[MB/s]": sent / seconds / 1e6,
+        "DRAM_out_bandwidth[MB/s]": received / seconds / 1e6,
+        "runtime_source": "wall clock" if cycles is None else "RTL cycles at fclk",
         **times,
     }
