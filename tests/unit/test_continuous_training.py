@@ -244,6 +244,8 @@ def test_the_proof_finds_a_changed_constant(name):
 def mixed(lasting):
     """A network of which a hidden layer's membranes last if `lasting` says so, and its float arithmetic."""
     networks = busy(leak=2, reset="zero"), checkpoint.build(dataclasses.replace(TINY, integration="discontinuous")).eval()
+    for norm in networks[1].norm:
+        norm.running_var.fill_(0.02)  # so that some fire
     continuous, discontinuous = (convert(network) for network in networks)
     chosen = [continuous if x else discontinuous for x in (*lasting, True)]
     layers = tuple(network.layers[n] for n, (network, _) in enumerate(chosen))
@@ -251,7 +253,7 @@ def mixed(lasting):
     return dataclasses.replace(continuous[0], layers=layers), affines, networks[0].preset
 
 
-@pytest.mark.parametrize("lasting", [(True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("lasting", [(True, False), (False, True)])
 def test_each_layer_is_exported_by_its_own_kind(lasting):
     network, affines, chosen = mixed(lasting)
     step = Step(network, affines, 4)

@@ -175,6 +175,7 @@ def _metadata(preset: Preset) -> dict[str, str]:
 def _name(graph: onnx.GraphProto, step: Step) -> None:
     """Put the nodes in the order of the data flow and name nodes and tensors by layer and role."""
     makers = {node.output[0]: node for node in graph.node}
+    constants = {x.name for x in graph.initializer}
     ordered: list[onnx.NodeProto] = []
 
     def add(tensor: str) -> None:
@@ -184,14 +185,16 @@ def _name(graph: onnx.GraphProto, step: Step) -> None:
                 add(needed)
             ordered.append(node)
 
-    for tensor in (*step.state_names[1], OUTPUT):
-        add(tensor)
+    fired = [x.output[0] for x in graph.node if x.op_type == "Quant" and x.input[0] not in constants]  # by hidden layers
+    for n, spikes in enumerate(fired):
+        add(spikes)
+        add(f"v{n}_out")
+    add(OUTPUT)
     nodes = [deepcopy(node) for node in ordered]
     graph.ClearField("quantization_annotation")  # of names that there are no more
     graph.ClearField("node")
     graph.node.extend(nodes)
     fixed = {x.name for x in (*graph.input, *graph.output)}
-    constants = {x.name for x in graph.initializer}
     names: dict[str, str] = {}
     for node, (operator, layer, role, result, parameters) in zip(graph.node, _roles(step), strict=True):
         assert node.op_type == operator, f"{node.op_type} where {layer}_{role} is expected"
