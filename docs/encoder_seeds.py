@@ -66,7 +66,7 @@ def main() -> None:
 
     commit = evaluate.commit()  # now: writing the report changes the working tree
     report = json.loads(args.report.read_text())
-    networks = {measure.name_of(path): model_file.load(path).network for path in args.models}
+    networks = {evaluate.name_of(path): model_file.load(path).network for path in args.models}
     sweeps = report["sweeps"]
     swept = sweeps if isinstance(sweeps, list) else [r for swept in sweeps.values() for r in swept if "accuracy" in r]
     for r in [*report["results"], *swept]:

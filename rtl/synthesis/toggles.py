@@ -16,9 +16,8 @@ from pathlib import Path
 from spikeline.cli.arguments import file_to_write
 from spikeline.cli.status import status
 from spikeline.energy import activity, saif
-from spikeline.energy.measure import name_of
 from spikeline.files import atomic
-from spikeline.measure.evaluate import commit
+from spikeline.measure.evaluate import commit, name_of
 from spikeline.model import golden
 from spikeline.model.geometry import Geometry
 from spikeline.model.network import Network

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from spikeline.cli import info
-from spikeline.data import mnist, recordings
+from spikeline.data import recordings
 from spikeline.errors import CompileError
 from spikeline.model import golden, model_file
 from spikeline.model.geometry import Geometry
@@ -582,16 +582,6 @@ def geometry_file(tmp_path):
     sizes = {"weight_bits": 4, "membrane_bits": 14, "classes": 16, "clock_mhz": 100, "continuous": True, "max_leak": 4}
     (tmp_path / "events.json").write_text(json.dumps(sizes | {"layers": layers}))
     return tmp_path / "events.json"
-
-
-@pytest.fixture
-def digits(monkeypatch, tmp_path):
-    """60 random pictures instead of MNIST."""
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (60, 784), dtype=np.uint8) * (rng.random((60, 784)) < 0.3).astype(np.uint8)
-    monkeypatch.setenv("SPIKELINE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(mnist, "load", lambda split, root=None: (pixels, np.arange(60, dtype=np.uint8) % 10))
-    return pixels
 
 
 def digit_network(encoder, inputs, dataset=None):

@@ -2,13 +2,12 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
 
 pytest.importorskip("brevitas", reason="training needs the train extra")
 
-from spikeline.data import mnist, samples
+from spikeline.data import samples
 from spikeline.model import golden, model_file
 from spikeline.model.geometry import Geometry
 from spikeline_compiler.lower import compile_onnx
@@ -17,12 +16,8 @@ from spikeline_training.integers import integers
 
 
 @pytest.fixture
-def digits(monkeypatch, tmp_path):
-    """60 random pictures instead of MNIST."""
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (60, 784), dtype=np.uint8) * (rng.random((60, 784)) < 0.3).astype(np.uint8)
-    monkeypatch.setenv("SPIKELINE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(mnist, "load", lambda split, root=None: (pixels, np.arange(60, dtype=np.uint8) % 10))
+def few(monkeypatch, digits):
+    """Fewer samples than there are random pictures."""
     monkeypatch.setattr(seeds, "EXIT_IMAGES", 50)
     monkeypatch.setattr(scoring, "BATCH", 25)
 
@@ -36,7 +31,7 @@ def digits(monkeypatch, tmp_path):
         ("mnist-cc-events", [578, 9, 10], "saccades-test"),
     ],
 )
-def test_every_kind_of_preset_is_measured_as_it_is_compiled(tmp_path, digits, name, sizes, data):
+def test_every_kind_of_preset_is_measured_as_it_is_compiled(tmp_path, few, name, sizes, data):
     chosen = preset.load(name, sizes=sizes)
     torch.manual_seed(1)
     trained = checkpoint.build(chosen)

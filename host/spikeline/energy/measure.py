@@ -87,11 +87,6 @@ def _ends(nj: np.ndarray) -> dict[str, float]:
     return dict(zip(model.ENDS, map(float, nj), strict=True))
 
 
-def name_of(path: Path) -> str:
-    """A network is named after its folder, and its file if that is not `model.img`."""
-    return path.parent.name if path.stem == "model" else f"{path.parent.name}-{path.stem}"
-
-
 def networks(
     paths: list[Path],
     profile: Profile,
@@ -105,7 +100,8 @@ def networks(
     results = []
     for path in paths:
         network, given = _loaded(path, images, find)
-        results.append(run(name_of(path), network, given, profile, spikes_per_cycle, input, progress(name_of(path), len(given))))
+        name = evaluate.name_of(path)
+        results.append(run(name, network, given, profile, spikes_per_cycle, input, progress(name, len(given))))
     return results
 
 
@@ -123,7 +119,7 @@ def sweep(
     Margins are set by the leads of the test images themselves: to show a trade, not to pick one by.
     """
     network, given = _loaded(path, images, find)
-    name, results = name_of(path), []
+    name, results = evaluate.name_of(path), []
 
     def go(what: str, label: str, changed: Network, samples_of: Samples) -> None:
         results.append(

@@ -89,7 +89,7 @@ def networks(paths: list[Path], find: Find, progress: Watch, target: Target = SI
     results = []
     for path in paths:
         model = model_file.load(path)
-        name = path.parent.name if path.stem == "model" else f"{path.parent.name}-{path.stem}"
+        name = evaluate.name_of(path)
         given = find(model)
         given = given.first(target.images or len(given))
         seeds = evaluate.over_encoder_seeds(model.network, given)

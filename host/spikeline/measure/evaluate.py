@@ -22,6 +22,11 @@ GOLDEN_IMAGES = 500  # that the golden model runs at once
 ENCODER_SEEDS = 5
 
 
+def name_of(path: Path) -> str:
+    """A network is named after the folder of its model file, and after the file too if that is not `model.img`."""
+    return path.parent.name if path.stem == "model" else f"{path.parent.name}-{path.stem}"
+
+
 def commit() -> str:
     """The checked-out commit of the sources, with `-dirty` if they differ from it; `unknown` outside a checkout."""
     here = Path(__file__).parent
