@@ -24,7 +24,6 @@ from spikeline.measure import evaluate, plots
 from spikeline.model import golden, model_file
 from spikeline.model.network import Network
 
-CHUNK = 1000  # images in the golden model at a time
 DRAWS_NOTHING = {"encoder_seeds": None, "accuracy_std": 0.0}
 
 
@@ -48,9 +47,9 @@ def recorded(r: dict[str, Any]) -> tuple[float, float, list[float] | None]:
 def repeated(network: Network, given: Samples) -> tuple[float, float, list[float] | None]:
     """The same, by the golden model."""
     right, steps, reads = 0, 0, np.zeros(len(network.layers), np.int64)
-    for at in range(0, len(given), CHUNK):
-        trace = golden.run(network, given.spikes(at, at + CHUNK))
-        right += int((trace.labels == given.labels[at : at + CHUNK]).sum())
+    for spikes, labels in given.batches():
+        trace = golden.run(network, spikes)
+        right += int((trace.labels == labels).sum())
         steps += int(trace.steps.astype(int).sum())
         reads += trace.row_reads.sum((0, 1))
     per_image = [float(n) / len(given) for n in reads]

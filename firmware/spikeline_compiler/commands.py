@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from spikeline.model.network import Layer, Network
 
 MARGIN_IMAGES = 10_000
-CHUNK = 1000  # images that the golden model runs at once
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -144,7 +143,7 @@ def margin(network: "Network", loss: float, find: "Find") -> int:
 
     found = find(network, "train", seed=1)  # not the seed of tests
     found = found.first(min(MARGIN_IMAGES, len(found)))
-    counted = [golden.run(network, found.spikes(n, n + CHUNK)).counted for n in range(0, len(found), CHUNK)]
+    counted = [golden.run(network, spikes).counted for spikes, _ in found.batches()]
     return early_exit.pick_margin(np.concatenate(counted), found.labels, loss)
 
 

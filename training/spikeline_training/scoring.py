@@ -14,8 +14,7 @@ def execute(network: Network, samples: Samples) -> tuple[np.ndarray, np.ndarray]
 
     Row reads, int64 (B, T, layers), are the spikes that enter each layer at each step.
     """
-    starts = range(0, len(samples), BATCH)
-    traces = (golden.run(network, samples.spikes(start, start + BATCH)) for start in starts)
+    traces = (golden.run(network, spikes) for spikes, _ in samples.batches(BATCH))
     counted, row_reads = zip(*((trace.counted, trace.row_reads) for trace in traces), strict=True)
     return np.concatenate(counted), np.concatenate(row_reads)
 

@@ -4,7 +4,7 @@ A network is scored on the data set that it was trained on. Its model says which
 user does, and what contradicts is refused: labels of other data would give an accuracy that means nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from spikeline.model.encode import encode
 from spikeline.model.model_file import Model
 from spikeline.model.network import Network
 from spikeline.model.spec import Encoder
+
+BATCH = 500  # samples of which all spikes and membranes are in memory at a time
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Samples:
             return self.trains.batch(part)
         assert self.pixels is not None
         return encode(self.pixels[part], self.encoder, self.time_steps, self.seed, first_image=start)
+
+    def batches(self, size: int = BATCH) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Spike trains, uint8 (b, T, N), and labels of up to `size` samples at a time, in order: a board has little memory."""
+        for start in range(0, len(self), size):
+            yield self.spikes(start, start + size), self.labels[start : start + size]
 
     def first(self, count: int) -> "Samples":
         """The first `count`. Raises DataError if there are not as many."""

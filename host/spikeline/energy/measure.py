@@ -40,15 +40,14 @@ def run(
     geometry = activity.built_for(network, spikes_per_cycle, profile.clock_mhz)
     input = input or ("events" if given.pixels is None else "pixels")
     total: Activity | None = None
-    right = steps = 0
-    for at in range(0, len(given), CHUNK):
-        spikes = given.spikes(at, at + CHUNK)
+    done = right = steps = 0
+    for spikes, labels in given.batches(CHUNK):
         trace = golden.run(network, spikes)
         counted, _ = activity.count(geometry, network, spikes, trace, input)
         total = counted if total is None else total + counted
-        right += int((trace.labels == given.labels[at : at + CHUNK]).sum())
+        right += int((trace.labels == labels).sum())
         steps += int(trace.steps.astype(int).sum())
-        progress(at + len(spikes))
+        progress(done := done + len(spikes))
     assert total is not None
     priced = model.estimate(profile, geometry, total, input == "pixels")
     low, typical, high = map(float, priced.total)

@@ -51,8 +51,7 @@ def run(
 def predicted_cycles(geometry: Geometry, model: Model, given: Samples, input: str, batch: int = BATCH) -> int:
     """Cycles that the model predicts for all samples, packet by packet."""
     network, total = model.network, 0
-    for at in range(0, len(given), batch):
-        spikes = given.spikes(at, at + batch)
+    for spikes, _ in given.batches(batch):
         total += cycles.predict(geometry, network, spikes, golden.run(network, spikes), input=input).cycles
     return total
 

@@ -18,7 +18,6 @@ from spikeline.model import golden
 from spikeline.model.network import Network
 
 LATENCY_IMAGES = 100  # each sent alone
-GOLDEN_IMAGES = 500  # that the golden model runs at once
 ENCODER_SEEDS = 5
 
 
@@ -159,13 +158,9 @@ def _latency(accelerator: Accelerator, samples: Samples, input: str) -> tuple[np
 
 
 def golden_mismatches(network: Network, samples: Samples, labels: np.ndarray) -> int:
-    """How many labels, uint16 (B,), differ from the golden model's; a few images at a time, since a board has little memory."""
-    wrong = 0
-    for at in range(0, len(samples), GOLDEN_IMAGES):
-        wrong += int(
-            (golden.run(network, samples.spikes(at, at + GOLDEN_IMAGES)).labels != labels[at : at + GOLDEN_IMAGES]).sum()
-        )
-    return wrong
+    """How many labels, uint16 (B,), differ from the golden model's."""
+    expected = [golden.run(network, spikes).labels for spikes, _ in samples.batches()]
+    return int((np.concatenate(expected) != labels).sum())
 
 
 def over_encoder_seeds(network: Network, samples: Samples) -> dict[str, Any]:
