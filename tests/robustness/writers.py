@@ -110,7 +110,7 @@ class Export(Writer):
 
     def write(self, folder: Path, version: int) -> None:
         model = (onnx_seeds.plain(), onnx_seeds.foreign())[version - 1]
-        export.save(model, folder / "model.onnx", lambda saved: {"images": version})
+        export.write_proved(model, folder / "model.onnx", lambda saved: {"images": version})
 
     def read(self, folder: Path) -> dict[str, Version]:
         found: dict[str, Version] = {"model": None, "proof": None}

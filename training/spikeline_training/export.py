@@ -49,10 +49,10 @@ def export(
     step = Step(network, affines, preset.weight_bits)
     model = write(step, preset, {"accuracy": f"{accuracy:.4f}", "epochs_trained": str(len(history))})
     facts = {"accuracy": accuracy, "accuracy_images": len(test), "preset": preset.name, "eval_seed": preset.eval_seed}
-    return save(model, out, lambda saved: prove(saved, step, test.spikes(0, images)) | facts)
+    return write_proved(model, out, lambda saved: prove(saved, step, test.spikes(0, images)) | facts)
 
 
-def save(model: onnx.ModelProto, out: Path, proves: Callable[[onnx.ModelProto], dict[str, Any]]) -> dict[str, Any]:
+def write_proved(model: onnx.ModelProto, out: Path, proves: Callable[[onnx.ModelProto], dict[str, Any]]) -> dict[str, Any]:
     """Write `model` to `out` and what `proves` returns of the file beside it; see `export` for what is left where this ends."""
     proof_path = out.with_suffix(".proof.json")
     try:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from spikeline.data import samples
+from spikeline.files import atomic
 from spikeline.measure import evaluate
 from spikeline.model.early_exit import decide, pick_margin
 from spikeline_training import checkpoint, preset
@@ -109,7 +110,8 @@ def main() -> None:
     for name in args.presets:
         entry = record(name, [int(seed) for seed in args.seeds.split(",")], args.out, args.resume, args.threads, commit)
         results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        RESULTS.write_text(json.dumps(dict(sorted((results | {name: entry}).items())), indent=1) + "\n")
+        with atomic(RESULTS) as file:
+            file.write_text(json.dumps(dict(sorted((results | {name: entry}).items())), indent=1) + "\n")
 
     print("make gen writes the table of training/README.md")
 
