@@ -35,7 +35,7 @@ BENCH := $(foreach name,mnist-dc-threshold mnist-dc-256 mnist-dc-256-best width-
 	mnist-cc-latency mnist-cc-events,\
 	$(MODELS)/$(name)/model.img) $(MODELS)/mnist-dc-256-best/early-exit.img
 # What `make test` takes: the network of the demo, and two that last from step to step, of few epochs.
-TESTED := $(OUT_discontinuous)/model.img $(foreach name,mnist-cc-latency+epochs~4 mnist-cc-events+epochs~3,$(MODELS)/$(name)/model.img)
+TESTED := $(OUT_discontinuous)/model.img $(foreach name,mnist-cc-latency+epochs~3 mnist-cc-events+epochs~2,$(MODELS)/$(name)/model.img)
 SOAK := $(foreach name,mnist-dc-threshold mnist-dc-sparse mnist-dc-256,$(MODELS)/$(name)/model.img)
 ENERGY := $(BENCH) $(foreach name,mnist-dc-sparse mnist-cc-sparse mnist-dc-threshold+activity~0.1 \
 	mnist-dc-threshold+weight_bits~2+activity~0.05 mnist-dc-threshold+weight_bits~3+activity~0.05+epochs~120,\

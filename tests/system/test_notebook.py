@@ -162,6 +162,7 @@ def test_on_a_board_with_a_meter(execute, network):
     assert not any(WATTS.search(printed(cell)) for name, cell in cells.items() if name != "power")
 
 
+@pytest.mark.long
 def test_on_a_board_without_a_sensor(execute):
     cells = execute(BOARD)
     assert pictures(cells) == PICTURES

@@ -161,9 +161,8 @@ SMALL = [g.name for g in GEOMETRIES if g.layers[0].neurons <= 64] + [
 ]
 
 
-@pytest.mark.parametrize(
-    "geometry", [pytest.param(name, marks=[pytest.mark.long] if name != "tiny" else []) for name in SMALL], indirect=True
-)
+@pytest.mark.long
+@pytest.mark.parametrize("geometry", SMALL, indirect=True)
 def test_yosys_elaborates_and_checks(geometry, tmp_path):
     tools.yosys(tmp_path, [*tools.design("spikeline", verilated.parameters(geometry)), "proc", "check -assert"])
 
