@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * libFuzzer: images as they come, then with length and CRC-32 put right, so that the packets are read. What passes is loaded into
+ * libFuzzer: models as they come, then with length and CRC-32 put right, so that the packets are read. What passes is loaded into
  * an accelerator that takes everything: all that is sent must lie within the model, packet after packet.
  */
 #include <stdlib.h>
