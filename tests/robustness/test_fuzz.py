@@ -7,7 +7,7 @@ from robustness.fuzz import fuzz
 
 CASES = {
     **dict.fromkeys(("onnx", "model", "preset", "mnist", "events"), 400),
-    **dict.fromkeys(("meter", "geometry", "estimate", "report", "proof", "tables", "hwh"), 150),
+    **dict.fromkeys(("meter", "geometry", "estimate", "report", "proof", "tables", "hwh"), 300),
     "checkpoint": 30,
 }
 

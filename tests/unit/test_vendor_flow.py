@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from pyslang.ast import ArgumentDirection
+from pyslang.driver import Driver
 
 from spikeline.device import hand_off
 from spikeline.measure import power
@@ -17,7 +19,6 @@ from spikeline.model import spec
 from spikeline.model.geometry import Geometry
 from spikeline.simulation import verilated
 from spikeline_rtl.boards import activity, bit, reports
-from spikeline_rtl.synthesis import tools
 
 ROOT = Path(__file__).parents[2]
 BOARDS = ROOT / "rtl/boards"
@@ -29,12 +30,17 @@ CLOCK = "processing_system7_0/FCLK_CLK0"
 
 
 def module(rtl: Path) -> str:
-    """Parameters and ports of the top module, as Yosys reads them, for the stand-ins."""
-    work = rtl / "yosys"
-    tools.yosys(work, ["read_verilog -I. spikeline.v", "proc", "write_json module.json"], rtl.glob("*.v*"))
-    top = json.loads((work / "module.json").read_text())["modules"]["spikeline"]
-    ports = " ".join(f"{name} {{{x['direction']} {len(x['bits'])}}}" for name, x in top["ports"].items())
-    parameters = " ".join(f"{name} 0" for name in top["parameter_default_values"])
+    """Parameters and ports of the top module, as slang reads them, for the stand-ins."""
+    driver = Driver()
+    driver.addStandardArgs()
+    words = ["slang", "--std=1364-2005", "--top=spikeline", f"-I{rtl}", *map(str, sorted(rtl.glob("*.v")))]
+    assert driver.parseCommandLine(" ".join(f'"{word}"' for word in words))
+    assert driver.processOptions()
+    driver.parseAllSources()
+    (top,) = driver.createCompilation().getRoot().topInstances
+    directions = {ArgumentDirection.In: "input", ArgumentDirection.Out: "output"}
+    ports = " ".join(f"{port.name} {{{directions[port.direction]} {port.type.bitWidth}}}" for port in top.body.portList)
+    parameters = " ".join(f"{x.name} 0" for x in top.body.parameters if not x.isLocalParam)
     return f"parameters {{{parameters}}} ports {{{ports}}}"
 
 
