@@ -124,7 +124,7 @@ $(SIMULATORS:%=sim-%): sim-%:
 $(MODES:%=compile-%): compile-%:
 	$(MAKE) compile MODE=$*
 
-lint: setup ## check Python with ruff and mypy, Verilog with Verilator, Yosys and slang
+lint: setup ## check Python with ruff and mypy, Verilog with Verilator, slang and Icarus
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
