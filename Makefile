@@ -77,7 +77,7 @@ demo: $(OUT)/model.img ## the main job: classify all test images on the simulate
 test: models ## run the tests of all promises; trains what they need
 	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST)
 
-verify: coverage long cocotb formal ## all tests, proofs, and how much they see: coverage, faults planted on purpose (half an hour)
+verify: coverage long cocotb formal ## all tests, proofs, and how much they see: coverage, faults planted on purpose
 	$(TESTS) campaigns.mutate --passed --out build/mutation.json
 
 long: models $(MODES:%=compile-%) ## the tests that take minutes: fully trained networks, memories in synthesis, switching activity
