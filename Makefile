@@ -81,7 +81,7 @@ verify: coverage long cocotb formal ## all tests, proofs, and how much they see:
 	$(TESTS) campaigns.mutate --passed --out build/mutation.json
 
 long: models $(MODES:%=compile-%) ## the tests that take minutes: fully trained networks, memories in synthesis, switching activity
-	$(BIN)/pytest -n 2 -m long
+	$(BIN)/pytest -n 2 --dist loadgroup -m long
 
 cocotb: setup ## every module of the Verilog and the whole, in Icarus and Verilator, and its netlist, with AXI monitors
 	$(BIN)/pytest -n 2 tests/rtl --ignore tests/rtl/test_prove.py
