@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spikeline.cli.demo import SHIPPED
 from spikeline.data import mnist
 from spikeline.device.packets import Pixels
 from spikeline.files import atomic
@@ -32,7 +33,7 @@ from spikeline.simulation.verilated import SimDevice
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "firmware/examples/mnist"
 PORTS = ROOT / "firmware/runtime/ports"
-MODEL = ROOT / "build/demo/model.img"
+MODEL = SHIPPED / "mnist-dc-256.img"
 REPORT = ROOT / "build/c-runtime/size.json"
 DIGITS = 320
 MEMORY = 512 << 20  # of the board
@@ -58,11 +59,11 @@ def run(*command: str | Path, environment: dict[str, str] | None = None, status:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
     """The folder of all programs, made without a word of a compiler or linker."""
-    assert MODEL.exists(), f"{MODEL} is missing; `make test` makes it, or run `make compile`"
     for tool in PACKAGES:
         run(tool, "--version")
     out = tmp_path_factory.mktemp("c")
-    assert run("make", "-s", "-C", EXAMPLE, f"OUT={out}", f"IMAGES={DIGITS}", "linux", "linux-simulated", "zynq", "server") == ""
+    settings = (f"OUT={out}", f"MODEL={MODEL}", f"IMAGES={DIGITS}")
+    assert run("make", "-s", "-C", EXAMPLE, *settings, "linux", "linux-simulated", "zynq", "server") == ""
     return out
 
 

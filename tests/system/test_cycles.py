@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from spikeline.cli.demo import SHIPPED
 from spikeline.data import mnist
 from spikeline.measure import cycles
 from spikeline.model import golden, model_file
@@ -18,7 +18,7 @@ from spikeline.model.spec import Decode, Encoder
 from spikeline.simulation.verilated import SimDevice
 from support.runner import Runner
 
-IMAGE = Path(__file__).parents[2] / "build/demo/model.img"
+MODEL = SHIPPED / "mnist-dc-256.img"
 ALWAYS, NEVER = -1000, 1000  # thresholds
 
 
@@ -223,8 +223,7 @@ def test_early_exit_at_every_phase_of_the_encoder(driver, inputs):
 
 @pytest.mark.parametrize("packet", ["spikes", "pixels"])
 def test_demonstration_network_on_mnist(z020, packet):
-    assert IMAGE.exists(), f"{IMAGE} is missing; `make test` makes it, or run `make compile`"
-    network = replace(model_file.load(IMAGE).network, exit_margin=None)
+    network = replace(model_file.load(MODEL).network, exit_margin=None)
     pixels = mnist.load("test")[0]
     for part in (pixels[:200], pixels[200:201], pixels[201:202]):
         case = from_pixels(network, part)
