@@ -25,7 +25,7 @@ $(error OUT=$(OUT): make takes no space in a target; name another folder. A spac
 endif
 # Paths are relative, for make splits at spaces, and the checkout may lie below one.
 BIN := .venv/bin
-PIP := $(BIN)/pip install -q --disable-pip-version-check -c requirements.lock
+PIP := $(BIN)/pip install -q --disable-pip-version-check --no-compile -c requirements.lock
 UV := UV_HTTP_RETRIES=1 $(BIN)/uv pip install -q --python $(BIN)/python -c requirements.lock
 SPIKELINE := $(BIN)/spikeline
 TESTS := PYTHONPATH=tests $(BIN)/python -m

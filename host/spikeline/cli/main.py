@@ -32,9 +32,10 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="spikeline", description="Spiking networks on an FPGA, from training to labels.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for entry in sorted(entry_points(group="spikeline.commands"), key=lambda e: list(FLOW).index(e.name)):
-        if find_spec(FLOW[entry.name]):  # a board offers what it can do: the runtime alone
-            entry.load()(subparsers)
+    entries = {entry.name: entry for entry in entry_points(group="spikeline.commands")}
+    for name, package in FLOW.items():
+        if name in entries and find_spec(package):  # a board offers what it can do: the runtime alone
+            entries[name].load()(subparsers)
     demo.register(subparsers, main)
     for command in RUNTIME:
         command.register(subparsers)
