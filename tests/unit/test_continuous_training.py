@@ -223,7 +223,7 @@ def test_names_and_metadata_are_as_documented(exported):
 def test_every_kind_of_neuron_is_exported_exactly(leak, reset, bias, bits):
     network = busy(leak, reset, bias, bits)
     step = Step(*convert(network), bits)
-    model = write(step, network.preset)
+    model = write(step)
     spikes = (np.random.default_rng(1).random((10, 12, 784)) < 0.1).astype(np.uint8)
     assert export.prove(model, step, spikes)["onnx_mismatches"] == 0
 
@@ -232,7 +232,7 @@ def test_every_kind_of_neuron_is_exported_exactly(leak, reset, bias, bits):
 def test_the_proof_finds_a_changed_constant(name):
     network = busy(leak=2)
     step = Step(*convert(network), 4)
-    model = copy.deepcopy(write(step, network.preset))
+    model = copy.deepcopy(write(step))
     constant = next(x for x in model.graph.initializer if x.name == name)
     changed = numpy_helper.to_array(constant) * np.float32(2.0**-8)
     constant.CopyFrom(numpy_helper.from_array(changed, name))
@@ -250,14 +250,14 @@ def mixed(lasting):
     chosen = [continuous if x else discontinuous for x in (*lasting, True)]
     layers = tuple(network.layers[n] for n, (network, _) in enumerate(chosen))
     affines = [affines[n] for n, (_, affines) in enumerate(chosen)]
-    return dataclasses.replace(continuous[0], layers=layers), affines, networks[0].preset
+    return dataclasses.replace(continuous[0], layers=layers), affines
 
 
 @pytest.mark.parametrize("lasting", [(True, False), (False, True)])
 def test_each_layer_is_exported_by_its_own_kind(lasting):
-    network, affines, chosen = mixed(lasting)
+    network, affines = mixed(lasting)
     step = Step(network, affines, 4)
-    model = write(step, chosen)
+    model = write(step)
     assert [x.name for x in model.graph.output[1:]] == [f"v{n}_out" for n in range(2) if lasting[n]]
     spikes = (np.random.default_rng(1).random((10, 12, 784)) < 0.1).astype(np.uint8)
     proof = export.prove(model, step, spikes)

@@ -235,7 +235,7 @@ def test_exporting_twice_gives_the_same_bytes(exported, trained, tmp_path):
 def test_every_weight_width_exports_and_proves(bits):
     network = random_network(bits)
     step = exported_step(network)
-    model = write(step, network.preset)
+    model = write(step)
     spikes = random_spikes(60).to(torch.uint8).view(30, 2, 784).numpy()
     assert export.prove(model, step, spikes)["spikes_compared"] == 30 * 2 * 64
     kinds = {node.name: node.op_type for node in model.graph.node}

@@ -47,7 +47,8 @@ def export(
     test = samples.load(network, "test", preset.data, root, preset.eval_seed, strict)
     accuracy, _ = score(network, test)
     step = Step(network, affines, preset.weight_bits)
-    model = write(step, preset, {"accuracy": f"{accuracy:.4f}", "epochs_trained": str(len(history))})
+    run = {"dataset": preset.data, "preset": preset.name, "seed": str(preset.seed), "eval_seed": str(preset.eval_seed)}
+    model = write(step, run | {"accuracy": f"{accuracy:.4f}", "epochs_trained": str(len(history))})
     facts = {"accuracy": accuracy, "accuracy_images": len(test), "preset": preset.name, "eval_seed": preset.eval_seed}
     return write_proved(model, out, lambda saved: prove(saved, step, test.spikes(0, images)) | facts)
 

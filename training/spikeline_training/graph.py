@@ -7,7 +7,7 @@ arithmetic is exact (see integers.py). Nodes, names and metadata are listed in t
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -29,7 +29,6 @@ from torch import Tensor, nn
 from spikeline.model.network import Network
 from spikeline.model.spec import Reset
 from spikeline_training.integers import Affine
-from spikeline_training.preset import Preset
 from spikeline_training.quantiser import Spike
 
 INPUT, OUTPUT = "spikes", "membrane"
@@ -131,13 +130,13 @@ class _Manager(QONNXManager):
     handlers = [_SpikeHandler, *(h for h in QONNXManager.handlers if h is not BrevitasActQuantProxyHandler)]  # noqa: RUF012
 
 
-def write(step: Step, preset: Preset, extra: dict[str, str] | None = None) -> onnx.ModelProto:
-    """The QONNX graph of one time step, clean, named, with metadata. `extra` is added to the metadata."""
+def write(step: Step, extra: Mapping[str, str] | None = None) -> onnx.ModelProto:
+    """The QONNX graph of one time step, clean, named, with what the network says of itself as metadata, and `extra`."""
     states, after = step.state_names
     with quiet():
         exported = _Manager.export(
             step,
-            args=(torch.zeros(1, preset.sizes[0]), *step.start(1)),
+            args=(torch.zeros(1, step.network.sizes[0]), *step.start(1)),
             input_names=[INPUT, *states, *["v_out_in"] * step.accumulates],
             output_names=[OUTPUT, *after],
             dynamo=False,
@@ -148,27 +147,27 @@ def write(step: Step, preset: Preset, extra: dict[str, str] | None = None) -> on
         wrapped = wrapped.transform(transformation)
     model = wrapped.model
     _name(model.graph, step)
-    onnx.helper.set_model_props(model, _metadata(preset) | (extra or {}))
+    onnx.helper.set_model_props(model, _metadata(step) | dict(extra or {}))
     model.producer_name = "spikeline"
     return model
 
 
-def _metadata(preset: Preset) -> dict[str, str]:
+def _metadata(step: Step) -> dict[str, str]:
+    network = step.network
     facts = {
         "spikeline_version": "1",
-        "integration": preset.integration,
-        "encoder": preset.encoder,
-        "time_steps": str(preset.time_steps),
-        "output": OUTPUT,
-        "dataset": preset.data,
-        "preset": preset.name,
-        "sizes": ",".join(map(str, preset.sizes)),
-        "weight_bits": str(preset.weight_bits),
-        "seed": str(preset.seed),
-        "eval_seed": str(preset.eval_seed),
+        "integration": "continuous" if network.continuous else "discontinuous",
+        "encoder": network.encoder.name.lower(),
+        "time_steps": str(network.time_steps),
+        "output": network.decode.name.lower(),
+        "sizes": ",".join(map(str, network.sizes)),
+        "weight_bits": str(step.weight_bits),
     }
-    if preset.integration == "continuous":
-        facts |= {"leak": str(preset.leak), "reset": preset.reset, "state_bits": str(preset.state_bits)}
+    for key in ("leak", "reset", "state_bits"):
+        values = {getattr(layer, key) for layer in network.layers if layer.continuous}
+        if len(values) == 1:  # of layers that differ, the graph alone says it
+            (value,) = values
+            facts[key] = value.name.lower() if isinstance(value, Reset) else str(value)
     return facts
 
 
