@@ -34,7 +34,7 @@ def export_checkpoint(
 ) -> dict[str, Any]:
     """Write the network of a checkpoint of `spikeline train`; see `export`. Raises PresetError also for a bad checkpoint."""
     trained, preset, history = checkpoint.load(checkpoint_path)
-    facts = {"preset": preset.name, "seed": preset.seed, "epochs_trained": len(history)}
+    facts: dict[str, str | int] = {"preset": preset.name, "seed": preset.seed, "epochs_trained": len(history)}
     how = (preset.data, preset.encoder, preset.time_steps, images, root, preset.eval_seed, strict)
     try:
         return export(trained.layers, out, *how, facts)
