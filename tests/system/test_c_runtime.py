@@ -242,7 +242,12 @@ def check(run: tuple[Answer, Results | None], trace: golden.Trace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "count"), [("demo", 2000), ("models/mnist-cc-latency+epochs~3", 2000), ("models/mnist-cc-events+epochs~2", 1000)]
+    ("folder", "count"),
+    [
+        ("models/mnist-dc-256+epochs~6", 2000),
+        ("models/mnist-cc-latency+epochs~3", 2000),
+        ("models/mnist-cc-events+epochs~2", 1000),
+    ],
 )
 def test_real_images_equal_the_golden_model(program, tmp_path, folder, count):
     path = BUILD / folder / "model.img"
