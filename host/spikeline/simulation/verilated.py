@@ -91,13 +91,13 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Pat
     program, environment = verilator()
     neurons = ",".join(str(x.neurons) for x in geometry.layers)
     optimise = "-O1" if coverage or saif else "-O3"  # counters of all lines or signals take minutes at -O3
-    cflags = f"{optimise} -fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
+    cflags = f"-fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
     cflags += f" -DSPK_MEMBRANE_BITS={geometry.membrane_bits} -DSPK_LAYERS={len(geometry.layers)}"
     command = [
         "../verilator/bin/verilator_bin", "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
         "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-I../rtl",
         "--top-module", "spikeline", "-Wno-fatal", "-CFLAGS", cflags, "-LDFLAGS", "-shared -Wl,-Bsymbolic",
-        "-MAKEFLAGS", f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST={optimise}", "-o", "libspikeline.so",
+        "-MAKEFLAGS", f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST={optimise} OPT_SLOW=-O0", "-o", "libspikeline.so",
     ]  # fmt: skip
     if saif:
         command += ["--trace-saif", "--no-trace-params", "--trace-max-width", "0"]  # signals of any width
