@@ -30,6 +30,7 @@ from spikeline_compiler.graph import MOST_NODES
 from spikeline_compiler.lower import compile_onnx
 from spikeline_training import checkpoint, preset
 from spikeline_training.integers import integers
+from spikeline_training.network import SpikingNetwork
 
 TINY = Geometry.load("tiny")
 
@@ -275,7 +276,7 @@ def test_presets(tmp_path, text, message):
 @pytest.fixture
 def state(tmp_path):
     chosen = preset.from_dict({"sizes": [784, 3, 10], "encoder": "latency", "integration": "continuous"}, "seed")
-    network = checkpoint.build(chosen)
+    network = SpikingNetwork(chosen)
     checkpoint.save(tmp_path / "checkpoint.pt", chosen, network, torch.optim.Adam(network.parameters()), [])
     return torch.load(tmp_path / "checkpoint.pt", weights_only=True)
 
@@ -283,7 +284,7 @@ def state(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        *(("format", torch.zeros(2)), ("format", ["spikeline-checkpoint-1"]), ("preset", [1]), ("preset", None), ("network", 1)),
+        *(("format", torch.zeros(2)), ("format", ["spikeline-checkpoint-2"]), ("preset", [1]), ("preset", None), ("network", 1)),
         *(
             ("network", {"x": 1}),
             ("network", {1: 2}),
@@ -297,7 +298,7 @@ def state(tmp_path):
 def test_checkpoints_of_another_form(tmp_path, state, key, value):
     chosen = preset.from_dict(state["preset"], "seed")
     torch.save(state | {key: value}, tmp_path / "checkpoint.pt")
-    network = checkpoint.build(chosen)
+    network = SpikingNetwork(chosen)
     with pytest.raises(PresetError, match=r"checkpoint\.pt .*; train again or restore the file"):
         checkpoint.restore(tmp_path / "checkpoint.pt", chosen, network, torch.optim.Adam(network.parameters()))
 
@@ -315,7 +316,7 @@ def test_a_packed_checkpoint_is_refused_before_it_is_unpacked(tmp_path, state):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_continuous_weights_that_diverged(tmp_path, state, value):
-    state["network"]["linear.0.weight"][:] = value
+    state["network"]["layers.0.linear.weight"][:] = value
     torch.save(state, tmp_path / "checkpoint.pt")
     network, _, _ = checkpoint.load(tmp_path / "checkpoint.pt")
     network(torch.ones(4, 2, 784))  # no error of the quantiser's logarithm

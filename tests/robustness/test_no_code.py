@@ -22,6 +22,7 @@ from spikeline.model import model_file
 from spikeline.model.geometry import Geometry
 from spikeline_compiler import commands as compiler
 from spikeline_training import checkpoint, preset
+from spikeline_training.network import SpikingNetwork
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("host", "training", "firmware", "rtl", "docs")
@@ -123,7 +124,7 @@ def payloads(trap: Path, folder: Path) -> list[Path]:
     np.save(folder / "array.npy", np.array([Payload(trap)], object), allow_pickle=True)
     np.savez(folder / "arrays.npz", x=np.array([Payload(trap)], object))
     sound = preset.from_dict({"sizes": [784, 3, 10]}, "seed")
-    network = checkpoint.build(sound)
+    network = SpikingNetwork(sound)
     checkpoint.save(folder / "checkpoint.pt", sound, network, torch.optim.Adam(network.parameters()), [])
     with zipfile.ZipFile(folder / "checkpoint.pt") as archive, zipfile.ZipFile(folder / "inside.pt", "w") as other:
         for name in archive.namelist():
@@ -162,7 +163,7 @@ def test_no_reader_runs_a_payload(reader, trap, tmp_path):
 def test_a_resumed_training_runs_no_payload(trap, tmp_path):
     sound = Checkpoint().presets[0]
     for path in payloads(trap, tmp_path):
-        network = checkpoint.build(sound)
+        network = SpikingNetwork(sound)
         with pytest.raises(SpikelineError):
             checkpoint.restore(path, sound, network, torch.optim.Adam(network.parameters()))
         assert not trap.exists()

@@ -12,6 +12,7 @@ from robustness.mutate import HOSTILE, damaged, damaged_lines, damaged_tree
 from spikeline.errors import PresetError
 from spikeline_training import checkpoint, preset
 from spikeline_training.integers import integers
+from spikeline_training.network import SpikingNetwork
 
 VALUES = (
     *(
@@ -96,7 +97,7 @@ class Checkpoint(Kind):
 
     def make(self, rng: random.Random, folder: Path) -> None:
         path, chosen = folder / self.file, rng.choice(self.presets)
-        network = checkpoint.build(chosen)
+        network = SpikingNetwork(chosen)
         optimizer = torch.optim.Adam(network.parameters())
         checkpoint.save(path, chosen, network, optimizer, [{"epoch": 1, "loss": 0.5}])
         how = rng.random()
@@ -115,7 +116,7 @@ class Checkpoint(Kind):
         except PresetError as error:
             raise PresetError(f"{self.file}: {error}") from None  # as `export` does
         chosen = rng.choice(self.presets)
-        again = checkpoint.build(chosen)
+        again = SpikingNetwork(chosen)
         checkpoint.restore(folder / self.file, chosen, again, torch.optim.Adam(again.parameters(), fused=True))
 
 

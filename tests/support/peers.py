@@ -90,7 +90,7 @@ class SnnTorch(Peer):
 class SpikingJelly(Peer):
     """`IFNode`, or `LIFNode` whose input decays (`decay_input`) as by default.
 
-    Its exporter takes no soft reset, because NIR cannot say it; the file of a network with one is that of the same with a hard one.
+    Its exporter takes no soft reset, because NIR cannot say it; a network with one is written as one with a hard one.
     """
 
     name, decays = "spikingjelly", True

@@ -19,9 +19,11 @@ from spikeline.model import encode, golden, model_file
 from spikeline.model.geometry import Geometry
 from spikeline_compiler.lower import compile_onnx
 from spikeline_training import checkpoint, export, preset
-from spikeline_training.continuous import ContinuousNetwork, Neurons, SparseLinear
 from spikeline_training.graph import Step, write
 from spikeline_training.integers import convert, integers
+from spikeline_training.layers import SparseLinear
+from spikeline_training.network import SpikingNetwork
+from spikeline_training.neurons import Neurons
 from spikeline_training.quantiser import PowerOfTwo
 from spikeline_training.train import train
 from spikeline_training.training_data import sample_steps
@@ -36,10 +38,10 @@ def busy(leak=0, reset="subtract", bias=True, bits=4, state_bits=13, seed=0):
     """An untrained network whose neurons fire and are held down a lot, and biases that are not 0."""
     torch.manual_seed(seed)
     chosen = dataclasses.replace(TINY, leak=leak, reset=reset, bias=bias, weight_bits=bits, state_bits=state_bits, time_steps=12)
-    network = ContinuousNetwork(chosen)
+    network = SpikingNetwork(chosen)
     with torch.no_grad():
-        for b in network.bias:
-            b.uniform_(-0.3, 0.3) if bias else b.zero_()
+        for layer in network.layers:
+            layer.bias.uniform_(-0.3, 0.3) if bias else layer.bias.zero_()
     return network.eval()
 
 
@@ -148,7 +150,7 @@ def test_what_is_trained_is_the_integer_network(leak, reset, bias, bits):
         spikes = (np.random.default_rng(0).random((20, 12, 784)) < 0.15).astype(np.uint8)
         with torch.no_grad():
             values, rates = network(torch.from_numpy(spikes).transpose(0, 1).float())
-            grid = float(network.linear[-1].quant_weight().scale)
+            grid = float(network.layers[-1].linear.quant_weight().scale)
         trace = golden.run(whole, spikes)
         np.testing.assert_array_equal((values / grid).numpy().transpose(1, 0, 2), trace.running[0])
         for rate, fired in zip(rates, trace.spikes, strict=False):
@@ -243,8 +245,8 @@ def test_the_proof_finds_a_changed_constant(name):
 
 def mixed(lasting):
     """A network of which a hidden layer's membranes last if `lasting` says so, and its float arithmetic."""
-    networks = busy(leak=2, reset="zero"), checkpoint.build(dataclasses.replace(TINY, integration="discontinuous")).eval()
-    for norm in networks[1].norm:
+    networks = busy(leak=2, reset="zero"), SpikingNetwork(dataclasses.replace(TINY, integration="discontinuous")).eval()
+    for norm in (layer.norm for layer in networks[1].layers[:-1]):
         norm.running_var.fill_(0.02)  # so that some fire
     continuous, discontinuous = (convert(network) for network in networks)
     chosen = [continuous if x else discontinuous for x in (*lasting, True)]

@@ -23,9 +23,9 @@ from spikeline.data.samples import Samples
 from spikeline.errors import PresetError, SpikelineError
 from spikeline.model import golden
 from spikeline_training import checkpoint, export, preset, scoring
-from spikeline_training.checkpoint import build
 from spikeline_training.graph import Step, write
 from spikeline_training.integers import convert, integers, snap, threshold
+from spikeline_training.network import SpikingNetwork
 from spikeline_training.train import train
 
 TINY = dataclasses.replace(preset.load("tiny"), train_images=1024, epochs=1)
@@ -42,8 +42,8 @@ def fires(scale, bias, u):
 def random_network(bits, seed=0):
     """An untrained network whose BatchNorm does all that it can: gains of both signs, one of zero, odd statistics."""
     torch.manual_seed(seed)
-    network = build(dataclasses.replace(TINY, weight_bits=bits, sizes=(784, 40, 24, 10))).eval()
-    for norm in network.norm:
+    network = SpikingNetwork(dataclasses.replace(TINY, weight_bits=bits, sizes=(784, 40, 24, 10))).eval()
+    for norm in (layer.norm for layer in network.layers[:-1]):
         torch.nn.init.normal_(norm.weight)
         torch.nn.init.normal_(norm.bias, std=0.3)
         norm.weight.data[0] = 0
@@ -116,8 +116,8 @@ def test_a_neuron_that_is_not_finite_is_refused(scale, bias):
 def test_folding_keeps_every_spike(bits):
     network, spikes = random_network(bits), random_spikes()
     seen = []
-    for layer in network.spike:
-        layer.register_forward_hook(lambda module, args, out: seen.append((args[0], out)))
+    for layer in network.layers[:-1]:
+        layer.spike.register_forward_hook(lambda module, args, out: seen.append((args[0], out)))
     with torch.no_grad():
         membrane, _ = network(spikes)
     trace = golden.run(integers(network), spikes[:, None].numpy().astype(np.uint8))  # one step
@@ -128,7 +128,7 @@ def test_folding_keeps_every_spike(bits):
         assert differing.float().mean() < 1e-3
         assert 0.05 < s.mean() < 0.95
     same = (layers[-1] == seen[-1][1]).all(1)
-    scale = network.output.quant_weight().scale
+    scale = network.layers[-1].linear.quant_weight().scale
     assert same.float().mean() > 0.9
     assert torch.allclose(torch.from_numpy(trace.membranes[:, 0])[same] * scale, membrane[same], atol=1e-4)
 
@@ -304,7 +304,7 @@ def test_a_corrupted_file_fails_the_proof_and_is_not_left(exported, trained, tmp
 
 def test_a_checkpoint_that_diverged_is_not_exported(trained, tmp_path):
     network, tiny, history = checkpoint.load(trained)
-    network.norm[0].running_mean[3] = math.nan
+    network.layers[0].norm.running_mean[3] = math.nan
     optimizer = torch.optim.Adam(network.parameters())
     checkpoint.save(tmp_path / "checkpoint.pt", tiny, network, optimizer, history)
     with pytest.raises(PresetError, match="diverged"):

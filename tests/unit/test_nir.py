@@ -43,11 +43,11 @@ def template(sizes, steps):
     return Network(layers, 8, steps)
 
 
-def exported(tmp_path, kind, keep=1.0, reset="zero", spiking=False, widths=WIDTHS, digits=2):
+def exported(tmp_path, kind, keep=1.0, reset="zero", spiking=False, widths=WIDTHS):
     """A peer with weights on a grid, and its network as read from the file that its exporter writes."""
+    decays = keep < 1 and kind in ("SpikingJelly", "Norse")  # the input, to 1 − keep of it: the more it must be
+    digits = 2 + round(np.log2(1 - keep)) if decays else 2
     peer = put_on_grid(PEERS[kind](widths, keep, reset, spiking), digits)
-    if kind == "SnnTorch" and keep == 0.5:
-        assert (peer.neurons[0].beta == 0.5).all()
     peer.export(tmp_path / "net.nir")
     return peer, float_layers(read(tmp_path / "net.nir"), peer.name, reset)
 
@@ -62,7 +62,7 @@ def same_spikes(peer, layers, steps, spikes, bits=None):
     assert len(theirs) == len(fired) == sum(x.neuron is not None for x in layers)
     for ours, floats, expected in zip(trace.spikes, fired, theirs, strict=False):
         expected = expected.transpose(0, 1).numpy()
-        assert 0.02 < expected.mean() < 0.98
+        assert 0.01 < expected.mean() < 0.98
         assert (ours == expected).all()
         assert (floats == expected).all()
     assert (sums == values.numpy()).all()
@@ -90,17 +90,17 @@ def test_every_spike_of_1000_digits_is_the_frameworks_own(tmp_path, kind, keep, 
     same_spikes(peer, layers, STEPS[keep], spikes)
 
 
-@pytest.mark.parametrize("kind", PEERS)
-def test_file_to_onnx_to_integers(tmp_path, digits, kind):
+@pytest.mark.parametrize(("kind", "spiking"), [*((kind, False) for kind in PEERS), ("SnnTorch", True)])
+def test_file_to_onnx_to_integers(tmp_path, digits, kind, spiking):
     """The whole command, and the compiler gives back the network that was proved."""
-    peer, _ = exported(tmp_path, kind, 0.5, widths=(784, 24, 16, 10))
+    peer, _ = exported(tmp_path, kind, 0.5, spiking=spiking, widths=(784, 24, 16, 10))
     proof = import_nir(tmp_path / "net.nir", tmp_path / "net.onnx", "mnist", "zero", peer.name, time_steps=3, images=60)
     assert proof["onnx_mismatches"] == 0
-    assert proof["spikes_compared"] == 60 * 3 * 40
+    assert proof["spikes_compared"] == 60 * 3 * (40 + 10 * spiking)
     assert [x["exact"] for x in proof["layers"]] == [True] * 3
     assert proof["accuracy"] == proof["float_accuracy"]
     bits = compiled(tmp_path / "net.onnx")
-    assert [x.leak for x in bits.layers] == [1, 1, 0]
+    assert [x.leak for x in bits.layers] == [1, 1, int(spiking)]
     spikes = trains(784, 3, 50)
     imported = convert(float_layers(read(tmp_path / "net.nir"), peer.name, "zero"), template((784, 24, 16, 10), 3))
     for ours, theirs in zip(golden.run(bits, spikes).spikes, golden.run(imported.network, spikes).spikes, strict=True):

@@ -15,12 +15,13 @@ from pathlib import Path
 import torch
 from spikeline.cli.main import main
 from spikeline_training import checkpoint, preset
+from spikeline_training.network import SpikingNetwork
 torch.set_num_threads(1)
 for name, shipped in (("dc", "tiny"), ("cc", "mnist-cc-latency")):
     chosen = preset.load(shipped, sizes=[784, 8, 8, 10], time_steps=2)
     folder = Path(sys.argv[1]) / name
     torch.manual_seed(0)
-    network = checkpoint.build(chosen)
+    network = SpikingNetwork(chosen)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     history = [{"epoch": 1, "loss": 0.5, "seconds": time.time()}]
     checkpoint.save(folder / "checkpoint.pt", chosen, network, optimizer, history)

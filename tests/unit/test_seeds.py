@@ -13,6 +13,7 @@ from spikeline.model.geometry import Geometry
 from spikeline_compiler.lower import compile_onnx
 from spikeline_training import checkpoint, export, preset, scoring, seeds
 from spikeline_training.integers import integers
+from spikeline_training.network import SpikingNetwork
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def few(monkeypatch, digits):
 def test_every_kind_of_preset_is_measured_as_it_is_compiled(tmp_path, few, name, sizes, data):
     chosen = preset.load(name, sizes=sizes)
     torch.manual_seed(1)
-    trained = checkpoint.build(chosen)
+    trained = SpikingNetwork(chosen)
     path = tmp_path / "checkpoint.pt"
     checkpoint.save(path, chosen, trained, torch.optim.Adam(trained.parameters()), [{"epoch": 1}, {"epoch": 2}])
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps({"epoch": n, "seconds": 1.5 * n}) + "\n" for n in (1, 2)))

@@ -23,7 +23,9 @@ import onnx
 from spikeline.errors import PresetError
 from spikeline_training import checkpoint, commands, preset
 from spikeline_training.augment import augment
-from spikeline_training.network import Fire, SpikingNetwork
+from spikeline_training.layers import sums
+from spikeline_training.network import SpikingNetwork
+from spikeline_training.neurons import Fire
 from spikeline_training.quantiser import Spike, weight_quantiser
 from spikeline_training.train import hinge, learning_rate, train
 from spikeline_training.training_data import sample
@@ -56,9 +58,9 @@ def test_the_step_that_training_takes_is_brevitas_to_the_bit():
         assert torch.equal(own, theirs)
 
     network = SpikingNetwork(dataclasses.replace(TINY, sizes=(50, 30, 10), weight_bits=4))
-    (linear,), spikes = network.linear, (torch.rand(64, 50) < 0.2).float()
+    linear, spikes = network.layers[0].linear, (torch.rand(64, 50) < 0.2).float()
     found = []
-    for forward in (lambda s: network.current(linear, s), linear):
+    for forward in (lambda s: sums(linear, s), linear):
         linear.weight.grad = None
         found.append([*with_gradient(forward, spikes), linear.weight.grad])
     for own, theirs in zip(*found, strict=True):
@@ -303,7 +305,7 @@ def small_checkpoint(tmp_path_factory):
     """Bytes of a small one, which a test may damage in every place."""
     path = tmp_path_factory.mktemp("small") / "checkpoint.pt"
     chosen = preset.from_dict({"sizes": [784, 1, 10]}, "small")
-    network = checkpoint.build(chosen)
+    network = SpikingNetwork(chosen)
     checkpoint.save(path, chosen, network, torch.optim.Adam(network.parameters(), fused=True), [{"epoch": 1, "seconds": 0.5}])
     return path.read_bytes()
 
@@ -486,7 +488,7 @@ def test_layers_and_steps_can_be_overruled(tmp_path):
     run("train", "--preset", "tiny", "--out", tmp_path, "--sizes", "784,8,12,10", "--time-steps", 3, "--epochs", 1)
     network, trained, history = checkpoint.load(tmp_path / "checkpoint.pt")
     assert trained.sizes == (784, 8, 12, 10)
-    assert [layer.out_features for layer in network.linear] == [8, 12]
+    assert [layer.neurons for layer in network.layers] == [8, 12, 10]
     assert history[0]["time_steps"] == trained.time_steps == 3
     with pytest.raises(PresetError, match=r"sizes = \(784, 8\)"):
         run("train", "--preset", "tiny", "--out", tmp_path, "--sizes", "784,8")

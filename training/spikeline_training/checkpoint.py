@@ -17,28 +17,20 @@ from spikeline.errors import PresetError
 from spikeline.files import atomic, read
 from spikeline_training import foreign
 from spikeline_training import preset as presets
-from spikeline_training.continuous import ContinuousNetwork
 from spikeline_training.network import SpikingNetwork
 from spikeline_training.preset import Preset
 
-FORMAT = "spikeline-checkpoint-1"
+FORMAT = "spikeline-checkpoint-2"
 KEYS = ("format", "preset", "network", "optimizer", "rng", "history")
 AGAIN = "train again or restore the file"
 LARGEST = 1 << 32  # bytes of a file: the largest network of a preset has a third of it
 COMMENT = b"PK\x05\x06", 22  # how an archive ends: this, so many bytes in all, the last two of them the length of a comment
 DIGEST_BYTES = 64  # of the comment, in hexadecimal
 
-Trained = SpikingNetwork | ContinuousNetwork
 
-
-def build(preset: Preset) -> Trained:
-    """The untrained network of a preset, initialised from torch's global generator."""
-    if preset.integration == "continuous":
-        return ContinuousNetwork(preset)
-    return SpikingNetwork(preset)
-
-
-def save(path: Path, preset: Preset, network: Trained, optimizer: torch.optim.Optimizer, history: list[dict[str, Any]]) -> None:
+def save(
+    path: Path, preset: Preset, network: SpikingNetwork, optimizer: torch.optim.Optimizer, history: list[dict[str, Any]]
+) -> None:
     """Write everything that the rest of the run depends on, atomically; not how many seconds an epoch took."""
     state = {
         "format": FORMAT,
@@ -64,7 +56,9 @@ def _plain(value: Any) -> Any:
     return sys.intern(value) if isinstance(value, str) else value
 
 
-def restore(path: Path, preset: Preset, network: Trained, optimizer: torch.optim.Optimizer) -> tuple[list[dict[str, Any]], int]:
+def restore(
+    path: Path, preset: Preset, network: SpikingNetwork, optimizer: torch.optim.Optimizer
+) -> tuple[list[dict[str, Any]], int]:
     """Put a run back where its checkpoint left it; returns the metrics of its epochs, and for how many it was meant.
 
     Raises PresetError if the file is damaged, not ours, of another preset than `preset` in more than the number of epochs, or
@@ -92,10 +86,10 @@ def restore(path: Path, preset: Preset, network: Trained, optimizer: torch.optim
         raise PresetError(f"{path} is damaged ({error!r}); {AGAIN}") from error
 
 
-def load(path: Path) -> tuple[Trained, Preset, list[dict[str, Any]]]:
+def load(path: Path) -> tuple[SpikingNetwork, Preset, list[dict[str, Any]]]:
     """The trained network in evaluation mode, its preset and the metrics of its epochs. Raises PresetError."""
     state, preset = _read(path)
-    network = build(preset)
+    network = SpikingNetwork(preset)
     try:
         network.load_state_dict(state["network"])
         return network.eval(), preset, list(state["history"])

@@ -21,7 +21,7 @@ from spikeline.errors import PresetError, SpikelineError
 from spikeline.files import atomic
 from spikeline.model import golden
 from spikeline_training import checkpoint
-from spikeline_training.graph import OUTPUT, Step, quiet, write
+from spikeline_training.graph import Step, quiet, write
 from spikeline_training.integers import convert
 from spikeline_training.scoring import score
 
@@ -73,12 +73,13 @@ def write_proved(model: onnx.ModelProto, out: Path, proves: Callable[[onnx.Model
 def prove(model: onnx.ModelProto, step: Step, spikes: np.ndarray) -> dict[str, Any]:
     """Run `model` in the QONNX executor, step by step, and compare it with the Brevitas model and the golden model.
 
-    `spikes` is uint8 (B, T, N). Compared exactly are each hidden spike, each state, the class values and the class after
+    `spikes` is uint8 (B, T, N). Compared exactly are each spike, each state, the class values and the class after
     each step. Returns the counts; raises SpikelineError on the first difference, naming layer and time step.
     """
     images, steps = spikes.shape[:2]
     network, scales = step.network, [affine.scale for affine in step.affines]
     stateful = [n for n, layer in enumerate(network.layers) if layer.continuous]
+    unit = scales[-1] if step.reads_membranes else 1.0  # of class values
     compared = membranes = 0
     for start in range(0, images, PROOF_BATCH):
         batch = spikes[start : start + PROOF_BATCH]
@@ -88,26 +89,26 @@ def prove(model: onnx.ModelProto, step: Step, spikes: np.ndarray) -> dict[str, A
         total = np.zeros(values[:, 0].shape)  # class values so far, of a graph that does not sum them up
         for t in range(steps):
             s = torch.from_numpy(batch[:, t]).float()
-            hidden, value, after = _execute(model, s.numpy(), ours)
+            ran, value, after = _execute(model, s.numpy(), ours)
             with torch.no_grad():
                 fired, expected, *left = step.trace(s, *theirs)
-            for n, (got, brevitas) in enumerate(zip(hidden, fired, strict=True)):
-                _same(f"spikes of hidden layer {n} at step {t}", got, brevitas.numpy())
-                _same(f"spikes of hidden layer {n} at step {t} (integers)", got, reference.spikes[n][:, t])
+            for n, (got, brevitas) in enumerate(zip(ran, fired, strict=True)):
+                _same(f"spikes of layer {n} at step {t}", got, brevitas.numpy())
+                _same(f"spikes of layer {n} at step {t} (integers)", got, reference.spikes[n][:, t])
                 compared += got.size
             for n, got, brevitas in zip(stateful, after, left, strict=True):
-                _same(f"membranes of hidden layer {n} at step {t}", got, brevitas.numpy())
+                _same(f"membranes of layer {n} at step {t}", got, brevitas.numpy())
                 states = reference.states[n]
                 assert states is not None
-                _same(f"integer membranes of hidden layer {n} at step {t}", got / scales[n], states[:, t])
+                _same(f"integer membranes of layer {n} at step {t}", got / scales[n], states[:, t])
                 membranes += got.size
-            _same(f"output membranes at step {t}", value, expected.numpy())
+            _same(f"class values at step {t}", value, expected.numpy())
             total = value if step.accumulates else total + value
-            _same(f"integer class values at step {t}", total / scales[-1], values[:, t])
+            _same(f"integer class values at step {t}", total / unit, values[:, t])
             _same(f"classes at step {t}", total.argmax(1), classes[:, t])
-            membranes += value.size
-            if step.accumulates:
-                ours, theirs = [*after, value], [*left, expected]
+            membranes += value.size * step.reads_membranes
+            summed = step.accumulates  # class values are a state too
+            ours, theirs = [*after, *[value] * summed], [*left, *[expected] * summed]
     return {
         "images": images,
         "time_steps": steps,
@@ -125,7 +126,7 @@ def _same(what: str, ours: np.ndarray, theirs: np.ndarray) -> None:
 def _execute(
     model: onnx.ModelProto, spikes: np.ndarray, states: list[np.ndarray]
 ) -> tuple[list[np.ndarray], np.ndarray, list[np.ndarray]]:
-    """Hidden spikes, class values and states of a batch, from the QONNX executor."""
+    """Spikes of the layers that fire, class values and states of a batch, from the QONNX executor."""
     with quiet():
         copy = onnx.ModelProto.FromString(model.SerializeToString())
         for value in (*copy.graph.input, *copy.graph.output):
@@ -134,5 +135,5 @@ def _execute(
         wrapped = ModelWrapper(copy).transform(InferShapes())
         inputs, outputs = [x.name for x in copy.graph.input], [x.name for x in copy.graph.output]
         context = execute_onnx(wrapped, dict(zip(inputs, [spikes, *states], strict=True)), return_full_exec_context=True)
-    hidden = [x.output[0] for x in copy.graph.node if x.name.endswith("_spike")]
-    return [context[x] for x in hidden], context[OUTPUT], [context[x] for x in outputs[1:]]
+    fired = [x.output[0] for x in copy.graph.node if x.name.endswith("_spike")]
+    return [context[x] for x in fired], context[outputs[0]], [context[x] for x in outputs[1:]]

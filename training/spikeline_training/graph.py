@@ -27,11 +27,12 @@ from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantIn
 from torch import Tensor, nn
 
 from spikeline.model.network import Layer, Network
-from spikeline.model.spec import Reset
+from spikeline.model.spec import Decode, Reset
 from spikeline_training.integers import Affine
 from spikeline_training.quantiser import Spike
 
-INPUT, OUTPUT = "spikes", "membrane"
+INPUT = "spikes"
+OUTPUTS = {Decode.MEMBRANE: "membrane", Decode.SPIKE_COUNT: "output_spikes"}
 
 
 class Step(nn.Module):
@@ -40,14 +41,16 @@ class Step(nn.Module):
     def __init__(self, network: Network, affines: list[Affine], weight_bits: int) -> None:
         super().__init__()
         self.network, self.affines, self.weight_bits = network, affines, weight_bits
-        self.accumulates = network.continuous  # class values, from step to step
+        self.reads_membranes = network.decode == Decode.MEMBRANE
+        self.accumulates = network.continuous and self.reads_membranes  # class values, from step to step
+        self.firing = network.layers[: len(network.layers) - self.reads_membranes]  # the layers that do
         self.sums = nn.ModuleList(
             _linear(x.weights.T, a.scale, weight_bits) for x, a in zip(network.layers, affines, strict=True)
         )
         self.biases = nn.ModuleList(Bias(a.bias) if a.bias.any() else nn.Identity() for a in affines)
-        self.spikes = nn.ModuleList(qnn.QuantIdentity(act_quant=Spike) for _ in network.layers[:-1])
+        self.spikes = nn.ModuleList(qnn.QuantIdentity(act_quant=Spike) for _ in self.firing)
         # A layer that is reset to zero may have any threshold; what it lacks to 1 is added where its spike is made.
-        shifts = [_shift(x, a) for x, a in zip(network.layers, affines, strict=True)]
+        shifts = [_shift(x, a) for x, a in zip(self.firing, affines, strict=False)]
         self.shifts = nn.ModuleList(Bias(x) if x.any() else nn.Identity() for x in shifts)
         self.eval()
 
@@ -60,14 +63,15 @@ class Step(nn.Module):
     def forward(self, spikes: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Spikes (B, N) of 0 and 1, the states (B, H) of layers that have one and, if any has, the class values (B, 10) so far.
 
-        Returns the class values, of this step alone or up to it, then the states after it.
+        Returns the class values, of this step alone or up to it, then the states after it. Of a network whose output fires,
+        class values are not summed up and its spikes are returned.
         """
         return self.trace(spikes, *states)[1:]  # type: ignore[return-value]
 
     def trace(self, spikes: Tensor, *states: Tensor) -> tuple[Any, ...]:
-        """As `forward`, before it the spikes (B, H) of each hidden layer."""
+        """As `forward`, before it the spikes (B, H) of each layer that fires."""
         fired, before, after = [], iter(states), list[Tensor]()
-        for n, layer in enumerate(self.network.layers[:-1]):
+        for n, layer in enumerate(self.firing):
             if not layer.continuous:
                 spikes = self.spikes[n](self._current(n, spikes))
                 fired.append(spikes)
@@ -78,7 +82,7 @@ class Step(nn.Module):
             v = v - spikes if layer.reset == Reset.SUBTRACT else v * (1 - spikes)
             grid, largest = float(self.affines[n].scale), 2 ** (layer.state_bits - 1)
             after.append(torch.clip(v, -grid * largest, grid * (largest - 1)))
-        values = self._current(-1, spikes)
+        values = self._current(-1, spikes) if self.reads_membranes else spikes
         return fired, next(before) + values if self.accumulates else values, *after
 
     def _leaked(self, n: int, v: Tensor) -> Tensor:
@@ -147,7 +151,7 @@ def write(step: Step, extra: Mapping[str, str] | None = None) -> onnx.ModelProto
             step,
             args=(torch.zeros(1, step.network.sizes[0]), *step.start(1)),
             input_names=[INPUT, *states, *["v_out_in"] * step.accumulates],
-            output_names=[OUTPUT, *after],
+            output_names=[OUTPUTS[step.network.decode], *after],
             dynamo=False,
             opset_version=13,
         )
@@ -183,7 +187,7 @@ def _metadata(step: Step) -> dict[str, str]:
 def _name(graph: onnx.GraphProto, step: Step) -> None:
     """Put the nodes in the order of the data flow and name nodes and tensors by layer and role."""
     makers = {node.output[0]: node for node in graph.node}
-    constants = {x.name for x in graph.initializer}
+    constants, output = {x.name for x in graph.initializer}, graph.output[0].name
     ordered: list[onnx.NodeProto] = []
 
     def add(tensor: str) -> None:
@@ -193,11 +197,11 @@ def _name(graph: onnx.GraphProto, step: Step) -> None:
                 add(needed)
             ordered.append(node)
 
-    fired = [x.output[0] for x in graph.node if x.op_type == "Quant" and x.input[0] not in constants]  # by hidden layers
+    fired = [x.output[0] for x in graph.node if x.op_type == "Quant" and x.input[0] not in constants]  # by layers
     for n, spikes in enumerate(fired):
         add(spikes)
         add(f"v{n}_out")
-    add(OUTPUT)
+    add(output)
     nodes = [deepcopy(node) for node in ordered]
     graph.ClearField("quantization_annotation")  # of names that there are no more
     graph.ClearField("node")
@@ -237,8 +241,8 @@ def _roles(step: Step) -> Iterator[tuple[str, str, str, str, list[str]]]:
     binary = step.weight_bits == 1
     weight = ["weight", "weight_scale", *([] if binary else ["weight_zero_point", "weight_bits"])]
     for n, layer in enumerate(step.network.layers):
-        is_output = n == len(step.network.layers) - 1
-        name, integrates = "output" if is_output else f"layer{n}", step.accumulates if is_output else layer.continuous
+        is_output, fires = n == len(step.network.layers) - 1, n < len(step.firing)
+        name, integrates = "output" if is_output else f"layer{n}", layer.continuous if fires else step.accumulates
         if layer.leak:
             yield "Mul", name, "leak_scale", "leak_scaled", ["leak_factor"]
             yield "Floor", name, "leak_floor", "leak_floored", []
@@ -250,7 +254,7 @@ def _roles(step: Step) -> Iterator[tuple[str, str, str, str, list[str]]]:
             yield "Add", name, "bias_add", "current" if integrates else "membrane", ["bias"]
         if integrates:
             yield "Add", name, "integrate", "membrane", []
-        if is_output:
+        if not fires:
             break
         if isinstance(step.shifts[n], Bias):
             yield "Add", name, "threshold_add", "shifted", ["threshold_shift"]

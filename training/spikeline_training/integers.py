@@ -15,20 +15,18 @@ and its integers are read off. So are those of every output layer, which never f
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import torch
 
 from spikeline.errors import ModelError, PresetError
 from spikeline.model.network import Layer, Network
-from spikeline.model.spec import Encoder, Reset
-from spikeline_training.continuous import ContinuousNetwork
-from spikeline_training.network import MEMBRANE_OFFSET, SpikingNetwork
-from spikeline_training.preset import Preset
+from spikeline.model.spec import Decode, Encoder, Reset
+from spikeline_training import layers as trained
+from spikeline_training.network import SpikingNetwork
 
 SMALLEST_EXPONENT, LARGEST_EXPONENT = -12, 0  # of a scale: 1 - scale * (θ - 1/2) stays exact in float32
 LARGEST_BIAS = (1 << 31) - 1  # more than a network takes
@@ -42,7 +40,7 @@ class Affine:
     bias: np.ndarray  # float32 (neurons,)
 
 
-def integers(network: SpikingNetwork | ContinuousNetwork) -> Network:
+def integers(network: SpikingNetwork) -> Network:
     """The integer network that a trained one is, as the compiler makes it of the export.
 
     A discontinuous one spikes as `network` does in evaluation mode, up to float rounding in the latter; a continuous one
@@ -51,17 +49,35 @@ def integers(network: SpikingNetwork | ContinuousNetwork) -> Network:
     return convert(network)[0]
 
 
-def convert(network: SpikingNetwork | ContinuousNetwork) -> tuple[Network, list[Affine]]:
+def convert(network: SpikingNetwork) -> tuple[Network, list[Affine]]:
     """As `integers`, and for each layer the float arithmetic that computes the same."""
-    preset = network.preset
-    *hidden, output = _trained(network)
-    converted = [_stateful(*x, preset) if preset.integration == "continuous" else snap(*x) for x in hidden]
-    layers, affines = zip(*converted, _output(*output), strict=True)
-    bits = next(bits for bits in (2, 4, 8) if bits >= preset.weight_bits)
+    return convert_layers(list(network.layers), network.preset.time_steps, network.preset.encoder)  # type: ignore[arg-type]
+
+
+def convert_layers(stack: Sequence[trained.Layer], time_steps: int, encoder: str) -> tuple[Network, list[Affine]]:
+    """As `convert`, of a stack of layers, the last of which may be a readout."""
+    layers, affines = zip(*map(_convert, stack), strict=True)
+    bits = next(bits for bits in (2, 4, 8) if bits >= max(x.weight_bits for x in stack))
+    decode = Decode.SPIKE_COUNT if stack[-1].fires else Decode.MEMBRANE
     try:
-        return Network(layers, bits, preset.time_steps, Encoder[preset.encoder.upper()]), list(affines)
+        return Network(layers, bits, time_steps, Encoder[encoder.upper()], decode), list(affines)
     except ModelError as error:
         raise PresetError(f"the trained network is no integer network: {error}") from None
+
+
+def _convert(layer: trained.Layer) -> tuple[Layer, Affine]:
+    with torch.no_grad():
+        quantised = layer.linear.quant_weight()  # type: ignore[operator]
+        gain, bias = (x.double().numpy() for x in layer.affine())
+    scale = quantised.scale.double().reshape(-1, 1)
+    weights = (quantised.value.double() / scale).round().to(torch.int8).numpy()
+    weights = np.where(gain < 0, -1, 1).astype(np.int8).reshape(-1, 1) * weights  # keeps every scale positive
+    scale = np.abs(gain) * scale.flatten().numpy()
+    if not layer.fires:
+        return _output(weights, scale, bias)
+    if isinstance(layer, trained.ContinuousDense):
+        return _stateful(weights, scale, bias, layer)
+    return snap(weights, scale, bias)
 
 
 def snap(weights: np.ndarray, scale: np.ndarray, bias: np.ndarray) -> tuple[Layer, Affine]:
@@ -88,13 +104,14 @@ def threshold(scale: np.float32, bias: np.float32, reach: int) -> int:
     return min(max(math.ceil(gap / Fraction(float(scale))), -int(reach)), int(reach) + 1)
 
 
-def _stateful(weights: np.ndarray, scale: np.ndarray, bias: np.ndarray, preset: Preset) -> tuple[Layer, Affine]:
+def _stateful(weights: np.ndarray, scale: np.ndarray, bias: np.ndarray, neurons: trained.ContinuousDense) -> tuple[Layer, Affine]:
     """A hidden layer whose membranes last."""
     biases, grid = _multiples(bias, scale), float(scale[0])
     if grid > 1:
         raise PresetError(f"the scale {grid:g} of a layer is above the threshold 1: the training diverged; lower peak_lr")
-    thresholds, reset = np.full(len(biases), round(1 / grid), np.int32), Reset[preset.reset.upper()]
-    layer = Layer(weights.T.copy(), thresholds, preset.state_bits, biases if preset.bias else None, preset.leak, reset)
+    thresholds, reset = np.full(len(biases), round(1 / grid), np.int32), Reset[neurons.reset.upper()]
+    given = biases if neurons.bias.requires_grad else None
+    layer = Layer(weights.T.copy(), thresholds, neurons.state_bits, given, neurons.leak, reset)
     return layer, Affine(np.array(grid, np.float32), (biases * grid).astype(np.float32))
 
 
@@ -110,37 +127,9 @@ def _multiples(bias: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return np.rint(bias / scale).clip(-LARGEST_BIAS, LARGEST_BIAS).astype(np.int32)
 
 
-def _trained(network: SpikingNetwork | ContinuousNetwork) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Integer weights, int8 (O, I), scale, (O,) or (1,), and bias (O,), both float64, of each layer."""
-    if isinstance(network, ContinuousNetwork):
-        for linear, bias in zip(network.linear, network.bias, strict=True):
-            yield *_quantised(linear), _array(bias)
-        return
-    for linear, norm in zip(network.linear, network.norm, strict=True):
-        weights, scale = _quantised(linear)
-        gain = _array(norm.weight) / np.sqrt(_array(norm.running_var) + norm.eps)
-        bias = _array(norm.bias) + MEMBRANE_OFFSET - gain * _array(norm.running_mean)
-        signed = np.where(gain < 0, -1, 1).astype(np.int8)[:, None] * weights  # keeps every scale positive
-        yield signed, np.abs(gain) * scale, bias
-    weights, scale = _quantised(network.output)
-    yield weights, scale, np.zeros(len(weights))
-
-
-def _quantised(linear: torch.nn.Module) -> tuple[np.ndarray, np.ndarray]:
-    """Integer weights, int8 (O, I), and their scale, float64 (O,) or (1,)."""
-    with torch.no_grad():
-        quantised = linear.quant_weight()  # type: ignore[operator]
-    scale = quantised.scale.double().reshape(-1, 1)
-    return (quantised.value.double() / scale).round().to(torch.int8).numpy(), scale.flatten().numpy()
-
-
 def _require_finite(scale: np.ndarray, bias: np.ndarray) -> None:
     if not (np.isfinite(scale).all() and np.isfinite(bias).all()):
         raise PresetError("a weight, scale or bias is not finite: the training diverged; lower peak_lr")
-
-
-def _array(parameter: Any) -> np.ndarray:
-    return parameter.detach().double().numpy()
 
 
 def _power_of_two(scale: float) -> np.float32:

@@ -1,79 +1,60 @@
-"""The network while it trains: quantised weights, BatchNorm before each neuron, and spikes of 0 or 1.
-
-Discontinuous integration (Yin et al., BioCAS 2017, SNN-DC): a neuron keeps nothing between time steps, so one time step
-is one plain feed-forward pass, and training sees single steps. BatchNorm is gone in the exported network: it folds into
-each neuron's threshold (integers.py).
-"""
+"""The network of a preset: a stack of layers, with dropout between them, that tells how much it spikes."""
 
 from itertools import pairwise
-from typing import Any
 
-import brevitas.nn as qnn
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikeline_training.layers import ContinuousDense, ContinuousReadout, DiscontinuousDense, DiscontinuousReadout, Layer
 from spikeline_training.preset import Preset
-from spikeline_training.quantiser import weight_quantiser
-
-# BatchNorm centres membranes on 0, the lower edge of the surrogate gradient's window 0 <= u < 2; half a threshold
-# higher, most of them lie inside it.
-MEMBRANE_OFFSET = 0.5
 
 
 class SpikingNetwork(nn.Module):
-    """Fully connected discontinuous network.
-
-    Hidden weights have a scale per neuron. The output layer has one scale for all and no bias, so that its integer
-    membranes compare like the real ones.
-    """
+    """Fully connected network of either integration; its last layer fires if the preset's output is `spike_count`."""
 
     def __init__(self, preset: Preset) -> None:
         super().__init__()
         self.preset = preset
         *hidden, last = pairwise(preset.sizes)
-        per_neuron, per_layer = weight_quantiser(preset.weight_bits, True), weight_quantiser(preset.weight_bits, False)
-        self.linear = nn.ModuleList(qnn.QuantLinear(i, o, False, weight_quant=per_neuron) for i, o in hidden)
-        self.norm = nn.ModuleList(nn.BatchNorm1d(o) for _, o in hidden)
-        self.spike = nn.ModuleList(Fire() for _ in hidden)
-        self.output = qnn.QuantLinear(*last, False, weight_quant=per_layer)
+        output = _dense if preset.output == "spike_count" else _readout
+        with torch.random.fork_rng(devices=[]):
+            layers = [_dense(*sizes, preset, first=n == 0) for n, sizes in enumerate(hidden)]
+            self.layers = nn.ModuleList([*layers, output(*last, preset, first=not hidden)])
+        for layer in self.layers:  # PyTorch's draws of all layers, then ours: a seed has always meant this network
+            layer.linear.reset_parameters()  # type: ignore[operator, union-attr]
+        for layer in self.layers:
+            layer.initialise()  # type: ignore[operator]
 
     def forward(self, spikes: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """One time step. Spikes (B, N) of 0 and 1 give the output membrane (B, 10) and each hidden layer's spike rate.
+        """Class values, or output spikes, and each hidden layer's spike rate.
 
-        A rate is the mean over the batch and the layer's neurons, a scalar through which gradients flow.
+        Discontinuous: one time step, spikes (B, N) of 0 and 1 to membranes or spikes (B, classes). Continuous: all of them,
+        (T, B, N) to class values after each step or spikes, (T, B, classes). A rate is the mean over all neurons and samples,
+        a scalar through which gradients flow.
         """
         s = drop(spikes, self.preset.input_dropout, self.training)
+        *hidden, output = self.layers
         rates = []
-        for linear, norm, spike in zip(self.linear, self.norm, self.spike, strict=True):
-            s = spike(norm(self.current(linear, s)) + MEMBRANE_OFFSET)  # (B, H)
+        for layer in hidden:
+            s = layer(s)
             rates.append(s.mean())
             s = drop(s, self.preset.hidden_dropout, self.training)
-        return self.current(self.output, s), rates
-
-    def current(self, linear: nn.Module, spikes: Tensor) -> Tensor:
-        """What a layer adds up, (B, O), for spikes (B, I): QuantLinear without its wrappers, which cost half as much again."""
-        return F.linear(spikes, linear.quant_weight().value)  # type: ignore[operator]
+        return output(s), rates
 
 
-class Fire(nn.Module):
-    """s = (u >= 1), with the gradient where 0 <= u < 2: to the bit the quantiser `Spike`, in a fraction of its time."""
+def _dense(inputs: int, neurons: int, preset: Preset, first: bool) -> Layer:
+    if preset.integration == "discontinuous":
+        return DiscontinuousDense(inputs, neurons, preset.weight_bits)
+    sparse = first and not preset.input_dropout
+    how = (preset.leak, preset.reset, preset.state_bits, preset.bias)
+    return ContinuousDense(inputs, neurons, preset.weight_bits, *how, sparse)
 
-    def forward(self, membrane: Tensor) -> Tensor:
-        """Membranes of any shape to spikes of 0 and 1."""
-        return _Fire.apply(membrane)
 
-
-class _Fire(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, membrane: Tensor) -> Tensor:
-        ctx.save_for_backward((membrane >= 0) & (membrane < 2))
-        return (membrane >= 1).to(membrane.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (inside,) = ctx.saved_tensors
-        return gradients[0] * inside
+def _readout(inputs: int, classes: int, preset: Preset, first: bool) -> Layer:
+    if preset.integration == "discontinuous":
+        return DiscontinuousReadout(inputs, classes, preset.weight_bits)
+    return ContinuousReadout(inputs, classes, preset.weight_bits, preset.bias, first and not preset.input_dropout)
 
 
 def drop(spikes: Tensor, probability: float, training: bool) -> Tensor:

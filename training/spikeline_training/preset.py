@@ -26,6 +26,7 @@ MARKS = {  # byte order marks; that of UTF-16 begins one of UTF-32
 }
 WEIGHT_BITS = (1, 2, 3, 4, 8)
 INTEGRATIONS = ("discontinuous", "continuous")
+OUTPUTS = ("membrane", "spike_count")  # what the class is read from
 ENCODERS = (*encode.ENCODERS, "events")
 OF_TIME = ("latency", "events")  # encoders whose spikes mean nothing without the steps before
 
@@ -43,6 +44,7 @@ class Preset:
         (784, 256, 256, 10), f"784 (events: 578 or 2312), at least one hidden size of 1..4096, 10; at most {1 + MAX_LAYERS}"
     )
     integration: str = _key("discontinuous", " or ".join(map(repr, INTEGRATIONS)), choices=INTEGRATIONS)
+    output: str = _key("membrane", " or ".join(map(repr, OUTPUTS)), choices=OUTPUTS)
     leak: int = _key(0, "0 (none) to 15, a shift; of continuous integration", 0, 15)
     reset: str = _key("subtract", "'subtract' or 'zero'; of continuous integration", choices=("subtract", "zero"))
     state_bits: int = _key(13, "4..23, bits of a membrane's state; one less than the accelerator's membranes", 4, 23)

@@ -17,6 +17,7 @@ from spikeline.errors import PresetError
 from spikeline.files import atomic, parse_json, read
 from spikeline_training import checkpoint, training_data
 from spikeline_training.integers import integers
+from spikeline_training.network import SpikingNetwork
 from spikeline_training.preset import Preset
 from spikeline_training.scoring import score
 from spikeline_training.training_data import TrainingData
@@ -48,7 +49,7 @@ def train(
 
     data = training_data.load(preset, root, strict)
     torch.manual_seed(preset.seed)
-    network = checkpoint.build(preset)
+    network = SpikingNetwork(preset)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     history: list[dict[str, Any]] = []
     if resume and (out / CHECKPOINT).exists():
@@ -112,17 +113,13 @@ def train_epoch(
             lr = optimizer.param_groups[0]["lr"] = learning_rate(preset, first + i, last)
             chosen = order[i * preset.batch : (i + 1) * preset.batch]
             labels = data.labels[chosen]
-            membrane, rates = network(data.inputs(chosen))
-            if preset.integration == "continuous":  # values after each step, (T, B, 10)
-                loss = hinge(membrane, labels) if preset.loss_at == "every" else hinge(membrane[-1], labels)
-                membrane = membrane[-1]
-            else:
-                loss = hinge(membrane, labels)
+            output, rates = network(data.inputs(chosen))
+            loss, values = objective(preset, output, labels)
             loss = loss + preset.activity * sum(rates)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            total.add(loss, membrane, labels, rates)
+            total.add(loss, values, labels, rates)
             if (i + 1) % PROGRESS_EVERY == 0:
                 left = (time.perf_counter() - start) / (i + 1) * (last - first - i - 1)
                 bar.set_postfix_str(f"{total}, {tqdm.format_interval(left)} left in all")
@@ -131,6 +128,20 @@ def train_epoch(
     if not math.isfinite(mean_loss):
         raise PresetError(f"training diverged in epoch {epoch}; lower peak_lr = {preset.peak_lr}")
     return {"loss": mean_loss, "train_accuracy": train_accuracy, "lr": lr}
+
+
+def objective(preset: Preset, output: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss, a scalar, and the class values (B, classes), of what the network gave for samples with these labels (B,).
+
+    Read by membrane: squared hinge of the last class values, or of those after each step. By spikes: the squared distance of
+    each output neuron's spike rate from 1 for the label and 0 for the others, as the paper's read-out counts spikes.
+    """
+    continuous = preset.integration == "continuous"  # then time steps come first
+    if preset.output == "spike_count":
+        rates = output.mean(0) if continuous else output
+        return F.mse_loss(rates, F.one_hot(labels, rates.shape[-1]).float()), rates
+    last = output[-1] if continuous else output
+    return hinge(output if preset.loss_at == "every" else last, labels), last
 
 
 def hinge(membrane: Tensor, labels: Tensor) -> Tensor:
@@ -157,12 +168,13 @@ class Totals:
         self.loss, self.hits = torch.zeros(()), torch.zeros((), dtype=torch.long)
         self.rates = torch.zeros(hidden_layers)
 
-    def add(self, loss: Tensor, membrane: Tensor, labels: Tensor, rates: list[Tensor]) -> None:
+    def add(self, loss: Tensor, values: Tensor, labels: Tensor, rates: list[Tensor]) -> None:
         """Count one batch."""
         self.batches, self.images = self.batches + 1, self.images + len(labels)
         self.loss += loss.detach()
-        self.hits += (membrane.detach().argmax(1) == labels).sum()
-        self.rates += torch.stack(rates).detach()
+        self.hits += (values.detach().argmax(1) == labels).sum()
+        if rates:
+            self.rates += torch.stack(rates).detach()
 
     def means(self) -> tuple[float, float]:
         """Mean loss per batch, and accuracy."""

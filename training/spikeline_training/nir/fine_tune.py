@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from spikeline.data.samples import Samples
 from spikeline.model.spec import Reset
-from spikeline_training.continuous import Neurons
-from spikeline_training.network import Fire
+from spikeline_training.neurons import Fire, Neurons
 from spikeline_training.nir.exact import Integers
 from spikeline_training.nir.quantise import Fitted
 from spikeline_training.quantiser import power_of_two_quantiser

@@ -1,0 +1,173 @@
+"""The layers of a spiking network while it trains: quantised weights, and neurons that fire or a readout that does not.
+
+A network is a stack of them, in `torch.nn.Sequential` or in a loop of your own, of one of the two integrations:
+
+* discontinuous: a neuron keeps nothing between time steps, so a layer takes the spikes of single steps, (B, I), and training
+  sees single steps. BatchNorm comes before each neuron; in integers it is in the thresholds (integers.py).
+* continuous: membranes last from step to step, so a layer takes the spikes of all steps, (T, B, I), and is trained by
+  back-propagation through time. What is trained is the integer arithmetic itself on a grid: weights, biases and membranes are
+  multiples of one power of two, so float32 is exact and nothing is rounded afterwards.
+
+The threshold is 1. `spikeline_training.export` writes a stack as ONNX.
+"""
+
+from typing import Any
+
+import brevitas.nn as qnn
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spikeline_training.neurons import Fire, Neurons
+from spikeline_training.quantiser import power_of_two_quantiser, weight_quantiser
+
+# BatchNorm centres membranes on 0, the lower edge of the surrogate gradient's window 0 <= u < 2; half a threshold
+# higher, most of them lie inside it.
+MEMBRANE_OFFSET = 0.5
+# Standard deviations of the initial weights: with about a hundred spikes an image, membranes come to about 1.
+HIDDEN_SPREAD, OUTPUT_SPREAD = 0.1, 0.05
+
+
+class Layer(nn.Module):
+    """Fully connected, `inputs` to `neurons`, with weights of `weight_bits` bits: 1 (±1), 2 (-1, 0, 1), 3, 4 or 8."""
+
+    fires = True  # or is a readout
+
+    def __init__(self, inputs: int, neurons: int, weight_bits: int, quantiser: Any) -> None:
+        super().__init__()
+        self.inputs, self.neurons, self.weight_bits = inputs, neurons, weight_bits
+        self.linear = qnn.QuantLinear(inputs, neurons, False, weight_quant=quantiser)
+
+    def initialise(self) -> None:
+        """Draw the initial weights, where PyTorch's are not what is wanted."""
+
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """What makes a membrane of weights that are integers times `linear.quant_weight().scale`: gain and bias, (O,) or ()."""
+        return torch.ones(()), torch.zeros(self.neurons)
+
+
+class DiscontinuousDense(Layer):
+    """A layer of neurons that keep nothing between time steps: s = (BatchNorm(W s) + 1/2 >= 1). Weights have a scale a neuron."""
+
+    def __init__(self, inputs: int, neurons: int, weight_bits: int = 4) -> None:
+        super().__init__(inputs, neurons, weight_bits, weight_quantiser(weight_bits, per_neuron=True))
+        self.norm = nn.BatchNorm1d(neurons)
+        self.spike = Fire()
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        """Spikes of one time step, (B, I) of 0 and 1, to spikes (B, O)."""
+        return self.spike(self.norm(sums(self.linear, spikes)) + MEMBRANE_OFFSET)
+
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """Of BatchNorm, (O,) each."""
+        norm = self.norm
+        gain = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)  # type: ignore[union-attr]
+        return gain, norm.bias.double() + MEMBRANE_OFFSET - gain * norm.running_mean.double()  # type: ignore[union-attr]
+
+
+class DiscontinuousReadout(Layer):
+    """The output membranes of single steps, without neurons. They have one scale and no bias, so integers compare like them."""
+
+    fires = False
+
+    def __init__(self, inputs: int, classes: int, weight_bits: int = 4) -> None:
+        super().__init__(inputs, classes, weight_bits, weight_quantiser(weight_bits, per_neuron=False))
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        """Spikes of one time step, (B, I) of 0 and 1, to what the step adds to the class values, (B, classes)."""
+        return sums(self.linear, spikes)
+
+
+class ContinuousLayer(Layer):
+    """What continuous layers share: weights on a grid, and biases on it if there are any.
+
+    `sparse`: the spikes need no gradient and few of them are 1, as in a first layer; then it is faster, and the same to the bit.
+    """
+
+    def __init__(self, inputs: int, neurons: int, weight_bits: int, bias: bool, spread: float, sparse: bool) -> None:
+        super().__init__(inputs, neurons, weight_bits, power_of_two_quantiser(weight_bits))
+        self.bias = nn.Parameter(torch.zeros(neurons), requires_grad=bias)
+        self.spread, self.sparse = spread, sparse
+        self.initialise()
+
+    def initialise(self) -> None:
+        nn.init.normal_(self.linear.weight, std=self.spread)  # type: ignore[arg-type]
+
+    def current(self, spikes: Tensor) -> tuple[Tensor, float]:
+        """What is added to the membranes, (T, B, O), for spikes (T, B, I), and the grid."""
+        weights = self.linear.quant_weight()  # type: ignore[operator]
+        grid = float(weights.scale)
+        quantised = self.bias + ((self.bias / grid).round() * grid - self.bias).detach()  # straight through
+        linear = SparseLinear.apply if self.sparse else F.linear
+        return linear(spikes, weights.value, quantised), grid
+
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """The bias."""
+        return torch.ones(()), self.bias
+
+
+class ContinuousDense(ContinuousLayer):
+    """A layer of neurons whose membranes last: v = v - leak + W s + bias; fires at 1; then v = v - 1, or 0.
+
+    `leak`: in each step but the first v loses v / 2^leak, 0 for no leak. `reset`: "subtract" or "zero". `state_bits`: v
+    saturates at the ends of so many bits of the grid; one less than the accelerator's membranes have.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        neurons: int,
+        weight_bits: int = 4,
+        leak: int = 0,
+        reset: str = "subtract",
+        state_bits: int = 13,
+        bias: bool = False,
+        sparse: bool = False,
+    ) -> None:
+        super().__init__(inputs, neurons, weight_bits, bias, HIDDEN_SPREAD, sparse)
+        self.leak, self.reset, self.state_bits = leak, reset, state_bits
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        """Spikes of all time steps, (T, B, I) of 0 and 1, to spikes (T, B, O)."""
+        current, grid = self.current(spikes)
+        return Neurons.apply(current, grid, self.leak, self.reset == "zero", self.state_bits)
+
+
+class ContinuousReadout(ContinuousLayer):
+    """The output membranes over time, without neurons: they add up what they receive."""
+
+    fires = False
+
+    def __init__(self, inputs: int, classes: int, weight_bits: int = 4, bias: bool = False, sparse: bool = False) -> None:
+        super().__init__(inputs, classes, weight_bits, bias, OUTPUT_SPREAD, sparse)
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        """Spikes of all time steps, (T, B, I) of 0 and 1, to the class values after each step, (T, B, classes)."""
+        return self.current(spikes)[0].cumsum(0)
+
+
+def sums(linear: nn.Module, spikes: Tensor) -> Tensor:
+    """What a layer adds up, (…, O), for spikes (…, I): QuantLinear without its wrappers, which cost half as much again."""
+    return F.linear(spikes, linear.quant_weight().value)  # type: ignore[operator]
+
+
+class SparseLinear(torch.autograd.Function):
+    """F.linear of spikes of 0 and 1, few of them 1, that takes no gradient to the spikes: only the rows that spike are added.
+
+    To the bit the same: forwards every sum is exact on the layer's grid, backwards it is the dense product.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, spikes: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(spikes)
+        rows = spikes.flatten(0, -2)  # (T * B, I)
+        row, address = rows.nonzero(as_tuple=True)
+        starts = torch.searchsorted(row, torch.arange(len(rows)))
+        sums = F.embedding_bag(address, weights.T.contiguous(), starts, mode="sum")
+        return (sums + bias).view(*spikes.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, Tensor]:
+        (spikes,) = ctx.saved_tensors
+        gradient = gradients[0].flatten(0, -2)
+        return None, gradient.T @ spikes.flatten(0, -2), gradient.sum(0)
