@@ -36,6 +36,7 @@ TRAINED = [
     ("SpikingJelly", 0.5, "zero", True),
     ("Norse", 0.9, "zero", False),
 ]
+KEPT = ("accuracy", "float_accuracy", "accuracy_images", "labels_differing", "compared", "layers")  # of a proof
 
 
 def trained(kind: str, keep: float, reset: str, spiking: bool, images: int, epochs: int, folder: Path) -> tuple[Path, float]:
@@ -81,7 +82,7 @@ def conversions() -> list[dict]:
         dt = rule.dt
         decay = {"norse": dt * dt}.get(framework, dt)  # Norse writes dt · τ
         unit = one if framework in ("norse", "sinabs") else one / dt
-        cases = [("Threshold", "nir", nir.Threshold(one))] if framework == "nir" else []
+        cases = [("Threshold", "", nir.Threshold(one))] if framework == "nir" else []
         if framework != "snntorch":
             cases.append(("IF", "", nir.IF(unit, one, none)))
         else:

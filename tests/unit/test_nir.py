@@ -33,6 +33,10 @@ EXACT = [
     *(("Norse", keep, "zero") for keep in STEPS),
 ]
 
+UNREAD = pytest.mark.xfail(
+    raises=CompileError, reason="the compiler reads no spiking output of a continuous network yet", strict=True
+)
+
 
 def trains(inputs, steps, samples=300, rate=0.3, seed=1):
     return (np.random.default_rng(seed).random((samples, steps, inputs)) < rate).astype(np.uint8)
@@ -90,7 +94,7 @@ def test_every_spike_of_1000_digits_is_the_frameworks_own(tmp_path, kind, keep, 
     same_spikes(peer, layers, STEPS[keep], spikes)
 
 
-@pytest.mark.parametrize(("kind", "spiking"), [*((kind, False) for kind in PEERS), ("SnnTorch", True)])
+@pytest.mark.parametrize(("kind", "spiking"), [*((kind, False) for kind in PEERS), pytest.param("SnnTorch", True, marks=UNREAD)])
 def test_file_to_onnx_to_integers(tmp_path, digits, kind, spiking):
     """The whole command, and the compiler gives back the network that was proved."""
     peer, _ = exported(tmp_path, kind, 0.5, spiking=spiking, widths=(784, 24, 16, 10))

@@ -96,7 +96,7 @@ def integers(layer: FloatLayer, steps: int, bits: int) -> Integers:
         )
     if neuron.several and (np.maximum(weights, 0).sum(1) + bias > neuron.threshold).any():
         raise InexactError(
-            "a neuron may fire several times in a step; train with spike_fn=SingleSpike and give --from nir --dt 1"
+            "a neuron may fire several times in a step; train with spike_fn=SingleSpike and give --from spikingjelly --dt 1, whose rule it then is"
         )
     subtracts = neuron.reset == Reset.SUBTRACT and not stateless
     drifts = subtracts and neuron.strict
