@@ -95,9 +95,8 @@ def integers(layer: FloatLayer, steps: int, bits: int) -> Integers:
             "the reset takes θ one step late, after the decay, so θ / β before it; train with reset_mechanism='zero'"
         )
     if neuron.several and (np.maximum(weights, 0).sum(1) + bias > neuron.threshold).any():
-        raise InexactError(
-            "a neuron may fire several times in a step; train with spike_fn=SingleSpike and give --from spikingjelly --dt 1, whose rule it then is"
-        )
+        fix = "train with spike_fn=SingleSpike and give --from spikingjelly --dt 1, whose rule it then is"
+        raise InexactError(f"a neuron may fire several times in a step; {fix}")
     subtracts = neuron.reset == Reset.SUBTRACT and not stateless
     drifts = subtracts and neuron.strict
     if drifts and leak:
