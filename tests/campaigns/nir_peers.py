@@ -125,6 +125,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3, metavar="N")
     parser.add_argument("--out", type=file_to_write, required=True, metavar="FILE")
     args = parser.parse_args()
+    torch.set_num_threads(1)
     networks = []
     with tempfile.TemporaryDirectory() as name:
         for kind, keep, reset, spiking in TRAINED:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from spikeline.data import mnist
 from spikeline.errors import CompileError, DataError, SpikelineError
 from spikeline.model import golden
+from spikeline.model.encode import encode
 from spikeline.model.geometry import Geometry, LayerGeometry
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Reset
@@ -20,8 +22,8 @@ from spikeline_training.nir.exact import InexactError
 from spikeline_training.nir.read import Dense, read
 from spikeline_training.nir.reference import FloatLayer
 from spikeline_training.nir.rules import Neuron
-from support.peers import PEERS, put_on_grid
 
+PEERS = ("SnnTorch", "SpikingJelly", "SpikingJellyKeepsInput", "Norse")
 WIDTHS = (60, 40, 20, 10)
 STEPS = {1.0: 8, 0.5: 4, 0.75: 3, 0.875: 2}
 # Which of a framework's neurons, by what they keep and their reset, an integer layer equals.
@@ -38,6 +40,14 @@ UNREAD = pytest.mark.xfail(
 )
 
 
+@pytest.fixture(scope="module")
+def peers():
+    """The frameworks. They take ten seconds to import, so one worker does, when a test of this module runs."""
+    from support import peers
+
+    return peers
+
+
 def trains(inputs, steps, samples=300, rate=0.3, seed=1):
     return (np.random.default_rng(seed).random((samples, steps, inputs)) < rate).astype(np.uint8)
 
@@ -47,11 +57,11 @@ def template(sizes, steps):
     return Network(layers, 8, steps)
 
 
-def exported(tmp_path, kind, keep=1.0, reset="zero", spiking=False, widths=WIDTHS):
+def exported(peers, tmp_path, kind, keep=1.0, reset="zero", spiking=False, widths=WIDTHS):
     """A peer with weights on a grid, and its network as read from the file that its exporter writes."""
     decays = keep < 1 and kind in ("SpikingJelly", "Norse")  # the input, to 1 − keep of it: the more it must be
     digits = 2 + round(np.log2(1 - keep)) if decays else 2
-    peer = put_on_grid(PEERS[kind](widths, keep, reset, spiking), digits)
+    peer = peers.put_on_grid(peers.PEERS[kind](widths, keep, reset, spiking), digits)
     peer.export(tmp_path / "net.nir")
     return peer, float_layers(read(tmp_path / "net.nir"), peer.name, reset)
 
@@ -74,10 +84,10 @@ def same_spikes(peer, layers, steps, spikes, bits=None):
     return imported
 
 
-@pytest.mark.parametrize("spiking", [False, True], ids=["membrane", "spike-count"])
 @pytest.mark.parametrize(("kind", "keep", "reset"), EXACT)
-def test_every_spike_is_the_frameworks_own(tmp_path, kind, keep, reset, spiking):
-    peer, layers = exported(tmp_path, kind, keep, reset, spiking)
+def test_every_spike_is_the_frameworks_own(peers, tmp_path, kind, keep, reset):
+    spiking = keep in (1.0, 0.75)
+    peer, layers = exported(peers, tmp_path, kind, keep, reset, spiking)
     imported = same_spikes(peer, layers, STEPS[keep], trains(WIDTHS[0], STEPS[keep]))
     assert imported.network.decode == (Decode.SPIKE_COUNT if spiking else Decode.MEMBRANE)
     assert imported.inexact == [None] * 3
@@ -85,19 +95,16 @@ def test_every_spike_is_the_frameworks_own(tmp_path, kind, keep, reset, spiking)
 
 @pytest.mark.long
 @pytest.mark.parametrize(("kind", "keep", "reset"), EXACT)
-def test_every_spike_of_1000_digits_is_the_frameworks_own(tmp_path, kind, keep, reset):
-    from spikeline.data import mnist
-    from spikeline.model.encode import encode
-
-    peer, layers = exported(tmp_path, kind, keep, reset, widths=(784, 128, 64, 10))
+def test_every_spike_of_1000_digits_is_the_frameworks_own(peers, tmp_path, kind, keep, reset):
+    peer, layers = exported(peers, tmp_path, kind, keep, reset, widths=(784, 128, 64, 10))
     spikes = encode(mnist.load("test")[0][:1000], "bernoulli", STEPS[keep])
     same_spikes(peer, layers, STEPS[keep], spikes)
 
 
 @pytest.mark.parametrize(("kind", "spiking"), [*((kind, False) for kind in PEERS), pytest.param("SnnTorch", True, marks=UNREAD)])
-def test_file_to_onnx_to_integers(tmp_path, digits, kind, spiking):
+def test_file_to_onnx_to_integers(peers, tmp_path, digits, kind, spiking):
     """The whole command, and the compiler gives back the network that was proved."""
-    peer, _ = exported(tmp_path, kind, 0.5, spiking=spiking, widths=(784, 24, 16, 10))
+    peer, _ = exported(peers, tmp_path, kind, 0.5, spiking=spiking, widths=(784, 24, 16, 10))
     proof = import_nir(tmp_path / "net.nir", tmp_path / "net.onnx", "mnist", "zero", peer.name, time_steps=3, images=60)
     assert proof["onnx_mismatches"] == 0
     assert proof["spikes_compared"] == 60 * 3 * (40 + 10 * spiking)
@@ -161,8 +168,8 @@ def test_integers_equal_floats_wherever_they_are_said_to():
         ("SpikingJelly", 0.75, "zero", "its weights would need"),
     ],
 )
-def test_another_timing_is_refused_and_with_bits_said(tmp_path, kind, keep, reset, reason):
-    _, layers = exported(tmp_path, kind, keep, reset)
+def test_another_timing_is_refused_and_with_bits_said(peers, tmp_path, kind, keep, reset, reason):
+    _, layers = exported(peers, tmp_path, kind, keep, reset)
     steps = 10 if reason.startswith("its weights") else 4
     with pytest.raises(CompileError, match=reason) as error:
         convert(layers, template(WIDTHS, steps))
@@ -191,9 +198,9 @@ class Calibration:
         return self.all[chosen]
 
 
-def floats(tmp_path, kind, keep, reset, seed=0):
+def floats(peers, tmp_path, kind, keep, reset, seed=0):
     torch.manual_seed(seed)
-    peer = PEERS[kind](WIDTHS, keep, reset)
+    peer = peers.PEERS[kind](WIDTHS, keep, reset)
     with torch.no_grad():
         for x in peer.linear:
             x.weight.mul_(3)
@@ -202,9 +209,9 @@ def floats(tmp_path, kind, keep, reset, seed=0):
 
 
 @pytest.mark.parametrize(("kind", "keep"), [("SnnTorch", 0.9), ("SpikingJelly", 0.7), ("Norse", 0.8), ("SnnTorch", 1.0)])
-def test_quantised_layers_come_near_and_say_what_changed(tmp_path, kind, keep):
+def test_quantised_layers_come_near_and_say_what_changed(peers, tmp_path, kind, keep):
     """Eight bits come nearer than two; the float network is the framework's own."""
-    peer, layers = floats(tmp_path, kind, keep, "zero" if kind == "Norse" else "subtract")
+    peer, layers = floats(peers, tmp_path, kind, keep, "zero" if kind == "Norse" else "subtract")
     spikes, steps = trains(WIDTHS[0], 6), 6
     with torch.no_grad():
         theirs, _ = peer.run(torch.from_numpy(spikes).float().transpose(0, 1))
@@ -221,8 +228,8 @@ def test_quantised_layers_come_near_and_say_what_changed(tmp_path, kind, keep):
     assert shares[8] < min(0.1, shares[2])
 
 
-def test_fine_tuning_lowers_the_loss_and_gives_the_same_layers_again(tmp_path):
-    _, layers = floats(tmp_path, "SnnTorch", 0.9, "subtract")
+def test_fine_tuning_lowers_the_loss_and_gives_the_same_layers_again(peers, tmp_path):
+    _, layers = floats(peers, tmp_path, "SnnTorch", 0.9, "subtract")
     said, found = [], []
     for _ in range(2):
         found.append(convert(layers, template(WIDTHS, 4), 4, Calibration(WIDTHS[0], 4), 3, say=said.append))
@@ -343,8 +350,8 @@ def test_sinabs_fires_several_times_unless_no_membrane_gets_that_far(tmp_path):
                 convert(layers, template((6, 4), 5))
 
 
-def test_an_integer_network_that_should_be_exact_and_is_not_writes_nothing(tmp_path, digits, monkeypatch):
-    peer, _ = exported(tmp_path, "SpikingJelly", widths=(784, 24, 16, 10))
+def test_an_integer_network_that_should_be_exact_and_is_not_writes_nothing(peers, tmp_path, digits, monkeypatch):
+    peer, _ = exported(peers, tmp_path, "SpikingJelly", widths=(784, 24, 16, 10))
     whole = reference.fire
     monkeypatch.setattr(reference, "fire", lambda neuron, current: 1 - whole(neuron, current))
     with pytest.raises(SpikelineError, match="should be exact"):
@@ -352,12 +359,49 @@ def test_an_integer_network_that_should_be_exact_and_is_not_writes_nothing(tmp_p
     assert not (tmp_path / "net.onnx").exists()
 
 
-def test_the_command(tmp_path, digits, capsys):
+def test_the_command(peers, tmp_path, digits, capsys):
     from spikeline.cli.main import main
 
-    exported(tmp_path, "SnnTorch", 0.5, widths=(784, 24, 16, 10))
+    exported(peers, tmp_path, "SnnTorch", 0.5, widths=(784, 24, 16, 10))
     said = [str(tmp_path / "net.nir"), "--data", "mnist", "--reset", "zero", "--from", "snntorch", "--time-steps", "3"]
     main(["import", *said, "--verify", "20", "--out", str(tmp_path / "net.onnx")])
     out = capsys.readouterr().out
     assert "exact; 0.00 % of its spikes differ" in out
     assert "of 20 images at T = 3 agree" in out
+
+
+TAUGHT = [("SnnTorch", 0.9, "subtract"), ("SpikingJelly", 0.5, "zero"), ("Norse", 0.9, "zero")]
+
+
+@pytest.mark.parametrize(("kind", "keep", "reset"), TAUGHT)
+def test_a_brief_training_keeps_its_accuracy_in_8_bits(peers, tmp_path, kind, keep, reset):
+    """2,000 images, T = 4; scored on 1,000 test images by the framework's own forward pass, which the float network equals."""
+    pixels, labels = (torch.from_numpy(x[:2000].copy()) for x in mnist.load("train"))
+    peer = peers.train(peers.PEERS[kind]((784, 32, 10), keep, reset), pixels, labels.long(), 4, 2, rate=5e-3)
+    peer.export(tmp_path / "net.nir")
+    layers = float_layers(read(tmp_path / "net.nir"), peer.name, reset)
+    images, truth = (x[:1000] for x in mnist.load("test"))
+    spikes = encode(images, "bernoulli", 4)
+    with torch.no_grad():
+        (theirs,), values = peer.run(torch.from_numpy(spikes).float().transpose(0, 1))
+    (ours,), _ = reference.run(layers, spikes)
+    assert (ours != theirs.transpose(0, 1).numpy()).mean() < 1e-4  # of float rounding, in another order of the sums
+    own = float((values.argmax(1).numpy() == truth).mean())
+    assert own > 0.6
+    proof = import_nir(tmp_path / "net.nir", tmp_path / "net.onnx", "mnist", reset, peer.name, bits=8, time_steps=4, images=200)
+    assert abs(proof["float_accuracy"] - own) < 0.05  # that on all test images
+    assert proof["accuracy"] > proof["float_accuracy"] - 0.01
+    assert proof["onnx_mismatches"] == 0
+    assert np.isfinite([x["spikes_differing"] for x in proof["layers"][:1]]).all()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", range(3))
+def test_8_bits_after_training_and_4_bits_fine_tuned_keep_the_frameworks_accuracy(peers, tmp_path, case):
+    from campaigns.nir_peers import TRAINED, imports, trained
+
+    kind, keep, reset, spiking = TRAINED[case]
+    path, own = trained(kind, keep, reset, spiking, 60000, 3, tmp_path)
+    quantised, _, tuned = imports(path, kind, reset, own, tmp_path)
+    assert quantised["accuracy"] > own - 0.003
+    assert tuned["accuracy"] > own - 0.005
