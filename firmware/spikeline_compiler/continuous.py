@@ -7,7 +7,8 @@
     reset      membrane − spikes, or membrane · (1 − spikes)
     state      that, between two constants (Clip, or Max and Min): the state output
 
-The output layer has sum and membrane only, without a leak; its membrane is the graph's first output.
+An output layer that is read by its membrane has sum and membrane only, without a leak. The graph's first output is that
+membrane, or the spikes of the last layer.
 """
 
 import math
@@ -55,7 +56,7 @@ def continuous_stages(graph: Graph) -> list[Stage]:
     found: list[Stage] = []
     used: set[str] = set()  # what the nodes make that have been read
     tensor, values = start(graph), Values([Fraction(0)] * graph.inputs)
-    while not found or found[-1].spikes:
+    while not found or found[-1].tensor != graph.output:
         stage = _layer(graph, tensor, values, used)
         found.append(stage)
         tensor, values = stage.tensor, Values([stage.silent] * len(stage.scale), stage.amplitude)
@@ -200,12 +201,19 @@ def _spiking(graph: Graph, stage: Stage, integrate: NodeProto, membrane: str, us
     if len(starts) != 1:
         raise refuse(integrate, f"{len(starts)} spikes are made of its membrane", f"put one there: {SPIKE_FIX}")
     tensor, kind, consumers = membrane, int(TensorProto.FLOAT), starts
-    while len(consumers) == 1 and operator(consumers[0]) != "MatMul" and _alone(graph, consumers[0], tensor):
+    while _leads_on(graph, tensor, consumers):
         stage.steps.append(elementwise(graph, consumers[0], tensor, kind, len(stage.scale)))
         tensor, kind = consumers[0].output[0], stage.steps[-1].kind
         used.add(tensor)
         consumers = graph.consumers(tensor)
     return tensor
+
+
+def _leads_on(graph: Graph, tensor: str, consumers: list[NodeProto]) -> bool:
+    """Whether what takes `tensor` is one more step on the way to the spikes."""
+    if tensor == graph.output or len(consumers) != 1 or operator(consumers[0]) == "MatMul":
+        return False
+    return _alone(graph, consumers[0], tensor)
 
 
 def _alone(graph: Graph, node: NodeProto, tensor: str) -> bool:

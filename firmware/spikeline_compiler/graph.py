@@ -67,12 +67,12 @@ class Graph:
         inputs = [x for x in graph.input if x.name not in self.constants]
         self.outputs = [x.name for x in graph.output]
         self.integration = self.metadata.get("integration", "continuous" if len(inputs) > 1 else "discontinuous")
-        expected = max(1, len(inputs) - 1)
-        if not inputs or len(set(self.outputs)) != expected or (len(inputs) > 1 and self.integration == "discontinuous"):
+        expected = {1} if len(inputs) == 1 else {len(inputs) - 1, len(inputs)}  # first the last membrane, or else spikes
+        if not inputs or len(set(self.outputs)) not in expected or (len(inputs) > 1 and self.integration == "discontinuous"):
             raise CompileError(
                 f"the graph has {len(inputs)} inputs and {len(self.outputs)} outputs; export one time step: of a discontinuous "
                 "network from one spike vector to one output, of a continuous one (integration = continuous) from spikes and "
-                "the membranes of all layers to the membrane of the last and those of the others"
+                "the membranes of all layers to the membrane of the last, or to its spikes, and the membranes of the others"
             )
         self.shapes = {x.name: _shape(x) for x in inputs}  # of one sample
         self.widths = {name: math.prod(shape) for name, shape in self.shapes.items()}
@@ -134,7 +134,7 @@ def _feedback(inputs: list[str], outputs: list[str]) -> dict[str, str]:
     """The output that each membrane input takes at the next time step.
 
     Membranes named x_in and x_out belong together, whatever their order; else they stand in the same order. The first
-    output is the output layer's membrane, which belongs to the input that is left, or the last.
+    output is the output layer's membrane, which belongs to the input that is left, or the last; or it is its spikes.
     """
     by_name = {f"{x.removesuffix('_out')}_in": x for x in outputs[1:] if x.endswith("_out")}
     if len(by_name) < len(outputs) - 1 or not by_name.keys() <= set(inputs):

@@ -475,7 +475,7 @@ REFUSALS = {
     "useless state": (useless_state, "'extra_in' is not connected", "plain chain"),
     "no output layer": (ends_early, "nothing leads on from 't3'", "plain chain"),
     "state output missing": (lambda: missing("left"), "3 inputs and 1 outputs", "membranes of all"),
-    "state input missing": (lambda: missing("taken"), "2 inputs and 2 outputs", "membranes of all"),
+    "state input missing": (lambda: missing("taken"), "branches", "each with its membrane as state input and output"),
     "state of another width": (wide_state, "1 values for 3 neurons", "one for each"),
     "no states": (lambda: Builder(4, integration="continuous").dense(np.ones((4, 3))), "no state inputs", "discontinuous"),
     "says discontinuous": (lambda: whole(metadata={"integration": "discontinuous"}), "3 inputs and 2 outputs", "continuous"),

@@ -191,7 +191,7 @@ def test_the_loss_may_look_at_every_step(tmp_path):
 def exported(trained):
     """The file of the short training and its proof."""
     folder, _ = trained
-    proof = export.export(folder / "checkpoint.pt", folder / "model.onnx", images=30)
+    proof = export.export_checkpoint(folder / "checkpoint.pt", folder / "model.onnx", images=30)
     return folder / "model.onnx", proof
 
 

@@ -171,7 +171,7 @@ def trained(tmp_path_factory):
 def exported(trained):
     """Path of the exported network, and its proof."""
     out = trained.parent / "model.onnx"
-    return out, export.export(trained, out, images=200)
+    return out, export.export_checkpoint(trained, out, images=200)
 
 
 def test_the_proof_counts_what_it_compared(exported):
@@ -227,7 +227,7 @@ def test_metadata_says_how_to_run_it(exported):
 
 
 def test_exporting_twice_gives_the_same_bytes(exported, trained, tmp_path):
-    export.export(trained, tmp_path / "again.onnx", images=1)
+    export.export_checkpoint(trained, tmp_path / "again.onnx", images=1)
     assert (tmp_path / "again.onnx").read_bytes() == exported[0].read_bytes()
 
 
@@ -298,7 +298,7 @@ def test_a_corrupted_file_fails_the_proof_and_is_not_left(exported, trained, tmp
     monkeypatch.setattr(export, "write", lambda *args: model)
     (tmp_path / "model.onnx").write_bytes(b"from an earlier export")
     with pytest.raises(SpikelineError, match="differ in"):
-        export.export(trained, tmp_path / "model.onnx", images=50)
+        export.export_checkpoint(trained, tmp_path / "model.onnx", images=50)
     assert not list(tmp_path.iterdir())
 
 
@@ -308,5 +308,5 @@ def test_a_checkpoint_that_diverged_is_not_exported(trained, tmp_path):
     optimizer = torch.optim.Adam(network.parameters())
     checkpoint.save(tmp_path / "checkpoint.pt", tiny, network, optimizer, history)
     with pytest.raises(PresetError, match="diverged"):
-        export.export(tmp_path / "checkpoint.pt", tmp_path / "model.onnx")
+        export.export_checkpoint(tmp_path / "checkpoint.pt", tmp_path / "model.onnx")
     assert not (tmp_path / "model.onnx").exists()

@@ -35,10 +35,6 @@ EXACT = [
     *(("Norse", keep, "zero") for keep in STEPS),
 ]
 
-UNREAD = pytest.mark.xfail(
-    raises=CompileError, reason="the compiler reads no spiking output of a continuous network yet", strict=True
-)
-
 
 @pytest.fixture(scope="module")
 def peers():
@@ -101,7 +97,7 @@ def test_every_spike_of_1000_digits_is_the_frameworks_own(peers, tmp_path, kind,
     same_spikes(peer, layers, STEPS[keep], spikes)
 
 
-@pytest.mark.parametrize(("kind", "spiking"), [*((kind, False) for kind in PEERS), pytest.param("SnnTorch", True, marks=UNREAD)])
+@pytest.mark.parametrize(("kind", "spiking"), [*((kind, False) for kind in PEERS), ("SnnTorch", True)])
 def test_file_to_onnx_to_integers(peers, tmp_path, digits, kind, spiking):
     """The whole command, and the compiler gives back the network that was proved."""
     peer, _ = exported(peers, tmp_path, kind, 0.5, spiking=spiking, widths=(784, 24, 16, 10))

@@ -43,7 +43,7 @@ def test_every_kind_of_preset_is_measured_as_it_is_compiled(tmp_path, few, name,
     assert test == {"dataset": data, "images": 60}
     assert results["seconds"] == 4.5
 
-    export.export(path, tmp_path / "model.onnx", images=2)
+    export.export_checkpoint(path, tmp_path / "model.onnx", images=2)
     compiled = compile_onnx(tmp_path / "model.onnx", Geometry.load("z020-256"))
     network = integers(checkpoint.load(path)[0])
     assert model_file.build(network).crc == model_file.build(compiled).crc

@@ -205,7 +205,7 @@ def test_a_seed_decides_everything(trained, tmp_path):
     train(TINY, tmp_path / "same")
     train(dataclasses.replace(TINY, seed=1), tmp_path / "other")
     assert_same_files(tmp_path / "same", trained)
-    weights, others = (state(folder)["network"]["output.weight"] for folder in (trained, tmp_path / "other"))
+    weights, others = (state(folder)["network"]["layers.2.linear.weight"] for folder in (trained, tmp_path / "other"))
     assert not torch.equal(weights, others)
 
 
@@ -434,8 +434,8 @@ def test_a_checkpoint_never_runs_code(tmp_path, how):
     [
         lambda s: s.update(format="another"),
         lambda s: s.pop("rng"),
-        lambda s: s["network"].pop("output.weight"),
-        lambda s: s["network"].update({"output.weight": torch.zeros(3)}),
+        lambda s: s["network"].pop("layers.2.linear.weight"),
+        lambda s: s["network"].update({"layers.2.linear.weight": torch.zeros(3)}),
         lambda s: s["preset"].update(weight_bits=7),
     ],
     ids=["format", "key", "tensor", "shape", "preset"],

@@ -181,9 +181,9 @@ def _report(metrics: dict) -> None:
 
 
 def _export(args: argparse.Namespace) -> None:
-    from spikeline_training.export import export
+    from spikeline_training.export import export_checkpoint
 
-    proof = export(args.checkpoint, args.out, args.verify, args.root, args.strict)
+    proof = export_checkpoint(args.checkpoint, args.out, args.verify, args.root, args.strict)
     print(
         f"{args.out}: {proof['spikes_compared']} spikes of {proof['images']} images at T = {proof['time_steps']} "
         f"agree, accuracy {100 * proof['accuracy']:.2f} %"

@@ -5,7 +5,7 @@ The graph is one time step of the network. Its float arithmetic is exact (see in
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,35 +22,59 @@ from spikeline.files import atomic
 from spikeline.model import golden
 from spikeline_training import checkpoint
 from spikeline_training.graph import Step, quiet, write
-from spikeline_training.integers import convert
+from spikeline_training.integers import convert_layers
+from spikeline_training.layers import stack
 from spikeline_training.scoring import score
 
 PROOF_BATCH = 500  # images per run of the executor
 
 
-def export(
+def export_checkpoint(
     checkpoint_path: Path, out: Path, images: int = 1000, root: Path | None = None, strict: bool = False
 ) -> dict[str, Any]:
-    """Write the checkpoint's network to `out` (.onnx) and the proof beside it (.proof.json); return the proof.
-
-    The proof runs the file in the QONNX executor on the first `images` test samples, and compares every hidden spike, all
-    states, the class values and the class with the Brevitas model and the golden model. `root` is the folder of the data
-    set's files; `strict` refuses recordings that are otherwise mended. Raises PresetError for an unusable checkpoint,
-    DataError for bad data, SpikelineError for a mismatch; no file is left then. Wherever the program may be killed, the model
-    is the old one or the new, and a proof is that of the model.
-    """
+    """Write the network of a checkpoint of `spikeline train`; see `export`. Raises PresetError also for a bad checkpoint."""
     trained, preset, history = checkpoint.load(checkpoint_path)
+    facts: dict[str, str | int] = {"preset": preset.name, "seed": preset.seed, "epochs_trained": len(history)}
+    how = (preset.data, preset.encoder, preset.time_steps, images, root, preset.eval_seed, strict)
     try:
-        network, affines = convert(trained)
+        return export(trained.layers, out, *how, facts)
     except PresetError as error:
         raise PresetError(f"{checkpoint_path}: {error}") from None
-    test = samples.load(network, "test", preset.data, root, preset.eval_seed, strict)
+
+
+def export(
+    module: torch.nn.Module,
+    out: Path | str,
+    data: str = "mnist",
+    encoder: str = "bernoulli",
+    time_steps: int = 4,
+    images: int = 1000,
+    root: Path | None = None,
+    eval_seed: int = 0,
+    strict: bool = False,
+    facts: Mapping[str, str | int] | None = None,
+) -> dict[str, Any]:
+    """Write a stack of layers to `out` (.onnx) and the proof beside it (.proof.json); return the proof.
+
+    `module` holds layers of spikeline_training.layers in the order of the data: one of them, nn.Sequential or nn.ModuleList;
+    Dropout, Flatten and Identity between them change nothing. It is scored on the test samples of `data`, a name or path that
+    `--data` takes, which `encoder` turns into spikes of `time_steps` steps, with `eval_seed` if it draws. The proof runs the
+    file in the QONNX executor on the first `images` of them, and compares every spike, all states, the class values and the
+    class with the Brevitas model of one step and the golden model. `root` is the folder of the data set's files; `strict`
+    refuses recordings that are otherwise mended; `facts` are added to the metadata. Raises PresetError for what is no stack or
+    no integer network, DataError for bad data, SpikelineError for a mismatch; no file is left then. Wherever the program may be
+    killed, the model is the old one or the new, and a proof is that of the model.
+    """
+    layers = stack(module)
+    network, affines = convert_layers(layers, time_steps, encoder)
+    test = samples.load(network, "test", data, root, eval_seed, strict)
     accuracy, _ = score(network, test)
-    step = Step(network, affines, preset.weight_bits)
-    run = {"dataset": preset.data, "preset": preset.name, "seed": str(preset.seed), "eval_seed": str(preset.eval_seed)}
-    model = write(step, run | {"accuracy": f"{accuracy:.4f}", "epochs_trained": str(len(history))})
-    facts = {"accuracy": accuracy, "accuracy_images": len(test), "preset": preset.name, "eval_seed": preset.eval_seed}
-    return write_proved(model, out, lambda saved: prove(saved, step, test.spikes(0, images)) | facts)
+    step = Step(network, affines, max(layer.weight_bits for layer in layers))
+    told = {"dataset": data, "eval_seed": eval_seed, **(facts or {}), "accuracy": f"{accuracy:.4f}"}
+    model = write(step, {key: str(value) for key, value in told.items()})
+    known: dict[str, Any] = {"accuracy": accuracy, "accuracy_images": len(test), "eval_seed": eval_seed}
+    known |= {key: value for key, value in told.items() if key == "preset"}
+    return write_proved(model, Path(out), lambda saved: prove(saved, step, test.spikes(0, images)) | known)
 
 
 def write_proved(model: onnx.ModelProto, out: Path, proves: Callable[[onnx.ModelProto], dict[str, Any]]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from spikeline.errors import ModelError, PresetError
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Encoder, Reset
 from spikeline_training import layers as trained
+from spikeline_training.layers import stack
 from spikeline_training.network import SpikingNetwork
 
 SMALLEST_EXPONENT, LARGEST_EXPONENT = -12, 0  # of a scale: 1 - scale * (θ - 1/2) stays exact in float32
@@ -51,16 +52,16 @@ def integers(network: SpikingNetwork) -> Network:
 
 def convert(network: SpikingNetwork) -> tuple[Network, list[Affine]]:
     """As `integers`, and for each layer the float arithmetic that computes the same."""
-    return convert_layers(list(network.layers), network.preset.time_steps, network.preset.encoder)  # type: ignore[arg-type]
+    return convert_layers(stack(network.layers), network.preset.time_steps, network.preset.encoder)
 
 
-def convert_layers(stack: Sequence[trained.Layer], time_steps: int, encoder: str) -> tuple[Network, list[Affine]]:
+def convert_layers(layers: Sequence[trained.Layer], time_steps: int, encoder: str) -> tuple[Network, list[Affine]]:
     """As `convert`, of a stack of layers, the last of which may be a readout."""
-    layers, affines = zip(*map(_convert, stack), strict=True)
-    bits = next(bits for bits in (2, 4, 8) if bits >= max(x.weight_bits for x in stack))
-    decode = Decode.SPIKE_COUNT if stack[-1].fires else Decode.MEMBRANE
+    converted, affines = zip(*map(_convert, layers), strict=True)
+    bits = next(bits for bits in (2, 4, 8) if bits >= max(x.weight_bits for x in layers))
+    decode = Decode.SPIKE_COUNT if layers[-1].fires else Decode.MEMBRANE
     try:
-        return Network(layers, bits, time_steps, Encoder[encoder.upper()], decode), list(affines)
+        return Network(converted, bits, time_steps, Encoder[encoder.upper()], decode), list(affines)
     except ModelError as error:
         raise PresetError(f"the trained network is no integer network: {error}") from None
 

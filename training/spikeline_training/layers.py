@@ -18,9 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikeline.errors import PresetError
 from spikeline_training.neurons import Fire, Neurons
 from spikeline_training.quantiser import power_of_two_quantiser, weight_quantiser
 
+STACK = "stack those of spikeline_training.layers in torch.nn.Sequential"
 # BatchNorm centres membranes on 0, the lower edge of the surrogate gradient's window 0 <= u < 2; half a threshold
 # higher, most of them lie inside it.
 MEMBRANE_OFFSET = 0.5
@@ -144,6 +146,29 @@ class ContinuousReadout(ContinuousLayer):
     def forward(self, spikes: Tensor) -> Tensor:
         """Spikes of all time steps, (T, B, I) of 0 and 1, to the class values after each step, (T, B, classes)."""
         return self.current(spikes)[0].cumsum(0)
+
+
+def stack(module: nn.Module) -> list[Layer]:
+    """The layers of a module in the order of the data. Raises PresetError if it is no stack of them."""
+    layers = _flat(module)
+    if not layers:
+        raise PresetError(f"{type(module).__name__} holds no layer; {STACK}")
+    for n, layer in enumerate(layers[:-1]):
+        if not layer.fires:
+            raise PresetError(f"layer {n} is a readout, which is the last of a network; let it fire")
+    if len({isinstance(layer, ContinuousLayer) for layer in layers}) > 1:
+        raise PresetError("discontinuous and continuous layers are trained apart; take layers of one integration")
+    return layers
+
+
+def _flat(module: nn.Module) -> list[Layer]:
+    if isinstance(module, Layer):
+        return [module]
+    if isinstance(module, nn.Dropout | nn.Flatten | nn.Identity):
+        return []
+    if isinstance(module, nn.Sequential | nn.ModuleList):
+        return [layer for child in module for layer in _flat(child)]
+    raise PresetError(f"{type(module).__name__} is no layer that can be exported; {STACK}")
 
 
 def sums(linear: nn.Module, spikes: Tensor) -> Tensor:

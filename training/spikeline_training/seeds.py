@@ -18,7 +18,7 @@ from spikeline.files import atomic
 from spikeline.measure import evaluate
 from spikeline.model.early_exit import decide, pick_margin
 from spikeline_training import checkpoint, preset
-from spikeline_training.export import export
+from spikeline_training.export import export_checkpoint
 from spikeline_training.integers import integers
 from spikeline_training.scoring import execute
 from spikeline_training.train import CHECKPOINT, METRICS, train
@@ -36,7 +36,7 @@ def record(name: str, seeds: list[int], out: Path, resume: bool, threads: int, c
         chosen = preset.load(name, seed=seed)
         folder = out / name / f"seed{seed}"
         train(chosen, folder, resume=resume, after_epoch=lambda m: print(name, m["epoch"], m["test_accuracy"], flush=True))
-        export(folder / CHECKPOINT, folder / "model.onnx")
+        export_checkpoint(folder / CHECKPOINT, folder / "model.onnx")
         test, results = measure(folder / CHECKPOINT)
         runs.append({"seed": seed, **results})
         print(name, json.dumps(runs[-1]), flush=True)
