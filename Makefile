@@ -45,7 +45,7 @@ COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikel
 
 .DELETE_ON_ERROR:
 .PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench energy bit firmware fuzz clean \
-	verify long cocotb formal front-door coverage mutate random soak models $(MODES:%=compile-%) $(SIMULATORS:%=sim-%)
+	verify long cocotb formal front-door coverage mutate random peers soak models $(MODES:%=compile-%) $(SIMULATORS:%=sim-%)
 
 ##@ Use
 
@@ -107,6 +107,9 @@ mutate: setup ## plant small faults in Verilog, compiler and golden model: the t
 
 random: setup ## check COUNT random networks from ONNX to Verilog, from SEED on
 	$(TESTS) campaigns.random_networks --count $(COUNT) --seed $(SEED) --out build/random-networks.json
+
+peers: setup ## train with snnTorch, SpikingJelly and Norse, import through NIR, compare accuracies
+	$(TESTS) campaigns.nir_peers --out build/nir.json
 
 soak: $(SOAK) ## classify IMAGES digits on the simulated accelerator under stalls, resets and reloads, from SEED on
 	$(TESTS) campaigns.soak $(SOAK) --images $(IMAGES) --seed $(SEED) --out build/soak.json

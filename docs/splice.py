@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tables import comparison, energy, implementation, results, runtime, training, verification
+from tables import comparison, energy, implementation, nir, results, runtime, training, verification
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(<!-- (\S+): written by `make gen` from [^\n]+ -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
@@ -26,6 +26,7 @@ DOCUMENTS: dict[str, dict[str, Write]] = {
     "docs/comparison.md": comparison.TABLES,
     "docs/energy.md": energy.TABLES,
     "docs/implementation.md": implementation.TABLES,
+    "docs/nir.md": nir.TABLES,
     "docs/verification.md": verification.TABLES,
     "training/README.md": training.TABLES,
     "firmware/runtime/README.md": runtime.TABLES,

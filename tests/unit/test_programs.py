@@ -17,6 +17,7 @@ PROGRAMS = {
     "spikeline_rtl.boards.bit": ["pynq-z2"],
     "spikeline_rtl.formal.prove": ["fifo"],
     "campaigns.mutate": [],
+    "campaigns.nir_peers": [],
     "campaigns.random_networks": [],
     "campaigns.soak": ["model.img"],
     "campaigns.coverage_report": [],

@@ -1,4 +1,4 @@
-"""The subcommands `spikeline train` and `spikeline export`. Heavy imports wait until one of them runs."""
+"""The subcommands `spikeline train`, `export` and `import`. Heavy imports wait until one of them runs."""
 
 import argparse
 from typing import Any
@@ -9,7 +9,7 @@ STRICT = "Refuse recordings of N-MNIST with oddities instead of mending them."
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
-    """Add both subcommands to the `spikeline` command."""
+    """Add the subcommands to the `spikeline` command."""
     train = subparsers.add_parser("train", help="Train a spiking network.")
     train.add_argument(
         "--preset",
@@ -77,6 +77,66 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--verify", type=positive, default=1000, metavar="N", help="Number of test images to prove it on (default: %(default)s)."
     )
     export.set_defaults(run=_export)
+    _register_import(subparsers)
+
+
+def _register_import(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser("import", help="Write a network of another framework, a NIR file, as QONNX and prove it.")
+    parser.add_argument("nir", type=path, metavar="FILE", help="NIR file, as the framework's exporter writes it.")
+    parser.add_argument("--data", required=True, metavar="NAME", help="Data set that the network was trained on.")
+    parser.add_argument(
+        "--reset",
+        required=True,
+        choices=("subtract", "zero"),
+        help="What firing does to a membrane, which NIR leaves open: it loses the threshold, or starts from zero.",
+    )
+    parser.add_argument(
+        "--from",
+        dest="framework",
+        choices=("nir", "snntorch", "spikingjelly", "norse", "sinabs"),
+        default="nir",
+        help="Framework whose rule of time the network has; nir: NIR's own equations (default: %(default)s).",
+    )
+    parser.add_argument(
+        "--bits",
+        type=int,
+        choices=(2, 4, 8),
+        help="Bits of a weight to quantise to where a layer is not exact (default: refuse what is not exact).",
+    )
+    parser.add_argument(
+        "--fine-tune",
+        type=int,
+        default=0,
+        metavar="EPOCHS",
+        help="Passes over the training samples with Brevitas (default: %(default)s).",
+    )
+    parser.add_argument(
+        "--time-steps", type=positive, default=8, metavar="T", help="Time steps of a sample (default: %(default)s)."
+    )
+    parser.add_argument(
+        "--encoder",
+        choices=("bernoulli", "latency", "threshold", "events"),
+        default="bernoulli",
+        help="What makes spikes of images; bernoulli is what rate coding is elsewhere (default: %(default)s).",
+    )
+    parser.add_argument("--dt", type=float, metavar="SECONDS", help="Time step of the export (default: the framework's).")
+    parser.add_argument(
+        "--out", required=True, type=file_to_write, metavar="FILE", help="ONNX file to write; the proof is written beside it."
+    )
+    parser.add_argument(
+        "--root", type=path, metavar="DIR", help="Folder of the data set's files (default: the cache, to which MNIST is fetched)."
+    )
+    parser.add_argument("--strict", action="store_true", help=STRICT)
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="Seed of encoder and fine-tuning (default: %(default)s)."
+    )
+    parser.add_argument(
+        "--verify", type=positive, default=1000, metavar="N", help="Number of test images to prove it on (default: %(default)s)."
+    )
+    parser.add_argument(
+        "--threads", type=positive, default=1, metavar="N", help="Processor threads of the fine-tuning (default: %(default)s)."
+    )
+    parser.set_defaults(run=_import)
 
 
 def _sizes(text: str) -> list[int]:
@@ -127,4 +187,36 @@ def _export(args: argparse.Namespace) -> None:
     print(
         f"{args.out}: {proof['spikes_compared']} spikes of {proof['images']} images at T = {proof['time_steps']} "
         f"agree, accuracy {100 * proof['accuracy']:.2f} %"
+    )
+
+
+def _import(args: argparse.Namespace) -> None:
+    import torch
+
+    from spikeline_training.nir.convert import import_nir
+
+    torch.set_num_threads(args.threads)
+    proof = import_nir(
+        args.nir,
+        args.out,
+        args.data,
+        args.reset,
+        args.framework,
+        bits=args.bits,
+        epochs=args.fine_tune,
+        time_steps=args.time_steps,
+        encoder=args.encoder,
+        dt=args.dt,
+        root=args.root,
+        strict=args.strict,
+        seed=args.seed,
+        images=args.verify,
+    )
+    for layer in proof["layers"]:
+        share = layer["spikes_differing"]
+        differing = "" if share is None else f"; {100 * share:.2f} % of its spikes differ"
+        print(f"{layer['node']}: {'exact' if layer['exact'] else layer['changed']}{differing}")
+    print(
+        f"{args.out}: accuracy {100 * proof['accuracy']:.2f} %, of the float network {100 * proof['float_accuracy']:.2f} %; "
+        f"{proof['spikes_compared']} spikes of {proof['images']} images at T = {proof['time_steps']} agree"
     )

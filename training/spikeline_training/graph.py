@@ -26,7 +26,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantInit
 from torch import Tensor, nn
 
-from spikeline.model.network import Network
+from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Reset
 from spikeline_training.integers import Affine
 from spikeline_training.quantiser import Spike
@@ -49,6 +49,9 @@ class Step(nn.Module):
         )
         self.biases = nn.ModuleList(Bias(a.bias) if a.bias.any() else nn.Identity() for a in affines)
         self.spikes = nn.ModuleList(qnn.QuantIdentity(act_quant=Spike) for _ in self.firing)
+        # A layer that is reset to zero may have any threshold; what it lacks to 1 is added where its spike is made.
+        shifts = [_shift(x, a) for x, a in zip(self.firing, affines, strict=False)]
+        self.shifts = nn.ModuleList(Bias(x) if x.any() else nn.Identity() for x in shifts)
         self.eval()
 
     @property
@@ -74,7 +77,7 @@ class Step(nn.Module):
                 fired.append(spikes)
                 continue
             v = self._leaked(n, next(before)) + self._current(n, spikes)
-            spikes = self.spikes[n](v)
+            spikes = self.spikes[n](self.shifts[n](v))
             fired.append(spikes)
             v = v - spikes if layer.reset == Reset.SUBTRACT else v * (1 - spikes)
             grid, largest = float(self.affines[n].scale), 2 ** (layer.state_bits - 1)
@@ -94,6 +97,12 @@ class Step(nn.Module):
         """The states before the first step."""
         sizes = [x.neurons for x in self.network.layers if x.continuous] + [self.network.sizes[-1]] * self.accumulates
         return [torch.zeros(batch, size) for size in sizes]
+
+
+def _shift(layer: Layer, affine: Affine) -> np.ndarray:
+    """By what the thresholds of a layer fall short of 1, float32 (neurons,); 0 where membranes do not last."""
+    fires_at = affine.scale.astype(np.float64) * layer.thresholds if layer.continuous else np.ones(layer.neurons)
+    return (1 - fires_at).astype(np.float32)
 
 
 class Bias(nn.Module):
@@ -247,6 +256,8 @@ def _roles(step: Step) -> Iterator[tuple[str, str, str, str, list[str]]]:
             yield "Add", name, "integrate", "membrane", []
         if not fires:
             break
+        if isinstance(step.shifts[n], Bias):
+            yield "Add", name, "threshold_add", "shifted", ["threshold_shift"]
         yield "Quant", name, "spike", "spikes", ["spike_scale", "spike_zero_point", "spike_bits"]
         if not layer.continuous:
             continue
