@@ -5,7 +5,7 @@ The graph is one time step of the network. Its float arithmetic is exact (see in
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +29,42 @@ PROOF_BATCH = 500  # images per run of the executor
 
 
 def export(
-    checkpoint_path: Path, out: Path, images: int = 1000, root: Path | None = None, strict: bool = False
+    checkpoint_path: Path,
+    out: Path,
+    images: int = 1000,
+    root: Path | None = None,
+    strict: bool = False,
+    data: str | None = None,
+    other: bool = False,
 ) -> dict[str, Any]:
     """Write the checkpoint's network to `out` (.onnx) and the proof beside it (.proof.json); return the proof.
 
     The proof runs the file in the QONNX executor on the first `images` test samples, and compares every hidden spike, all
-    states, the class values and the class with the Brevitas model and the golden model. `root` is the folder of the data
-    set's files; `strict` refuses recordings that are otherwise mended. Raises PresetError for an unusable checkpoint,
-    DataError for bad data, SpikelineError for a mismatch; no file is left then. Wherever the program may be killed, the model
-    is the old one or the new, and a proof is that of the model.
+    states, the class values and the class with the Brevitas model and the golden model. `data` is the data set, by default
+    the one that it was trained on if that is known by name; for `root`, `strict` and `other` see `spikeline.data.samples.of`.
+    Raises PresetError for an unusable checkpoint, DataError for bad data, SpikelineError for a mismatch; no file is left then.
+    Wherever the program may be killed, the model is the old one or the new, and a proof is that of the model.
     """
     trained, preset, history = checkpoint.load(checkpoint_path)
     try:
         network, affines = convert(trained)
     except PresetError as error:
         raise PresetError(f"{checkpoint_path}: {error}") from None
-    test = samples.load(network, "test", preset.data, root, preset.eval_seed, strict)
+    source = samples.source(preset.dataset, data, root, strict, other)
+    test = samples.own(network, preset.dataset, source, "test", preset.eval_seed, other)
+    note = {**preset.dataset} if test.trained_on else {**preset.dataset, "test_sha256": test.sha256}
     accuracy, _ = score(network, test)
     step = Step(network, affines, preset.weight_bits)
-    run = {"dataset": preset.data, "preset": preset.name, "seed": str(preset.seed), "eval_seed": str(preset.eval_seed)}
+    run = {**metadata(note), "preset": preset.name, "seed": str(preset.seed), "eval_seed": str(preset.eval_seed)}
     model = write(step, run | {"accuracy": f"{accuracy:.4f}", "epochs_trained": str(len(history))})
     facts = {"accuracy": accuracy, "accuracy_images": len(test), "preset": preset.name, "eval_seed": preset.eval_seed}
     return write_proved(model, out, lambda saved: prove(saved, step, test.spikes(0, images)) | facts)
+
+
+def metadata(note: Mapping[str, Any]) -> dict[str, str]:
+    """What ONNX metadata say of a data set: its name as `dataset`, all else that a model remembers as JSON in `dataset_…`."""
+    rest = {f"dataset_{key}": json.dumps(value, ensure_ascii=False) for key, value in note.items() if key != "name"}
+    return {"dataset": str(note["name"]), **rest}
 
 
 def write_proved(model: onnx.ModelProto, out: Path, proves: Callable[[onnx.ModelProto], dict[str, Any]]) -> dict[str, Any]:
