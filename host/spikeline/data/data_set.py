@@ -129,7 +129,7 @@ def checked_labels(labels: Any, count: int, where: str) -> np.ndarray:
 def checked_classes(names: Iterable[Any], labels: Iterable[np.ndarray | None], where: str) -> tuple[str, ...]:
     """Names of classes, at least as many as there are labels. Raises DataError, naming `where`."""
     classes = tuple(str(name) for name in names)
-    needed = 1 + max((int(x.max(initial=0)) for x in labels if x is not None), default=0)
+    needed = 1 + max((int(x.max(initial=0)) for x in labels if x is not None), default=-1)
     if len(classes) < needed:
         raise DataError(f"{where}: {len(classes)} classes are named and labels go up to {needed - 1}; name {needed}")
     wrong = next((name for name in classes if not name or not name.isprintable()), None)

@@ -48,7 +48,7 @@ def find(name: str, root: Path | None, test_every: int | None = None) -> DataSet
         )
     sensor = Sensor(*map(int, kind.sensor_size))
     labels = {split: _labels(parts[split], order, name) for split, order in orders.items()}
-    names: Any = parts["test"].classes  # a list, an array of bytes, or numbers by name
+    names: Any = getattr(parts["test"], "classes", ())  # a list, an array of bytes, or numbers by name
     ordered = sorted(names, key=names.__getitem__) if isinstance(names, dict) else names
     classes = checked_classes((x.decode() if isinstance(x, bytes) else x for x in ordered), labels.values(), name)
 
@@ -103,8 +103,12 @@ def _order(found: Any) -> np.ndarray:
 
 
 def _labels(found: Any, order: np.ndarray, name: str) -> np.ndarray:
-    targets = found.targets if len(found.targets) else [found[int(n)][1] for n in range(len(found))]
-    return checked_labels(np.array([targets[n] for n in order]), len(order), name)
+    try:
+        targets = found.targets if len(found.targets) else [found[n][1] for n in range(len(found))]
+        numbers = np.array([targets[n] for n in order])
+    except Exception as error:  # of sets that are about something else than classes
+        raise DataError(f"{name} has no classes that are numbers ({error!r}); take another data set") from None
+    return checked_labels(numbers, len(order), name)
 
 
 def _recording(events: np.ndarray, sensor: Sensor) -> Recording:

@@ -10,6 +10,7 @@ from spikeline.files import atomic
 
 INK = "#1f3b57"
 ACCENT = "#b5651d"
+ACROSS = 10  # pictures in a row of a contact sheet
 MOST_COUNTED, MOST_NAMED = 26, 64  # classes of a confusion matrix whose counts, and names, can be read
 
 
@@ -52,6 +53,20 @@ def raster(path: Path, picture: np.ndarray, spikes: list[np.ndarray], label: str
             xticks=range(1, steps + 1),
         )
         ax.set(xlim=(0.5, steps + 0.5), ylim=(-0.02 * train.shape[1], 1.02 * train.shape[1]))
+    _save(fig, path)
+
+
+def contact_sheet(path: Path, rows: list[tuple[str, list[np.ndarray]]]) -> None:
+    """Draw pictures, each (H, W), in rows of at most ACROSS, with a title before each row."""
+    import matplotlib.pyplot as plt
+
+    fig, axes = plt.subplots(len(rows), ACROSS, figsize=(ACROSS, 0.3 + len(rows)), layout="constrained", squeeze=False)
+    for line, (name, pictures) in zip(axes, rows, strict=True):
+        for ax in line:
+            ax.axis("off")
+        for ax, shown in zip(line, pictures, strict=False):
+            ax.imshow(shown, cmap="gray_r", aspect="auto" if max(shown.shape) > 4 * min(shown.shape) else "equal")
+        line[0].set_title(name, loc="left", fontsize=8)
     _save(fig, path)
 
 
