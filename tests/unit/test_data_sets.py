@@ -2,8 +2,8 @@
 
 import gzip
 import json
-import struct
 import re
+import struct
 from itertools import product
 from pathlib import Path
 

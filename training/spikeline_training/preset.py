@@ -182,7 +182,7 @@ def from_dict(values: Mapping[str, Any], origin: str, source: DataSet | None = N
         legal = fields[key].metadata["legal"]
         return PresetError(f"{origin}: {key} = {_shown(getattr(preset, key))} {why}; legal is {legal}")
 
-    if preset.sizes and "hidden" not in checked:  # of a file from before inputs and classes were derived
+    if preset.sizes and (preset.dataset or "hidden" not in checked):  # resolved, or from before sizes were derived
         preset = dataclasses.replace(preset, hidden=preset.sizes[1:-1])
     if len(preset.hidden) >= MAX_LAYERS or not all(1 <= size <= 4096 for size in preset.hidden):
         raise refuse("hidden" if "hidden" in checked else "sizes", "are no hidden layers")
@@ -228,9 +228,9 @@ def _resolved(preset: Preset) -> bool:
         dataset_fault(facts) is None
         and facts["name"] == preset.data
         and {"shape", "classes"} <= facts.keys()
-        and len(preset.sizes) == 2 + len(preset.hidden)
-        and preset.sizes[1:] == (*preset.hidden, len(facts["classes"]))
-        and preset.sizes[0] > 0
+        and len(preset.sizes) > 1
+        and min(preset.sizes) > 0
+        and preset.sizes[-1] == len(facts["classes"])
     )
 
 
