@@ -207,7 +207,7 @@ $(OUT)/.trained: $(PRESETS)/$(PRESET).toml $(TRAINING) | .venv/.ready
 	$(call train,--preset $(PRESET))
 
 $(MODELS)/width-%/.trained: $(PRESETS)/mnist-dc-256.toml $(TRAINING) | .venv/.ready
-	$(call train,--preset mnist-dc-256 --sizes 784$(comma)$*$(comma)$*$(comma)10)
+	$(call train,--preset mnist-dc-256 --hidden $*$(comma)$*)
 
 # PRESET+KEY~VALUE+...: a preset with other values
 .SECONDEXPANSION:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spikeline.cli.arguments import file_to_write, folder_to_write, name_or_path, path
 
 if TYPE_CHECKING:
-    from spikeline.data.samples import Find
+    from spikeline.data.samples import Find, Samples
     from spikeline.model.geometry import Geometry
     from spikeline.model.model_file import Model
     from spikeline.model.network import Layer, Network
@@ -63,10 +63,6 @@ def run(args: argparse.Namespace) -> None:
 
     An ONNX file that is not the one of the proof beside it is compiled only if it is proved afresh, with --verify.
     """
-    from functools import partial
-
-    from spikeline.data import samples
-    from spikeline.data.data_sets import DATA_SETS
     from spikeline.errors import CompileError
     from spikeline.files import atomic, remedy
     from spikeline.model import model_file
@@ -84,19 +80,18 @@ def run(args: argparse.Namespace) -> None:
     network, warnings = compile_with_warnings(args.model, geometry, args.time_steps, args.encoder)
     if changed:
         warnings.append(f"{changed}; it is proved afresh here")
-    data = data_set(network, trained_on(args.model), args.data, args.model)
-    note = {"dataset": {"name": data}} if data else {}
-    model = model_file.build(network, note)
-    find = partial(samples.load, data=data, root=args.root, strict=args.strict) if data in DATA_SETS else None
+    note, find = data_set(network, trained_on(args.model), args)
+    name = note["name"] if note else None
+    model = model_file.build(network, {"dataset": note} if note else {})
     report = describe(model, geometry) | {"warnings": warnings}
     proof = Path(f"{args.out}.verify.json")
     if args.early_exit is not None and find is None:
-        raise CompileError(f"{args.model}: {unknown(data)}, and --early-exit picks a margin on that; leave out --early-exit")
+        raise CompileError(f"{args.model}: {unknown(name)}, and --early-exit picks a margin on that; leave out --early-exit")
     if args.verify:
         report["verify"] = check(args.model, model, args.verify, find)
     if args.early_exit is not None and find is not None:
         report["exit_margin"] = margin(network, args.early_exit, find)
-        model = model_file.build(replace(network, exit_margin=report["exit_margin"]), note)
+        model = model_file.build(replace(network, exit_margin=report["exit_margin"]), model.note)
         report["crc"] = f"{model.crc:08x}"
     try:
         proof.unlink(missing_ok=True)  # it spoke of the model that is replaced now
@@ -113,25 +108,45 @@ def run(args: argparse.Namespace) -> None:
     print(json.dumps(report, indent=1) if args.json else table(report, args.out))
 
 
-def data_set(network: "Network", said: str | None, given: str | None, model: Path) -> str | None:
-    """The data set by file and user, None if neither says. Raises CompileError if they differ or it does not suit the network."""
+def data_set(
+    network: "Network", said: dict[str, Any] | None, args: argparse.Namespace
+) -> "tuple[dict[str, Any] | None, Find | None]":
+    """What the model's note says of the data set, None if nobody knows it, and how samples are found, None if they cannot be.
+
+    Nothing is read but what `said`, the file's metadata, and the user's --data say of it. Raises CompileError if they differ or
+    do not suit the network.
+    """
     from spikeline.data import samples
-    from spikeline.data.data_sets import DATA_SETS
+    from spikeline.data.data_sets import by_name
     from spikeline.errors import CompileError, DataError
 
+    if args.data is None and (said is None or not by_name(said["name"])):
+        return said, None
+    needed = args.verify or args.early_exit is not None
     try:
-        data = samples.agreed(said, given)
-        if data in DATA_SETS:
-            samples.check(network, data)
+        source = samples.source(said, args.data, args.root, args.strict, args.other_data)
+        samples.check(network, source)
+        if needed:
+            source.require()
     except DataError as error:
-        raise CompileError(f"{model}: {error}") from None
-    return data
+        if said and not needed and args.data is None and said["name"].startswith("tonic:"):
+            return said, None  # its files are not here, and not needed
+        raise CompileError(f"{args.model}: {error}") from None
+
+    def find(network: "Network", split: str, seed: int = 0) -> "Samples":
+        return samples.own(network, said, source, split, seed, args.other_data)
+
+    if said is None and source.counts.get("test") and not source.missing:
+        said = {**source.facts, **({} if not needed else {"test_sha256": find(network, "test").sha256})}
+    return said or source.facts, find
 
 
 def unknown(data: str | None) -> str:
     """Why there are no samples of a network's data set."""
     if data:
-        return f"the network was trained on {data}, which is not known here"
+        return (
+            f"the network was trained on {data}, which is not known here by its name (if it is a file or folder, add --data PATH)"
+        )
     return "the network does not say what it was trained on (if that was MNIST, add --data mnist)"
 
 
@@ -143,8 +158,9 @@ def margin(network: "Network", loss: float, find: "Find") -> int:
 
     found = find(network, "train", seed=1)  # not the seed of tests
     found = found.first(min(MARGIN_IMAGES, len(found)))
+    truth = found.truth
     counted = [golden.run(network, spikes).counted for spikes, _ in found.batches()]
-    return early_exit.pick_margin(np.concatenate(counted), found.labels, loss)
+    return early_exit.pick_margin(np.concatenate(counted), truth, loss)
 
 
 def check(onnx: Path, model: "Model", count: int, find: "Find | None") -> dict[str, Any]:

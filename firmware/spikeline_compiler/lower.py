@@ -3,11 +3,14 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spikeline.errors import CompileError, ModelError
+from spikeline.files import parse_json
 from spikeline.model.geometry import FOLDER, Geometry
+from spikeline.model.model_file import dataset_fault
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Encoder, Reset
 from spikeline_compiler.attributes import check_attributes
@@ -16,6 +19,7 @@ from spikeline_compiler.graph import Graph, load, naming, refuse
 from spikeline_compiler.passes import PASSES, drop_dead
 from spikeline_compiler.stages import Stage, number, stages
 
+DATASET = "dataset_"
 LONGEST_NAME = 200  # characters of a data set's name
 QUANTISED_FIX = "train with quantised biases and thresholds, whole multiples of the scale of the weights"
 
@@ -184,15 +188,30 @@ def compile_with_warnings(
         return network, [rounding(n, stage) for n, stage in enumerate(found) if stage.risks]
 
 
-def trained_on(path: Path | str) -> str | None:
-    """The data set that the file's metadata names, None if it names none. Raises CompileError for what is no name."""
+def trained_on(path: Path | str) -> dict[str, Any] | None:
+    """What the file's metadata say of the data set, as a model's note has it; None if they name none.
+
+    That is `dataset`, its name, and JSON in `dataset_…`. Raises CompileError for what is no name and no JSON.
+    """
     with naming(path):
-        name = load(path).metadata.get("dataset")
-        if name is not None and not (name.isprintable() and 0 < len(name) <= LONGEST_NAME):
+        metadata = load(path).metadata
+        name = metadata.get("dataset")
+        if name is None:
+            return None
+        if not (name.isprintable() and 0 < len(name) <= LONGEST_NAME):
             raise CompileError(
                 f"its metadata's dataset is no name of at most {LONGEST_NAME} characters; export the network again"
             )
-        return name
+        note: dict[str, Any] = {"name": name}
+        for key, text in metadata.items():
+            if key.startswith(DATASET):
+                try:
+                    note[key.removeprefix(DATASET)] = parse_json(text.encode())
+                except ValueError as error:
+                    raise CompileError(f"its metadata's {key} is no JSON ({error}); export the network again") from None
+        if fault := dataset_fault(note):
+            raise CompileError(f"its metadata's data set {fault}; export the network again")
+        return note
 
 
 def rounding(n: int, stage: Stage) -> str:

@@ -45,7 +45,7 @@ class Subject:
 def subject(path: Path, pixels: np.ndarray, seed: int) -> Subject:
     """Load an image and run the golden model on all pixels, uint8 (B, 784)."""
     loaded = model_file.load(path)
-    samples.data_set(loaded)
+    samples.require(loaded)
     network = loaded.network
     traces = []
     for start in range(0, len(pixels), 1000):

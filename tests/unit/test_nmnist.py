@@ -212,7 +212,7 @@ def test_oddities_of_a_data_set_are_counted_said_and_refused_if_wanted(dataset, 
         nmnist.load("test", 4, 2, root, strict=True)
 
 
-@pytest.mark.parametrize(("time_steps", "pool"), [(0, 2), (-1, 2), (4, 3)])
+@pytest.mark.parametrize(("time_steps", "pool"), [(0, 2), (-1, 2), (4, 0), (4, 35)])
 def test_parameters_out_of_range_are_refused(dataset, time_steps, pool):
     with pytest.raises(DataError):
         nmnist.load("test", time_steps, pool, dataset[0])

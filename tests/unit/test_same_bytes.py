@@ -18,7 +18,7 @@ from spikeline_training import checkpoint, preset
 from spikeline_training.network import SpikingNetwork
 torch.set_num_threads(1)
 for name, shipped in (("dc", "tiny"), ("cc", "mnist-cc-latency")):
-    chosen = preset.load(shipped, sizes=[784, 8, 8, 10], time_steps=2)
+    chosen = preset.load(shipped, hidden=[8, 8], time_steps=2)
     folder = Path(sys.argv[1]) / name
     torch.manual_seed(0)
     network = SpikingNetwork(chosen)

@@ -24,16 +24,16 @@ def few(monkeypatch, digits):
 
 
 @pytest.mark.parametrize(
-    ("name", "sizes", "data"),
+    ("name", "data"),
     [
-        ("tiny", [784, 9, 10], "mnist-test"),
-        ("mnist-dc-threshold", [784, 9, 10], "mnist-test"),
-        ("mnist-cc-latency", [784, 9, 10], "mnist-test"),
-        ("mnist-cc-events", [578, 9, 10], "saccades-test"),
+        ("tiny", "mnist-test"),
+        ("mnist-dc-threshold", "mnist-test"),
+        ("mnist-cc-latency", "mnist-test"),
+        ("mnist-cc-events", "saccades-test"),
     ],
 )
-def test_every_kind_of_preset_is_measured_as_it_is_compiled(tmp_path, few, name, sizes, data):
-    chosen = preset.load(name, sizes=sizes)
+def test_every_kind_of_preset_is_measured_as_it_is_compiled(tmp_path, few, name, data):
+    chosen = preset.load(name, hidden=[9])
     torch.manual_seed(1)
     trained = SpikingNetwork(chosen)
     path = tmp_path / "checkpoint.pt"

@@ -485,16 +485,16 @@ def test_the_commands_train_resume_and_export(tmp_path, capsys):
 
 
 def test_layers_and_steps_can_be_overruled(tmp_path):
-    run("train", "--preset", "tiny", "--out", tmp_path, "--sizes", "784,8,12,10", "--time-steps", 3, "--epochs", 1)
+    run("train", "--preset", "tiny", "--out", tmp_path, "--hidden", "8,12", "--time-steps", 3, "--epochs", 1)
     network, trained, history = checkpoint.load(tmp_path / "checkpoint.pt")
     assert trained.sizes == (784, 8, 12, 10)
     assert [layer.neurons for layer in network.layers] == [8, 12, 10]
     assert history[0]["time_steps"] == trained.time_steps == 3
-    with pytest.raises(PresetError, match=r"sizes = \(784, 8\)"):
-        run("train", "--preset", "tiny", "--out", tmp_path, "--sizes", "784,8")
+    with pytest.raises(PresetError, match=r"hidden = \(8, 0\)"):
+        run("train", "--preset", "tiny", "--out", tmp_path, "--hidden", "8,0")
 
 
-@pytest.mark.parametrize("option", ["--threads", "--epochs", "--seed", "--sizes", "--time-steps"])
+@pytest.mark.parametrize("option", ["--threads", "--epochs", "--seed", "--hidden", "--time-steps"])
 def test_a_count_that_is_no_number_is_bad_usage(tmp_path, option):
     with pytest.raises(SystemExit):
         run("train", "--preset", "tiny", "--out", tmp_path, option, "many")

@@ -70,9 +70,9 @@ UNKNOWN = "does not say what it was trained on; if that was MNIST, add --data mn
 MODELS = {
     "of nothing it says": ((None,), (), UNKNOWN),
     "of data that are not here": (
-        ("fashion-mnist",),
+        ("cifar10",),
         (),
-        "the data set 'fashion-mnist' is not known here; known are mnist, nmnist",
+        "the data set 'cifar10' is not known here by its name; known are mnist, fashion-mnist, nmnist, tonic:NAME",
     ),
     "of other data than the user says": (("fashion-mnist",), ("--data", "mnist"), "trained on fashion-mnist, not on mnist"),
     "of N-MNIST, called MNIST": (("nmnist", (578, 10), Encoder.EVENTS), ("--data", "mnist"), "trained on nmnist, not on mnist"),
@@ -181,7 +181,7 @@ def test_its_data_set_goes_into_the_image(tmp_path, capsys, digits, said, option
 
 COMPILED = {
     "no data for a margin": ((None,), ("--early-exit", "0.01"), "(if that was MNIST, add --data mnist), and --early-exit picks"),
-    "data that are not here": (("cifar10",), ("--early-exit", "0.1"), "trained on cifar10, which is not known here, and --early"),
+    "data that are not here": (("cifar10",), ("--early-exit", "0.1"), "is a file or folder, add --data PATH), and --early"),
     "other data": (("nmnist",), ("--data", "mnist"), "trained on nmnist, not on mnist; leave out --data"),
     "classes": ((None, (784, 12, 7)), ("--data", "mnist"), "tells 7 classes apart and mnist has 10"),
     "classes of its own data": (("mnist", (784, 12, 7)), (), "tells 7 classes apart and mnist has 10"),

@@ -4,8 +4,7 @@ import argparse
 from typing import Any
 
 from spikeline.cli.arguments import file_to_write, folder_to_write, name_or_path, path, positive
-
-STRICT = "Refuse recordings of N-MNIST with oddities instead of mending them."
+from spikeline.cli.samples import add_data, add_options, add_source, options
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -25,19 +24,16 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         metavar="DIR",
         help="Folder to write the checkpoint, the metrics and the TensorBoard log to.",
     )
-    train.add_argument("--data", metavar="NAME", help="Data set to train on, by its name (default: the preset's).")
-    train.add_argument(
-        "--root", type=path, metavar="DIR", help="Folder of the data set's files (default: the cache, to which MNIST is fetched)."
-    )
-    train.add_argument("--strict", action="store_true", help=STRICT)
+    add_source(train, "the preset's")
+    add_options(train)
     train.add_argument(
         "--resume", action="store_true", help="Continue from the checkpoint in --out, also to a larger number of --epochs."
     )
     train.add_argument(
-        "--sizes",
-        type=_sizes,
-        metavar="784,H,...,10",
-        help="Inputs, neurons of each hidden layer, classes (default: the preset's).",
+        "--hidden",
+        type=_hidden,
+        metavar="H,...",
+        help="Neurons of each hidden layer, '' for none; inputs and classes are those of the data (default: the preset's).",
     )
     train.add_argument(
         "--time-steps",
@@ -69,10 +65,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     export.add_argument(
         "--out", required=True, type=file_to_write, metavar="FILE", help="ONNX file to write; the proof is written beside it."
     )
-    export.add_argument(
-        "--root", type=path, metavar="DIR", help="Folder of the data set's files (default: the cache, to which MNIST is fetched)."
-    )
-    export.add_argument("--strict", action="store_true", help=STRICT)
+    add_data(export, "what the checkpoint says")
     export.add_argument(
         "--verify", type=positive, default=1000, metavar="N", help="Number of test images to prove it on (default: %(default)s)."
     )
@@ -139,8 +132,8 @@ def _register_import(subparsers: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_import)
 
 
-def _sizes(text: str) -> list[int]:
-    return [int(size) for size in text.split(",")]
+def _hidden(text: str) -> list[int]:
+    return [int(size) for size in text.split(",") if text]
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -157,13 +150,17 @@ def _setting(text: str) -> tuple[str, Any]:
 def _train(args: argparse.Namespace) -> None:
     import torch
 
+    from spikeline.data import data_sets
     from spikeline_training import preset
     from spikeline_training.train import CHECKPOINT, train
 
-    given = ("data", "sizes", "time_steps", "epochs", "seed")
-    chosen = preset.load(args.preset, **dict(args.set) | {key: v for key in given if (v := getattr(args, key)) is not None})
+    given = ("hidden", "time_steps", "epochs", "seed")
+    values = dict(args.set) | {key: v for key in given if (v := getattr(args, key)) is not None}
+    name = args.data or values.get("data") or preset.data_of(args.preset)
+    source = data_sets.find(name, args.root, args.strict, **options(args))
+    chosen = preset.load(args.preset, source, **values)
     torch.set_num_threads(args.threads)
-    last = train(chosen, args.out, args.root, args.resume, after_epoch=_report, strict=args.strict)
+    last = train(chosen, args.out, source, args.resume, after_epoch=_report)
     print(
         f"{chosen.name}: {100 * last['test_accuracy']:.2f} % of the test images at T = {chosen.time_steps}; "
         f"{args.out / CHECKPOINT}"
@@ -183,7 +180,7 @@ def _report(metrics: dict) -> None:
 def _export(args: argparse.Namespace) -> None:
     from spikeline_training.export import export_checkpoint
 
-    proof = export_checkpoint(args.checkpoint, args.out, args.verify, args.root, args.strict)
+    proof = export_checkpoint(args.checkpoint, args.out, args.verify, args.root, args.strict, args.data, args.other_data)
     print(
         f"{args.out}: {proof['spikes_compared']} spikes of {proof['images']} images at T = {proof['time_steps']} "
         f"agree, accuracy {100 * proof['accuracy']:.2f} %"

@@ -17,6 +17,8 @@ from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
 from spikeline.data import samples
+from spikeline.data.data_set import DataSet
+from spikeline.data.data_sets import find
 from spikeline.errors import PresetError, SpikelineError
 from spikeline.files import atomic
 from spikeline.model import golden
@@ -30,14 +32,25 @@ PROOF_BATCH = 500  # images per run of the executor
 
 
 def export_checkpoint(
-    checkpoint_path: Path, out: Path, images: int = 1000, root: Path | None = None, strict: bool = False
+    checkpoint_path: Path,
+    out: Path,
+    images: int = 1000,
+    root: Path | None = None,
+    strict: bool = False,
+    data: str | None = None,
+    other: bool = False,
 ) -> dict[str, Any]:
-    """Write the network of a checkpoint of `spikeline train`; see `export`. Raises PresetError also for a bad checkpoint."""
+    """Write the network of a checkpoint of `spikeline train`; see `export`.
+
+    `data` is the data set, by default the one that it was trained on if that is known by name; for `root`, `strict` and
+    `other` see `spikeline.data.samples.of`. Raises PresetError also for an unusable checkpoint.
+    """
     trained, preset, history = checkpoint.load(checkpoint_path)
+    source = samples.source(preset.dataset, data, root, strict, other)
     facts: dict[str, str | int] = {"preset": preset.name, "seed": preset.seed, "epochs_trained": len(history)}
-    how = (preset.data, preset.encoder, preset.time_steps, images, root, preset.eval_seed, strict)
+    how = (preset.encoder, preset.time_steps, images, preset.eval_seed, facts)
     try:
-        return export(trained.layers, out, *how, facts)
+        return _export(trained.layers, out, source, preset.dataset, other, *how)
     except PresetError as error:
         raise PresetError(f"{checkpoint_path}: {error}") from None
 
@@ -45,14 +58,13 @@ def export_checkpoint(
 def export(
     module: torch.nn.Module,
     out: Path | str,
-    data: str = "mnist",
+    data: Path | str = "mnist",
     encoder: str = "bernoulli",
     time_steps: int = 4,
     images: int = 1000,
     root: Path | None = None,
     eval_seed: int = 0,
     strict: bool = False,
-    facts: Mapping[str, str | int] | None = None,
 ) -> dict[str, Any]:
     """Write a stack of layers to `out` (.onnx) and the proof beside it (.proof.json); return the proof.
 
@@ -61,20 +73,44 @@ def export(
     `--data` takes, which `encoder` turns into spikes of `time_steps` steps, with `eval_seed` if it draws. The proof runs the
     file in the QONNX executor on the first `images` of them, and compares every spike, all states, the class values and the
     class with the Brevitas model of one step and the golden model. `root` is the folder of the data set's files; `strict`
-    refuses recordings that are otherwise mended; `facts` are added to the metadata. Raises PresetError for what is no stack or
-    no integer network, DataError for bad data, SpikelineError for a mismatch; no file is left then. Wherever the program may be
-    killed, the model is the old one or the new, and a proof is that of the model.
+    refuses recordings that are otherwise mended. Raises PresetError for what is no stack or no integer network, DataError for
+    bad data, SpikelineError for a mismatch; no file is left then. Wherever the program may be killed, the model is the old one
+    or the new, and a proof is that of the model.
     """
+    source = find(str(data), root, strict)
+    return _export(module, Path(out), source, source.facts, False, encoder, time_steps, images, eval_seed, {})
+
+
+def _export(
+    module: torch.nn.Module,
+    out: Path,
+    source: DataSet,
+    note: Mapping[str, Any],
+    other: bool,
+    encoder: str,
+    time_steps: int,
+    images: int,
+    eval_seed: int,
+    facts: Mapping[str, str | int],
+) -> dict[str, Any]:
+    """`export`, with samples of `source`, of a network that was trained on what `note` says; `facts` are added to the metadata."""
     layers = stack(module)
     network, affines = convert_layers(layers, time_steps, encoder)
-    test = samples.load(network, "test", data, root, eval_seed, strict)
+    test = samples.own(network, note, source, "test", eval_seed, other)
     accuracy, _ = score(network, test)
     step = Step(network, affines, max(layer.weight_bits for layer in layers))
-    told = {"dataset": data, "eval_seed": eval_seed, **(facts or {}), "accuracy": f"{accuracy:.4f}"}
-    model = write(step, {key: str(value) for key, value in told.items()})
+    trained_on = note if test.trained_on else {**note, "test_sha256": test.sha256}
+    told = {**facts, "eval_seed": eval_seed, "accuracy": f"{accuracy:.4f}"}
+    model = write(step, metadata(trained_on) | {key: str(value) for key, value in told.items()})
     known: dict[str, Any] = {"accuracy": accuracy, "accuracy_images": len(test), "eval_seed": eval_seed}
-    known |= {key: value for key, value in told.items() if key == "preset"}
-    return write_proved(model, Path(out), lambda saved: prove(saved, step, test.spikes(0, images)) | known)
+    known |= {key: value for key, value in facts.items() if key == "preset"}
+    return write_proved(model, out, lambda saved: prove(saved, step, test.spikes(0, images)) | known)
+
+
+def metadata(note: Mapping[str, Any]) -> dict[str, str]:
+    """What ONNX metadata say of a data set: its name as `dataset`, all else that a model remembers as JSON in `dataset_…`."""
+    rest = {f"dataset_{key}": json.dumps(value, ensure_ascii=False) for key, value in note.items() if key != "name"}
+    return {"dataset": str(note["name"]), **rest}
 
 
 def write_proved(model: onnx.ModelProto, out: Path, proves: Callable[[onnx.ModelProto], dict[str, Any]]) -> dict[str, Any]:

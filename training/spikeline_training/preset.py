@@ -1,6 +1,7 @@
 """A preset: everything that decides what a training run produces, read from a TOML file."""
 
 import codecs
+import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -8,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spikeline.data import recordings
-from spikeline.data.data_sets import DATA_SETS
-from spikeline.errors import PresetError
+from spikeline.data.data_set import DataSet
+from spikeline.data.data_sets import KNOWN, find
+from spikeline.errors import DataError, PresetError
 from spikeline.files import read
 from spikeline.model import encode
+from spikeline.model.model_file import dataset_fault
 from spikeline.model.network import MAX_LAYERS
 
 FOLDER = Path(__file__).parent / "presets"
@@ -28,10 +30,13 @@ WEIGHT_BITS = (1, 2, 3, 4, 8)
 INTEGRATIONS = ("discontinuous", "continuous")
 OUTPUTS = ("membrane", "spike_count")  # what the class is read from
 ENCODERS = (*encode.ENCODERS, "events")
+HIDDEN = "hidden = [256, 256]"
 OF_TIME = ("latency", "events")  # encoders whose spikes mean nothing without the steps before
 
 
 def _key(default: Any, legal: str, low: float = -math.inf, high: float = math.inf, choices: tuple = ()) -> Any:
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata={"legal": legal, "choices": ()})
     return field(default=default, metadata={"legal": legal, "low": low, "high": high, "choices": choices})
 
 
@@ -40,9 +45,8 @@ class Preset:
     """One training run. A TOML file sets some keys; the others keep the defaults below."""
 
     name: str = _key("", "text; the file's stem")
-    sizes: tuple[int, ...] = _key(
-        (784, 256, 256, 10), f"784 (events: 578 or 2312), at least one hidden size of 1..4096, 10; at most {1 + MAX_LAYERS}"
-    )
+    hidden: tuple[int, ...] = _key((256, 256), f"neurons of each hidden layer, 1..4096; none to {MAX_LAYERS - 1} layers")
+    sizes: tuple[int, ...] = _key((), f"inputs and classes of the data, between them 1..4096; leave it out and give {HIDDEN!r}")
     integration: str = _key("discontinuous", " or ".join(map(repr, INTEGRATIONS)), choices=INTEGRATIONS)
     output: str = _key("membrane", " or ".join(map(repr, OUTPUTS)), choices=OUTPUTS)
     leak: int = _key(0, "0 (none) to 15, a shift; of continuous integration", 0, 15)
@@ -50,15 +54,18 @@ class Preset:
     state_bits: int = _key(13, "4..23, bits of a membrane's state; one less than the accelerator's membranes", 4, 23)
     bias: bool = _key(False, "true or false; of continuous integration", choices=(False, True))
     loss_at: str = _key("last", "'last' or 'every' step; of continuous integration", choices=("last", "every"))
-    data: str = _key("mnist", " or ".join(map(repr, DATA_SETS)), choices=tuple(DATA_SETS))
+    data: str = _key("mnist", f"a name, {KNOWN}, or the path of a .npz file or a folder")
+    dataset: Mapping[str, Any] = _key({}, "what was read of the data, which a checkpoint keeps; leave it out")
+    pool: int = _key(2, "1..1024, sensor pixels of a cell each way; of recordings", 1, 1024)
     weight_bits: int = _key(4, "1 (±1), 2 (-1, 0, 1), 3, 4 or 8", choices=WEIGHT_BITS)
     encoder: str = _key("bernoulli", " or ".join(map(repr, ENCODERS)), choices=ENCODERS)
     time_steps: int = _key(4, "1..255; the threshold encoder repeats itself, so it takes 1", 1, 255)
     seed: int = _key(0, "0..2^63 - 1", 0, 2**63 - 1)
     eval_seed: int = _key(0, "0..2^63 - 1; seeds the test images' spikes", 0, 2**63 - 1)
-    train_images: int = _key(60000, "1..60000, at least one batch; the first images of the training split", 1, 60000)
+    train_images: int = _key(0, "0 (all) or at least one batch; the first images of the training split", 0, 2**31)
     epochs: int = _key(40, "1..10000", 1, 10000)
     batch: int = _key(256, "2..60000 images", 2, 60000)
+    train_steps: int = _key(1, "1..16, time steps whose sum a training step sees; of discontinuous integration", 1, 16)
     peak_lr: float = _key(4e-3, "above 0, at most 1", 1e-12, 1)
     schedule: str = _key("one_cycle", "'one_cycle' or 'constant'", choices=("one_cycle", "constant"))
     input_dropout: float = _key(0.0, "0..0.9", 0, 0.9)
@@ -75,31 +82,56 @@ class Preset:
         """Whether any augmentation is on."""
         return any((self.rotation, self.scale, self.shear, self.shift, self.elastic))
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes of its data."""
+        return tuple(self.dataset["classes"])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a sample of its data; see `DataSet.shape`."""
+        return tuple(self.dataset["shape"])
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as in TOML: what a checkpoint keeps."""
-        return dataclasses.asdict(self) | {"sizes": list(self.sizes)}
+        return dataclasses.asdict(self) | {"hidden": list(self.hidden), "sizes": list(self.sizes), "dataset": dict(self.dataset)}
 
 
-def load(name_or_file: str, **overrides: Any) -> Preset:
+def load(name_or_file: str, source: DataSet | None = None, **overrides: Any) -> Preset:
     """The shipped preset of that name, or the preset in that TOML file, with overrides that are not None on top.
 
+    source: the data to train on, instead of what `data` finds. Inputs and classes are theirs.
     Raises PresetError, naming the file, the key and its legal values, for whatever cannot be used.
     """
+    path, values = _read(name_or_file)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    if "dataset" in values | given:
+        raise PresetError(f"{path}: unknown key 'dataset'; data say it themselves, give data = a name or a path")
+    return from_dict({"name": path.stem} | values | given, str(path), source)
+
+
+def data_of(name_or_file: str) -> str:
+    """The data set that a preset names. Raises PresetError."""
+    path, values = _read(name_or_file)
+    key = next(f for f in dataclasses.fields(Preset) if f.name == "data")
+    return _checked(key, values.get("data", key.default), str(path))
+
+
+def _read(name_or_file: str) -> tuple[Path, dict[str, Any]]:
+    """The file of a preset, and what it sets."""
     path = Path(name_or_file)
     if path.suffix != ".toml":
         path = FOLDER / f"{name_or_file}.toml"
         if not path.is_file():
             raise PresetError(f"no preset {name_or_file!r}; shipped are {', '.join(names())}, or give a .toml file")
     try:
-        values = parsed(_text(read(path, LARGEST)))
+        return path, parsed(_text(read(path, LARGEST)))
     except OSError as error:
         raise PresetError(f"cannot read preset {path}: {error.strerror}; shipped are {', '.join(names())}") from None
     except UnicodeError as error:
         raise PresetError(f"preset {path} is not UTF-8: {error}; save it as UTF-8") from None
     except ValueError as error:
         raise PresetError(f"preset {path} is no TOML: {error}; mend it there") from None
-    given = {key: value for key, value in overrides.items() if value is not None}
-    return from_dict({"name": path.stem} | values | given, str(path))
 
 
 def _text(content: bytes) -> str:
@@ -136,8 +168,11 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
-def from_dict(values: Mapping[str, Any], origin: str) -> Preset:
-    """A checked preset from plain values; `origin` names their file in messages. Raises PresetError."""
+def from_dict(values: Mapping[str, Any], origin: str, source: DataSet | None = None) -> Preset:
+    """A checked preset from plain values; `origin` names their file in messages. Raises PresetError, DataError for bad data.
+
+    Sizes are derived from the data: of `source`, else what the values say was read of them, else what `data` finds.
+    """
     fields = {f.name: f for f in dataclasses.fields(Preset)}
     for key in values:
         if key not in fields:
@@ -149,13 +184,10 @@ def from_dict(values: Mapping[str, Any], origin: str) -> Preset:
         legal = fields[key].metadata["legal"]
         return PresetError(f"{origin}: {key} = {_shown(getattr(preset, key))} {why}; legal is {legal}")
 
-    known = DATA_SETS[preset.data]
-    if known.images is None and preset.encoder != "events":
-        raise refuse("data", "has events: it goes with encoder = 'events'")
-    inputs = [recordings.inputs(pool) for pool in recordings.POOLS] if preset.encoder == "events" else [known.pixels]
-    first, *hidden, last = preset.sizes if 1 < len(preset.sizes) <= 1 + MAX_LAYERS else (0, 0)
-    if first not in inputs or last != known.classes or not hidden or not all(1 <= size <= 4096 for size in hidden):
-        raise refuse("sizes", f"is no network for {preset.encoder} input")
+    if preset.sizes and (preset.dataset or "hidden" not in checked):  # resolved, or from before sizes were derived
+        preset = dataclasses.replace(preset, hidden=preset.sizes[1:-1])
+    if len(preset.hidden) >= MAX_LAYERS or not all(1 <= size <= 4096 for size in preset.hidden):
+        raise refuse("hidden" if "hidden" in checked else "sizes", "are no hidden layers")
     if preset.encoder in OF_TIME and preset.integration != "continuous":
         raise refuse("integration", f"does not go with encoder = {preset.encoder!r}, whose spikes need steps to add up")
     if preset.encoder == "events" and preset.augments:
@@ -164,9 +196,44 @@ def from_dict(values: Mapping[str, Any], origin: str) -> Preset:
         raise refuse("time_steps", f"is more than the latency encoder's {encode.LATENCY_SPAN}")
     if preset.encoder == "threshold" and preset.time_steps != 1:
         raise refuse("time_steps", "does not go with encoder = 'threshold'")
-    if preset.train_images < preset.batch:
+    if 0 < preset.train_images < preset.batch:
         raise refuse("train_images", f"is less than batch = {preset.batch}")
-    return preset
+    if preset.train_steps > 1 and preset.integration == "continuous":
+        raise refuse("train_steps", "does not go with integration = 'continuous', which sees all time steps")
+    if source is None and preset.dataset:
+        if not _resolved(preset):
+            raise refuse("dataset", "is not what was read of data that make these sizes")
+        return preset
+    try:
+        source = source or find(preset.data)
+        if preset.sizes and "pool" not in checked and source.sensor:  # of a file from before there was the key
+            with contextlib.suppress(DataError):
+                preset = dataclasses.replace(preset, pool=source.pool_of(preset.sizes[0]))
+        inputs = source.inputs(preset.encoder, preset.pool)
+    except DataError as error:
+        raise refuse("data", f"does not go with encoder = {preset.encoder!r}: {error}") from None
+    if preset.augments and len(source.shape) != 2:
+        raise refuse(
+            "data", f"has samples of shape {source.shape}: rotation, scale, shear, shift and elastic need rows and columns"
+        )
+    sizes = (inputs, *preset.hidden, len(source.classes))
+    if preset.sizes not in ((), sizes):
+        raise refuse("sizes", f"does not agree with {source.title}, which makes {'-'.join(map(str, sizes))} of it")
+    facts = source.facts | ({"pool": preset.pool} if preset.encoder == "events" and source.sensor else {})
+    return dataclasses.replace(preset, sizes=sizes, data=source.name, dataset=facts)
+
+
+def _resolved(preset: Preset) -> bool:
+    """Whether a preset says soundly what data it was resolved to, as a checkpoint keeps it."""
+    facts = preset.dataset
+    return (
+        dataset_fault(facts) is None
+        and facts["name"] == preset.data
+        and {"shape", "classes"} <= facts.keys()
+        and len(preset.sizes) > 1
+        and min(preset.sizes) > 0
+        and preset.sizes[-1] == len(facts["classes"])
+    )
 
 
 def _shown(value: Any) -> str:
@@ -179,7 +246,7 @@ def _shown(value: Any) -> str:
 def _checked(key: dataclasses.Field, value: Any, origin: str) -> Any:
     """The value in its key's type, or a PresetError."""
     legal = key.metadata["legal"]
-    wanted = type(key.default)
+    wanted = dict if key.default is dataclasses.MISSING else type(key.default)
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     if wanted is tuple and isinstance(value, list | tuple):
         fits = all(isinstance(n, int) and not isinstance(n, bool) for n in value)

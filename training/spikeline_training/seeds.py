@@ -66,9 +66,10 @@ def measure(checkpoint_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     trained, chosen, _ = checkpoint.load(checkpoint_path)
     network = integers(trained)
-    test = samples.load(network, "test", chosen.data, seed=chosen.eval_seed)
+    source = samples.source(chosen.dataset)
+    test = samples.own(network, chosen.dataset, source, "test", chosen.eval_seed)
     counted, row_reads = execute(network, test)
-    by_step = evaluate.accuracy_by_step(counted, test.labels)
+    by_step = evaluate.accuracy_by_step(counted, test.truth)
     results: dict[str, Any] = {
         "accuracy": by_step[-1],
         "spikes_per_step": [round(float(n), 2) for n in row_reads.mean((0, 1))],
@@ -76,8 +77,8 @@ def measure(checkpoint_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     }
     if chosen.time_steps > 1:
         seed = chosen.eval_seed + 1
-        training = samples.load(network, "train", chosen.data, seed=seed).first(EXIT_IMAGES)
-        margin = pick_margin(execute(network, training)[0], training.labels, EXIT_LOSS)
+        training = samples.own(network, chosen.dataset, source, "train", seed).first(EXIT_IMAGES)
+        margin = pick_margin(execute(network, training)[0], training.truth, EXIT_LOSS)
         early, steps = decide(counted, margin)
         results["accuracy_by_step"] = by_step
         results["early_exit"] = {

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from spikeline.data.data_set import DataSet
 from spikeline.errors import PresetError
 from spikeline.files import atomic, parse_json, read
 from spikeline_training import checkpoint, training_data
@@ -30,15 +31,14 @@ PROGRESS_EVERY = 20  # batches
 def train(
     preset: Preset,
     out: Path,
-    root: Path | None = None,
+    source: DataSet | None = None,
     resume: bool = False,
     after_epoch: Callable[[dict[str, Any]], None] = lambda metrics: None,
-    strict: bool = False,
 ) -> dict[str, Any]:
     """Train a preset and return the metrics of its last epoch.
 
     Writes `out`/checkpoint.pt (atomically, every epoch), metrics.jsonl (one JSON object per epoch) and tensorboard/.
-    `root` is the folder of the data set's files, None for the cache; `strict` refuses recordings that are otherwise mended.
+    `source` is the data set, None for the one that the preset's `data` finds.
     `resume` continues from the checkpoint in `out` and ends with the same bits as a run without a break; without a checkpoint
     it starts from the beginning. It also continues to another number of epochs than the run was meant for: then the learning
     rate goes on where it is in the schedule of that many, which for `one_cycle` is not that of a run without a break.
@@ -47,7 +47,8 @@ def train(
     """
     from torch.utils.tensorboard import SummaryWriter
 
-    data = training_data.load(preset, root, strict)
+    data = training_data.load(preset, source)
+    preset = data.preset
     torch.manual_seed(preset.seed)
     network = SpikingNetwork(preset)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
@@ -138,10 +139,10 @@ def objective(preset: Preset, output: Tensor, labels: Tensor) -> tuple[Tensor, T
     """
     continuous = preset.integration == "continuous"  # then time steps come first
     if preset.output == "spike_count":
-        rates = output.mean(0) if continuous else output
+        rates = (output if continuous else output.view(preset.train_steps, len(labels), -1)).mean(0)
         return F.mse_loss(rates, F.one_hot(labels, rates.shape[-1]).float()), rates
-    last = output[-1] if continuous else output
-    return hinge(output if preset.loss_at == "every" else last, labels), last
+    last = output[-1] if continuous else output.view(preset.train_steps, len(labels), -1).mean(0)
+    return hinge(output if continuous and preset.loss_at == "every" else last, labels), last
 
 
 def hinge(membrane: Tensor, labels: Tensor) -> Tensor:

@@ -1,17 +1,17 @@
 """The data of a training: inputs and labels of training samples, and the test samples that it is scored on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from spikeline.data import samples
-from spikeline.data.data_sets import DATA_SETS
+from spikeline.data.data_set import DataSet
+from spikeline.data.data_sets import find
 from spikeline.data.recordings import PackedSpikes
 from spikeline.data.samples import Samples
+from spikeline.errors import DataError, PresetError
 from spikeline.model.encode import THRESHOLD, encode, latency_band
 from spikeline_training.augment import augment
 from spikeline_training.preset import Preset
@@ -21,32 +21,44 @@ CHUNK = 1000  # test images encoded at a time
 
 @dataclass(frozen=True)
 class TrainingData:
-    """A preset's data: training inputs by index, float32 (B, N) of one step or (T, B, N); labels int64 (images,); the test."""
+    """A preset's data: training inputs by index, float32 (B, N) of one step or (T, B, N); labels int64 (images,); the test.
+
+    `preset` is the one that asked for them, with the SHA-256 of the test set.
+    """
 
     inputs: Callable[[Tensor], Tensor]
     labels: Tensor
     test: Samples
+    preset: Preset
 
 
-def load(preset: Preset, root: Path | None = None, strict: bool = False) -> TrainingData:
-    """Load the data of a preset. Raises DataError.
-
-    `root` is the folder of the data set's files, None for the cache; `strict` refuses recordings that are otherwise mended.
-    """
-    images = DATA_SETS[preset.data].images
-    if preset.encoder == "events":
-        size, steps = preset.sizes[0], preset.time_steps
-        spikes, labels = samples.load_trains(preset.data, "train", size, steps, root, strict)
-        inputs = _by_step(spikes)
-        test_spikes, test_labels = samples.load_trains(preset.data, "test", size, steps, root, strict)
+def load(preset: Preset, source: DataSet | None = None) -> TrainingData:
+    """Load the data of a preset: of `source`, else what the preset's `data` finds. Raises DataError, PresetError."""
+    source = source or find(preset.data)
+    count = preset.train_images or None
+    read = [source.read(split, *_trains(preset)) for split in ("train", "test")]
+    for split, part in zip(("train", "test"), read, strict=True):
+        if part.labels is None:
+            raise DataError(f"{source.title} has no labels in its {split} split, and training needs them")
+    train, test = read
+    assert train.labels is not None
+    labels = train.labels[:count]
+    if len(labels) < preset.batch:
+        raise PresetError(f"batch = {preset.batch} is more than the {len(labels)} training samples of {source.title}; lower it")
+    if isinstance(train.samples, PackedSpikes):
+        inputs, test_spikes = _by_step(train.samples), test.samples
     else:
-        assert images is not None, "a preset with an encoder names data that are images"
-        pixels, labels = images("train", root)
-        inputs = _encoded(torch.from_numpy(pixels[: preset.train_images].copy()), preset)
-        test_pixels, test_labels = images("test", root)
-        test_spikes = _packed(test_pixels, preset)
-    test = Samples(f"{preset.data}-test", test_labels, None, test_spikes, preset.encoder, preset.time_steps, preset.eval_seed)
-    return TrainingData(inputs, torch.from_numpy(labels[: preset.train_images]).long(), test)
+        inputs = _encoded(torch.from_numpy(train.samples[:count].copy()), preset)
+        test_spikes = _packed(test.samples, preset)
+    assert isinstance(test_spikes, PackedSpikes)
+    scored = Samples(f"{source.name}-test", test.labels, None, test_spikes, preset.encoder, preset.time_steps, preset.eval_seed)
+    known = replace(preset, dataset={**preset.dataset, "test_sha256": test.sha256})
+    return TrainingData(inputs, torch.from_numpy(labels).long(), scored, known)
+
+
+def _trains(preset: Preset) -> tuple[int, int] | tuple[()]:
+    """Time steps and pool of spike trains, nothing of images: what `DataSet.read` takes."""
+    return (preset.time_steps, preset.pool) if preset.encoder == "events" else ()
 
 
 def sample(pixels: Tensor, encoder: str) -> Tensor:
@@ -73,6 +85,8 @@ def _encoded(images: Tensor, preset: Preset) -> Callable[[Tensor], Tensor]:
     """Training images, uint8 (images, N), encoded anew each time: one step, or all of them for continuous integration."""
     if preset.integration == "continuous":
         return lambda chosen: sample_steps(augment(images[chosen], preset), preset.encoder, preset.time_steps)
+    if preset.train_steps > 1:  # fresh spikes of each step, one step after the other
+        return lambda chosen: sample(augment(images[chosen], preset).repeat(preset.train_steps, 1), preset.encoder)
     return lambda chosen: sample(augment(images[chosen], preset), preset.encoder)
 
 
@@ -81,8 +95,9 @@ def _by_step(spikes: PackedSpikes) -> Callable[[Tensor], Tensor]:
     return lambda chosen: torch.from_numpy(spikes.batch(chosen.numpy())).transpose(0, 1).float()
 
 
-def _packed(pixels: np.ndarray, preset: Preset) -> PackedSpikes:
+def _packed(pixels: np.ndarray | PackedSpikes, preset: Preset) -> PackedSpikes:
     """Test images, uint8 (images, N), encoded once for all epochs."""
+    assert isinstance(pixels, np.ndarray)
     packed = []
     for start in range(0, len(pixels), CHUNK):
         spikes = encode(pixels[start : start + CHUNK], preset.encoder, preset.time_steps, preset.eval_seed, first_image=start)

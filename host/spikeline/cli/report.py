@@ -45,9 +45,10 @@ def run(args: argparse.Namespace) -> None:
     labels = metrics.pop("labels")
 
     trains = [given.spikes(0, 1)[0], *(spikes[0] for spikes in reference.spikes[:-1])]
-    picture = given.pixels[0] if given.pixels is not None else trains[0].sum(0).reshape(2, -1).sum(0)  # where events were
-    plots.raster(args.out / "raster.png", picture, trains, int(labels[0]), int(given.labels[0]))
-    plots.confusion(args.out / "confusion.png", labels, given.labels, network.sizes[-1])
+    names = [given.class_name(n) for n in range(network.sizes[-1])]
+    picture = plots.picture(given.pixels[0] if given.pixels is not None else trains[0].sum(0), given.shape)
+    plots.raster(args.out / "raster.png", picture, trains, names[labels[0]], names[given.labels[0]])
+    plots.confusion(args.out / "confusion.png", labels, given.labels, names)
     plots.accuracy(args.out / "accuracy.png", metrics["accuracy_by_step"])
     with atomic(args.out / "report.json") as file:
         file.write_text(json.dumps(metrics, indent=1) + "\n")

@@ -1,36 +1,86 @@
 """Arguments that say which samples a network meets, alike in every subcommand that takes a model."""
 
 import argparse
+import re
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 
-from spikeline.cli.arguments import path
+from spikeline.cli.arguments import name_or_path, path, positive
 from spikeline.data import samples
-from spikeline.data.data_sets import DATA_SETS
-from spikeline.data.samples import Find
+from spikeline.data.data_sets import KNOWN
+from spikeline.data.samples import Find, Samples
 from spikeline.errors import DataError
 from spikeline.model import model_file
+from spikeline.model.model_file import Model
+
+STRICT = "Refuse recordings of N-MNIST with oddities instead of mending them."
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
+def add_data(parser: argparse.ArgumentParser, default: str = "what the model says") -> None:
+    """Add --data, --root, --strict and --other-data."""
+    add_source(parser, default)
+    parser.add_argument(
+        "--other-data",
+        action="store_true",
+        help="Score on other data than the network was trained on; the report then says so (default: they are refused).",
+    )
+
+
+def add_source(parser: argparse.ArgumentParser, default: str) -> None:
     """Add --data, --root and --strict."""
     parser.add_argument(
         "--data",
-        choices=tuple(DATA_SETS),
-        help="Data set that the network was trained on: %(choices)s; mnist also as saccades (default: what the model says).",
+        type=name_or_path,
+        metavar="NAME_OR_PATH",
+        help=f"Data set: {KNOWN}, or the path of a .npz file, a folder of IDX files or of pictures (default: {default}).",
     )
-    parser.add_argument("--root", type=path, metavar="DIR", help="Folder of the data set's files (default: the cache).")
     parser.add_argument(
-        "--strict", action="store_true", help="Refuse recordings of N-MNIST with oddities instead of mending them."
+        "--root", type=path, metavar="DIR", help="Folder of the files of a data set known by name (default: the cache)."
+    )
+    parser.add_argument("--strict", action="store_true", help=STRICT)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add how data are read that need it said: --resize, --crop and --test-every. A model remembers them."""
+    parser.add_argument("--resize", type=_size, metavar="HxW", help="Scale pictures to so many rows and columns (default: none).")
+    parser.add_argument(
+        "--crop", type=_size, metavar="HxW", help="Cut pictures around their centre to so many rows and columns (default: none)."
+    )
+    parser.add_argument(
+        "--test-every",
+        type=positive,
+        metavar="N",
+        help="Of a set of tonic without splits, every N-th sample is the test (default: such a set is refused).",
     )
 
 
-def found(args: argparse.Namespace, models: Iterable[Path]) -> Find:
-    """How to find the samples of each of these models. Raises DataError, naming the model, before any work for one without."""
+def options(args: argparse.Namespace) -> dict[str, object]:
+    """What `add_options` added, as `data_sets.find` takes it."""
+    return {"resize": args.resize, "crop": args.crop, "test_every": args.test_every}
+
+
+def _size(text: str) -> tuple[int, int]:
+    if not re.fullmatch("[1-9][0-9]{0,3}x[1-9][0-9]{0,3}", text):
+        raise argparse.ArgumentTypeError("must be rows x columns, such as 28x28")
+    rows, columns = text.split("x")
+    return int(rows), int(columns)
+
+
+def found(args: argparse.Namespace, models: Iterable[Path], labelled: bool = True) -> Find:
+    """How to find the samples of each of these models. Raises DataError, naming the model, before any work for one without.
+
+    labelled: the samples must have labels.
+    """
     for file in models:
         try:
-            samples.require_folder(samples.data_set(model_file.load(file), args.data), args.root)
+            samples.require(model_file.load(file), args.data, args.root, args.other_data)
         except DataError as error:
             raise DataError(f"{file}: {error}") from None
-    return partial(samples.of, given=args.data, root=args.root, strict=args.strict)
+
+    def find(model: Model, split: str = "test", seed: int = 0) -> Samples:
+        given = samples.of(model, split, args.data, args.root, seed, args.strict, args.other_data)
+        if labelled:
+            _ = given.truth
+        return given
+
+    return find

@@ -35,13 +35,16 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="Seed of the Bernoulli encoder (default: %(default)s).")
 
 
-def measure(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
-    """Load the model and its samples, open the accelerator, classify; the caller closes the accelerator."""
+def measure(args: argparse.Namespace, labelled: bool = True) -> tuple[Any, Any, dict[str, Any]]:
+    """Load the model and its samples, open the accelerator, classify; the caller closes the accelerator.
+
+    labelled: samples without labels are refused.
+    """
     from spikeline.accelerator import Accelerator
     from spikeline.measure import evaluate
     from spikeline.model import model_file
 
-    find = found(args, [args.model])
+    find = found(args, [args.model], labelled)
     model = model_file.load(args.model)
     given = find(model, seed=args.seed)
     given = given.first(args.images or len(given))
@@ -53,8 +56,7 @@ def measure(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     except BaseException:
         accelerator.close()
         raise
-    oddities = {"oddities": dict(given.oddities)} if given.oddities else {}
-    return accelerator, given, {"dataset": given.name, **oddities, "backend": backend, **report, "commit": evaluate.commit()}
+    return accelerator, given, {**evaluate.described(given), "backend": backend, **report, "commit": evaluate.commit()}
 
 
 def print_table(report: dict[str, Any]) -> None:
@@ -69,7 +71,12 @@ def lines(report: dict[str, Any]) -> list[tuple[str, str]]:
             f"{'-'.join(map(str, report['layers']))}, {report['weight_bits']}-bit weights, {report['time_steps']} time steps",
         ),
         ("integration", f"{report['integration']}, {report['encoder']} input, sent as {report['input']}"),
-        ("accuracy", f"{report['accuracy']:.2%} of {report['images']:,} test images{_of_seed(report)}"),
+        _accuracy(report),
+        *(
+            [("OTHER DATA", f"trained on {report['trained_on']}, scored on {report['dataset']}")]
+            if "trained_on" in report
+            else []
+        ),
         *_over_seeds(report),
         *([("with membranes cleared", f"{report['accuracy_cleared']:.2%}")] if "accuracy_cleared" in report else []),
         ("input spikes per image", f"{report['input_spikes_per_image']:,.1f}"),
@@ -99,6 +106,12 @@ def lines(report: dict[str, Any]) -> list[tuple[str, str]]:
         if report["onnx_mismatches"] is not None:
             rows.append(("ONNX differs from golden", f"{report['onnx_mismatches']} of {report['onnx_images']:,} images"))
     return rows
+
+
+def _accuracy(report: dict[str, Any]) -> tuple[str, str]:
+    if "accuracy" not in report:
+        return "classified", f"{report['images']:,} samples without labels of {report['dataset']}"
+    return "accuracy", f"{report['accuracy']:.2%} of {report['images']:,} test images{_of_seed(report)}"
 
 
 def _of_seed(report: dict[str, Any]) -> str:

@@ -17,11 +17,13 @@ can be had from https://www.garrickorchard.com/datasets/n-mnist; nothing is fetc
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from spikeline.data.recordings import DURATION_US, SIZE, PackedSpikes, Recording, bin_events, inputs
+from spikeline.data.recordings import DURATION_US, N_MNIST, SIZE, PackedSpikes, Recording, bin_all
 from spikeline.errors import DataError
 from spikeline.files import atomic
 from spikeline.files import read as read_bytes
@@ -99,6 +101,25 @@ def load(split: str, time_steps: int, pool: int, root: Path | str, strict: bool 
     of 0..9; what oddities there are is also said on stderr. With `strict` they are refused.
     Raises DataError if the split is unknown, a folder is missing or empty, or a file is damaged, and as `bin_events` does.
     """
+    files = recordings(split, root)
+    labels = np.array([int(file.parent.name) for file in files], np.uint8)
+    oddities = Counter[str]()
+
+    def read_all() -> Iterator[Recording]:
+        for file in files:
+            recording, odd = read_counted(file, strict)
+            oddities.update(odd)
+            yield recording
+
+    spikes = bin_all(read_all(), labels, N_MNIST, time_steps, pool, DURATION_US)
+    if met := dict(+oddities):
+        told = " and ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in met.items())
+        print(f"N-MNIST, {split}: {told} in {len(files):,} recordings, mended; --strict refuses them", file=sys.stderr)
+    return replace(spikes, oddities=met), labels
+
+
+def recordings(split: str, root: Path | str) -> list[Path]:
+    """The files of a split in the order of their names. Raises DataError if there are none of a class, or no such split."""
     if split not in FOLDERS:
         raise DataError(f"N-MNIST has no split {split!r}; use 'train' or 'test'")
     files: list[Path] = []
@@ -110,14 +131,4 @@ def load(split: str, time_steps: int, pool: int, root: Path | str, strict: bool 
                 f"no N-MNIST recordings (.bin) in {folder}; {root} must hold {FOLDERS[split]}/0 to {FOLDERS[split]}/9"
             )
         files += found
-    files.sort(key=lambda file: (file.name, file.parent.name))
-    packed, oddities = [], Counter[str]()
-    for file in files:
-        recording, odd = read_counted(file, strict)
-        packed.append(np.packbits(bin_events(recording, time_steps, DURATION_US, pool), axis=-1, bitorder="little"))
-        oddities += odd  # keeps no zeros
-    if oddities:
-        told = " and ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in oddities.items())
-        print(f"N-MNIST, {split}: {told} in {len(files):,} recordings, mended; --strict refuses them", file=sys.stderr)
-    labels = np.array([int(file.parent.name) for file in files], np.uint8)
-    return PackedSpikes(np.stack(packed), inputs(pool), dict(oddities)), labels
+    return sorted(files, key=lambda file: (file.name, file.parent.name))

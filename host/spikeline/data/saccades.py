@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from spikeline.data import mnist, recordings
-from spikeline.data.recordings import DURATION_US, SIZE, PackedSpikes, Recording, address_of, checked_steps, inputs, step_of
+from spikeline.data.recordings import DURATION_US, N_MNIST, SIZE, PackedSpikes, Recording, checked_steps, inputs, step_of
 from spikeline.errors import DataError
 from spikeline.files import atomic, cache_dir, caching
 
@@ -52,7 +52,8 @@ def spike_trains(pixels: np.ndarray, time_steps: int, pool: int) -> np.ndarray:
     trains = np.zeros((len(pixels), checked_steps(time_steps), inputs(pool)), np.uint8)
     for start in range(0, len(pixels), _CHUNK):
         for image, pixel, polarity, time in _simulate(pixels[start : start + _CHUNK]):
-            trains[start + image, step_of(time, time_steps, DURATION_US), address_of(pixel, polarity, pool)] = 1
+            y, x = np.divmod(pixel, SIZE)
+            trains[start + image, step_of(time, time_steps, DURATION_US), N_MNIST.address(x, y, polarity, pool)] = 1
     return trains
 
 

@@ -63,7 +63,7 @@ def run(
         "encoder": network.encoder.name.lower(),
         "input": input,
         "exit_margin": network.exit_margin,
-        "dataset": given.name,
+        **evaluate.described(given),
         "images": images,
         "accuracy": right / images,
         **evaluate.over_encoder_seeds(network, given),

@@ -39,7 +39,7 @@ def run(
     """
     model = accelerator.model
     assert model is not None
-    report = {"dataset": given.name, **evaluate.measure(accelerator, given, input, progress, batch)}
+    report = {**evaluate.described(given), **evaluate.measure(accelerator, given, input, progress, batch)}
     report["golden_mismatches"] = evaluate.golden_mismatches(model.network, given, report["labels"])
     report["cycle_model_error"] = report["cycles"] - predicted_cycles(accelerator.geometry, model, given, input, batch)
     del report["labels"]

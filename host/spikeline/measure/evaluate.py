@@ -73,7 +73,7 @@ def measure(
         "images": len(samples),
         "integration": "continuous" if network.continuous else "discontinuous",
         "cycles": count.cycles,
-        "accuracy": float((labels == samples.labels).mean()),
+        **accuracies(samples, labels),
         "time_steps": network.time_steps,
         "layers": network.sizes,
         "weight_bits": network.weight_bits,
@@ -110,6 +110,30 @@ def measure(
         else:
             report |= {"measured_images_per_second": len(samples) / seconds, "measured_latency_us": _percentiles(walls * 1e6)}
     return report
+
+
+def described(samples: Samples) -> dict[str, Any]:
+    """What a report says of its samples: `dataset` and its SHA-256, oddities that were mended, and what was meant instead."""
+    facts: dict[str, Any] = {"dataset": samples.name}
+    if samples.trained_on:
+        facts["trained_on"] = samples.trained_on
+    if samples.oddities:
+        facts["oddities"] = dict(samples.oddities)
+    return facts | {"dataset_sha256": samples.sha256}
+
+
+def accuracies(samples: Samples, labels: np.ndarray) -> dict[str, Any]:
+    """Names of the classes, and of labelled samples how many of all, and of each class, got the right one of `labels` (B,).
+
+    A class without a sample has the accuracy None.
+    """
+    classes = [samples.class_name(n) for n in range(max(len(samples.classes), int(labels.max(initial=0)) + 1))]
+    if samples.labels is None:
+        return {"classes": classes}
+    right = labels == samples.labels
+    of_class = [right[samples.labels == n] for n in range(len(classes))]
+    each = [float(x.mean()) if len(x) else None for x in of_class]
+    return {"accuracy": float(right.mean()), "classes": classes, "accuracy_by_class": each}
 
 
 def _percentiles(values: np.ndarray) -> dict[str, float]:
@@ -182,7 +206,7 @@ def over_encoder_seeds(network: Network, samples: Samples) -> dict[str, Any]:
 
 
 def _golden_accuracy(network: Network, samples: Samples) -> float:
-    return (len(samples) - golden_mismatches(network, samples, samples.labels)) / len(samples)
+    return (len(samples) - golden_mismatches(network, samples, samples.truth)) / len(samples)
 
 
 def mean_accuracy(report: dict[str, Any]) -> float:
@@ -228,7 +252,7 @@ def _compare_inside(accelerator: Accelerator, network: Network, spikes: np.ndarr
 
 def accuracy_cleared(network: Network, samples: Samples) -> float:
     """Accuracy if membranes did not last: by the golden model, with every membrane cleared before every step."""
-    return float((golden.run(network.cleared, samples.spikes()).labels == samples.labels).mean())
+    return float((golden.run(network.cleared, samples.spikes()).labels == samples.truth).mean())
 
 
 def accuracy_by_step(counted: np.ndarray, labels: np.ndarray) -> list[float]:

@@ -1,5 +1,6 @@
 """Pictures of a run: spike raster of one image, confusion matrix, accuracy over time steps."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,26 @@ from spikeline.files import atomic
 
 INK = "#1f3b57"
 ACCENT = "#b5651d"
+ACROSS = 10  # pictures in a row of a contact sheet
+MOST_COUNTED, MOST_NAMED = 26, 64  # classes of a confusion matrix whose counts, and names, can be read
 
 
-def raster(path: Path, picture: np.ndarray, spikes: list[np.ndarray], label: int, truth: int) -> None:
-    """Draw one sample, brightness or events (N,) of a square, and the spikes (T, n) of the input and every hidden layer."""
+def picture(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Brightness or events of each input, (N,), as rows and columns (H, W); events of all polarities are added up.
+
+    Inputs without rows and columns are put into as many of both, from left to right, the last row filled with zeros.
+    """
+    if len(shape) == 3:
+        return values.reshape(shape).sum(0)
+    if len(shape) == 2:
+        return values.reshape(shape)
+    columns = math.ceil(math.sqrt(len(values)))
+    rows = -(-len(values) // columns)
+    return np.pad(values, (0, rows * columns - len(values))).reshape(rows, columns)
+
+
+def raster(path: Path, picture: np.ndarray, spikes: list[np.ndarray], label: str, truth: str) -> None:
+    """Draw one sample, a picture (H, W), and the spikes (T, n) of the input and every hidden layer."""
     import matplotlib.pyplot as plt
 
     steps = len(spikes[0])
@@ -23,9 +40,8 @@ def raster(path: Path, picture: np.ndarray, spikes: list[np.ndarray], label: int
         width_ratios=[2.2] + [2] * len(spikes),
         layout="constrained",
     )
-    side = int(np.sqrt(len(picture)))
-    axes[0].imshow(picture.reshape(side, side), cmap="gray_r")
-    axes[0].set(title=f"a {truth}, classified {label}", xticks=[], yticks=[])
+    axes[0].imshow(picture, cmap="gray_r")
+    axes[0].set(title=f"{truth}, classified {label}", xticks=[], yticks=[])
     for n, (ax, train) in enumerate(zip(axes[1:], spikes, strict=True)):
         step, neuron = np.nonzero(train)
         ax.scatter(step + 1, neuron, s=600 / steps, marker="_", color=INK, linewidths=0.9)
@@ -40,16 +56,32 @@ def raster(path: Path, picture: np.ndarray, spikes: list[np.ndarray], label: int
     _save(fig, path)
 
 
-def confusion(path: Path, labels: np.ndarray, truth: np.ndarray, classes: int) -> None:
-    """Draw how often each true class was given each label."""
+def contact_sheet(path: Path, rows: list[tuple[str, list[np.ndarray]]]) -> None:
+    """Draw pictures, each (H, W), in rows of at most ACROSS, with a title before each row."""
     import matplotlib.pyplot as plt
 
+    fig, axes = plt.subplots(len(rows), ACROSS, figsize=(ACROSS, 0.3 + len(rows)), layout="constrained", squeeze=False)
+    for line, (name, pictures) in zip(axes, rows, strict=True):
+        for ax in line:
+            ax.axis("off")
+        for ax, shown in zip(line, pictures, strict=False):
+            ax.imshow(shown, cmap="gray_r", aspect="auto" if max(shown.shape) > 4 * min(shown.shape) else "equal")
+        line[0].set_title(name, loc="left", fontsize=8)
+    _save(fig, path)
+
+
+def confusion(path: Path, labels: np.ndarray, truth: np.ndarray, names: list[str]) -> None:
+    """Draw how often each true class was given each label; the counts too, up to MOST_COUNTED classes."""
+    import matplotlib.pyplot as plt
+
+    classes = len(names)
     counts = np.zeros((classes, classes), int)
     np.add.at(counts, (truth, labels), 1)
     wrong = np.where(np.eye(classes, dtype=bool), 0, counts)
-    fig, ax = plt.subplots(figsize=(6, 5.5), layout="constrained")
+    side = max(5.5, min(0.5 * classes, 14))
+    fig, ax = plt.subplots(figsize=(side + 0.5, side), layout="constrained")
     ax.imshow(wrong, cmap="Oranges", vmax=max(wrong.max(), 1) * 1.5)
-    for (row, column), count in np.ndenumerate(counts):
+    for (row, column), count in np.ndenumerate(counts if classes <= MOST_COUNTED else np.zeros((0, 0), int)):
         ax.text(
             column,
             row,
@@ -60,12 +92,14 @@ def confusion(path: Path, labels: np.ndarray, truth: np.ndarray, classes: int) -
             fontweight="bold" if row == column else "normal",
             color=INK,
         )
+    if classes <= MOST_NAMED:
+        long = max(map(len, names)) > 3
+        ax.set_xticks(range(classes), names, rotation=45 if long else 0, ha="right" if long else "center")
+        ax.set_yticks(range(classes), names)
     accuracy = np.trace(counts) / max(counts.sum(), 1)
     ax.set(
         xlabel="label",
         ylabel="truth",
-        xticks=range(classes),
-        yticks=range(classes),
         title=f"{accuracy:.2%} of {len(labels):,} images",
     )
     _save(fig, path)

@@ -2,7 +2,9 @@
 
 The note is for software, which the accelerator never sees: a JSON object of what else is known of the network. Its keys:
 
-    dataset   what the network was trained on: an object of which `name` is the data set's name; `data.py` reads it
+    dataset   what the network was trained on: an object of `name`, `shape` of a sample, `classes`, their names, and
+              `test_sha256`, by which the test set is known; and how it is read, if that had to be said: `resize` and `crop`,
+              (H, W), `pool` and `test_every`. All but `name` may be missing. `spikeline.data.samples` reads it
 
 Layout in docs/registers.md (`Model file header`, `Stream words`). All words are little-endian.
 """
@@ -95,15 +97,32 @@ def pack_note(note: Mapping[str, Any]) -> bytes:
     """A note in whole words, the one way there is to write it; nothing for an empty one. Raises ModelError for an unsound one."""
     if not note:
         return b""
-    dataset = note.get("dataset", {"name": "-"})
-    name = dataset.get("name") if isinstance(dataset, Mapping) else None
-    if not isinstance(name, str) or not name or not name.isprintable():
-        raise ModelError("the note's data set has no name")
+    if "dataset" in note and (fault := dataset_fault(note["dataset"])):
+        raise ModelError(f"the note's data set {fault}")
     text = json.dumps(note, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
     text += b" " * (-len(text) % WORD.itemsize)
     if len(text) > LARGEST_NOTE:
         raise ModelError(f"a note of {len(text):,} bytes; at most {LARGEST_NOTE:,} are kept")
     return text
+
+
+def dataset_fault(facts: Any) -> str | None:
+    """What is wrong with what a note says of a data set, None if nothing is; see the keys at the top. Others may stand there."""
+    name = facts.get("name") if isinstance(facts, Mapping) else None
+    if not isinstance(name, str) or not name or not name.isprintable():
+        return "has no name"
+    if not isinstance(classes := facts.get("classes", []), list) or not all(isinstance(x, str) for x in classes):
+        return "has no list of names as classes"
+    sizes = {"shape": facts.get("shape", [1]), **{key: facts.get(key, [1, 1]) for key in ("resize", "crop")}}
+    counts = {key: [facts.get(key, 1)] for key in ("pool", "test_every")}
+    for key, values in (sizes | counts).items():
+        if not isinstance(values, list) or not values or not all(type(n) is int and 0 < n < 1 << 31 for n in values):
+            return f"has {key} that is no size"
+        if key in ("resize", "crop") and len(values) != 2:
+            return f"has {key} that is no pair of sizes"
+    if not isinstance(facts.get("test_sha256", ""), str):
+        return "has a test_sha256 that is no text"
+    return None
 
 
 def unpack_note(text: bytes) -> dict[str, Any]:

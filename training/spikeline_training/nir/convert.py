@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from spikeline.data import samples
+from spikeline.data.data_sets import find
 from spikeline.data.samples import Samples
 from spikeline.errors import CompileError, ModelError, SpikelineError
 from spikeline.model import golden
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Encoder, Reset
-from spikeline_training.export import prove, write_proved
+from spikeline_training.export import metadata, prove, write_proved
 from spikeline_training.graph import Step, write
 from spikeline_training.integers import Affine
 from spikeline_training.nir import exact, quantise, reference
@@ -69,8 +70,9 @@ def import_nir(
     dense = read(path)
     layers = float_layers(dense, framework, reset, dt)
     template = _template(dense, time_steps, encoder)
-    test = samples.load(template, "test", data, root, seed, strict)
-    train = samples.load(template, "train", data, root, seed, strict) if bits else None
+    source = find(data, root, strict)
+    test = samples.load(template, "test", source, seed=seed)
+    train = samples.load(template, "train", source, seed=seed) if bits else None
     imported = convert(layers, template, bits, train, epochs, seed, say)
     compared = compare(layers, imported, test.spikes(0, images))
     accuracy, _ = score(imported.network, test)
@@ -83,7 +85,11 @@ def import_nir(
         "epochs": epochs,
     } | compared
     step = Step(imported.network, imported.affines, imported.bits)
-    run = {"dataset": data, "imported_from": framework or "nir", "seed": str(seed), "eval_seed": str(seed)}
+    run = metadata({**source.facts, "test_sha256": test.sha256}) | {
+        "imported_from": framework or "nir",
+        "seed": str(seed),
+        "eval_seed": str(seed),
+    }
     model = write(step, run | {"accuracy": f"{accuracy:.4f}", "epochs_trained": str(epochs)})
     return write_proved(model, out, lambda saved: prove(saved, step, test.spikes(0, images)) | facts)
 
