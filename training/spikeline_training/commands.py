@@ -76,7 +76,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 def _register_import(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("import", help="Write a network of another framework, a NIR file, as QONNX and prove it.")
     parser.add_argument("nir", type=path, metavar="FILE", help="NIR file, as the framework's exporter writes it.")
-    parser.add_argument("--data", required=True, metavar="NAME", help="Data set that the network was trained on.")
+    add_source(parser, None)
     parser.add_argument(
         "--reset",
         required=True,
@@ -116,10 +116,6 @@ def _register_import(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--out", required=True, type=file_to_write, metavar="FILE", help="ONNX file to write; the proof is written beside it."
     )
-    parser.add_argument(
-        "--root", type=path, metavar="DIR", help="Folder of the data set's files (default: the cache, to which MNIST is fetched)."
-    )
-    parser.add_argument("--strict", action="store_true", help=STRICT)
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="Seed of encoder and fine-tuning (default: %(default)s)."
     )

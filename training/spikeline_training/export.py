@@ -93,7 +93,7 @@ def _export(
     eval_seed: int,
     facts: Mapping[str, str | int],
 ) -> dict[str, Any]:
-    """`export`, with samples of `source`, of a network that was trained on what `note` says; `facts` are added to the metadata."""
+    """`export`, with samples of `source`, of a network trained on what `note` says; `facts` are added to the metadata."""
     layers = stack(module)
     network, affines = convert_layers(layers, time_steps, encoder)
     test = samples.own(network, note, source, "test", eval_seed, other)

@@ -26,13 +26,15 @@ def add_data(parser: argparse.ArgumentParser, default: str = "what the model say
     )
 
 
-def add_source(parser: argparse.ArgumentParser, default: str) -> None:
-    """Add --data, --root and --strict."""
+def add_source(parser: argparse.ArgumentParser, default: str | None) -> None:
+    """Add --data, which is required if there is no default, --root and --strict."""
+    what = f"Data set: {KNOWN}, or the path of a .npz file, a folder of IDX files or of pictures"
     parser.add_argument(
         "--data",
         type=name_or_path,
+        required=default is None,
         metavar="NAME_OR_PATH",
-        help=f"Data set: {KNOWN}, or the path of a .npz file, a folder of IDX files or of pictures (default: {default}).",
+        help=f"{what} (default: {default})." if default else f"{what}.",
     )
     parser.add_argument(
         "--root", type=path, metavar="DIR", help="Folder of the files of a data set known by name (default: the cache)."

@@ -85,11 +85,8 @@ def import_nir(
         "epochs": epochs,
     } | compared
     step = Step(imported.network, imported.affines, imported.bits)
-    run = metadata({**source.facts, "test_sha256": test.sha256}) | {
-        "imported_from": framework or "nir",
-        "seed": str(seed),
-        "eval_seed": str(seed),
-    }
+    run = {"imported_from": framework or "nir", "seed": str(seed), "eval_seed": str(seed)}
+    run |= metadata({**source.facts, "test_sha256": test.sha256})
     model = write(step, run | {"accuracy": f"{accuracy:.4f}", "epochs_trained": str(epochs)})
     return write_proved(model, out, lambda saved: prove(saved, step, test.spikes(0, images)) | facts)
 

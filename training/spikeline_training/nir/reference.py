@@ -54,10 +54,11 @@ def run(layers: list[FloatLayer], spikes: np.ndarray) -> tuple[list[np.ndarray],
     return fired, x.sum(1)
 
 
-def accuracy(layers: list[FloatLayer], batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> float:
+def accuracy(layers: list[FloatLayer], batches: Iterable[tuple[np.ndarray, np.ndarray | None]]) -> float:
     """Share of the labelled samples, spike trains and labels, that the float network gets right."""
     right = total = 0
     for spikes, labels in batches:
+        assert labels is not None
         _, values = run(layers, spikes)
         right, total = right + int((values.argmax(1) == labels).sum()), total + len(labels)
     return right / total
