@@ -21,8 +21,8 @@ def test_the_page_leads_from_files_to_labels(tmp_path):
     done = subprocess.run(["sh", "-c", shell], cwd=tmp_path, env={**os.environ, "PATH": programs}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader((tmp_path / "labels.csv").open()))
-    assert len(rows) == 500
-    assert sum(row["label"] == row["truth"] for row in rows) > 475
+    assert len(rows) == 200
+    assert sum(row["label"] == row["truth"] for row in rows) > 190
     assert {row["class"] for row in rows} == {"top", "upper", "lower", "bottom"}
     new = list(csv.DictReader((tmp_path / "new.csv").open()))
     assert [row["sample"] for row in new] == list("0123456789")
