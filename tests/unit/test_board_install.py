@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spikeline.data import data_sets
 from spikeline.model import golden, model_file
 from spikeline.model.encode import encode
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Encoder
+from support import own_data
+from support.own_data import arrays
 
 ROOT = Path(__file__).parents[2]
 BOARD_PYTHON = ROOT / ".venv/board/bin/python"
@@ -119,3 +122,21 @@ def test_that_check_can_fail(tmp_path):
     (tmp_path / "newer.py").write_text("import tomllib\n")
     command = [VERMIN, "--no-tips", "-t=3.10-", str(tmp_path / "newer.py")]
     assert subprocess.run(command, capture_output=True).returncode != 0
+
+
+@pytest.mark.parametrize("numpy", PYTHONS)
+def test_base_reads_npz_and_idx_with_numpy_alone(installed, tmp_path, numpy):
+    """The same samples, and so the same digest, as in this process, which has Pillow and tonic too."""
+    values = arrays()
+    paths = [own_data.npz(tmp_path / "mine.npz", **values), own_data.idx(tmp_path / "idx", values, packed=True)]
+    code = """
+import sys
+for name in ("PIL", "tonic", "h5py"):
+    sys.modules[name] = None
+from spikeline.data import data_sets
+for path in sys.argv[1:]:
+    found = data_sets.find(path, crop=(8, 8))
+    print(found.counts["train"], len(found.classes), found.read("test").sha256)
+"""
+    expected = [f"200 5 {data_sets.find(path, crop=(8, 8)).read('test').sha256}" for path in paths]
+    assert run(PYTHONS[numpy], installed, code, *map(str, paths)).splitlines() == expected
