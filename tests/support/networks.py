@@ -48,6 +48,21 @@ def fresh(rng: np.random.Generator, weights: np.ndarray) -> Layer:
     return Layer(weights, rng.integers(-reach // 3, reach // 2 + 1).astype(np.int32))
 
 
+def direct(rng: np.random.Generator, net: Network, planes: int | None = None) -> Network:
+    """A network like `net` with direct input of 1 to 8 bits, small weights, and inputs silenced until membranes have room."""
+    planes = planes or int(rng.integers(1, 9))
+    largest, room = (1 << planes) - 1, 1 << TINY.membrane_bits - 2  # half for the thresholds
+    limit = min(max(1, room // (4 * largest)), 8)
+    weights = net.layers[0].weights.clip(-limit, limit)
+    order = rng.permutation(len(weights))
+    reach = np.abs(weights[order].astype(int)).cumsum(0).max(1) * largest
+    weights[order[reach >= room]] = 0
+    ends = np.minimum(weights, 0).sum(0) * largest, np.maximum(weights, 0).sum(0) * largest
+    first = Layer(weights, rng.integers(ends[0] // 2, ends[1] // 2 + 2).astype(np.int32))
+    layers = (first, *(fresh(rng, x.weights) for x in net.layers[1:]))
+    return replace(net, layers=layers, time_steps=planes, encoder=Encoder.DIRECT)
+
+
 def lasting(rng: np.random.Generator, weights: np.ndarray, state_bits: int = TINY.membrane_bits - 1, max_leak: int = 4) -> Layer:
     """A continuous layer: thresholds from 1, at which a busy membrane saturates, to what is seldom reached."""
     neurons = weights.shape[1]
