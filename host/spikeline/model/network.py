@@ -17,8 +17,8 @@ class Layer:
     """One layer; weights: int8 (inputs, neurons), thresholds: int32 (neurons,).
 
     Discontinuous (Yin et al. 2017, section II): each time step stands alone, u = Σ_{i: s_i = 1} weights[i], and a neuron
-    fires iff u ≥ threshold. Of direct input (encode.py) u = Σ_i weights[i] · pixel_i, in one decision. An output layer that is read by its membrane never fires; its thresholds are the negated
-    integer biases.
+    fires iff u ≥ threshold. An output layer that is read by its membrane never fires; its thresholds are the negated
+    integer biases. Of direct input (encode.py), u = Σ_i weights[i] · pixel_i, and there is one decision for all steps.
 
     Continuous, with `state_bits`: a membrane v lasts from step to step of an image, from 0. In order: unless it is the
     first step, v −= v >> leak, if there is a leak; v += bias + Σ weights[i]; fires iff v ≥ threshold, and then
