@@ -351,7 +351,7 @@ end
 always @(posedge aclk) row_reads_reg <= reset ? 4'd0 : row_reads_next;
 
 assign row_reads = row_reads_reg;
-assign idle = unfinished_reg == 0 && &scan_empty;
+assign idle = unfinished_reg == 0 && &scan_empty && !(direct && running_reg); // planes are not counted as unfinished
 
 endmodule
 
