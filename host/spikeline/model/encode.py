@@ -116,6 +116,11 @@ def from_planes(planes: np.ndarray) -> np.ndarray:
     )
 
 
+def to_pixels(planes: np.ndarray) -> np.ndarray:
+    """The pixels that these planes were sent of, with 0 for the bits that were not: uint8 (B, T, N) → uint8 (B, N)."""
+    return (from_planes(planes)[:, 0] << PIXEL_BITS - planes.shape[1]).astype(np.uint8)
+
+
 def image_seed(seed: int, first_image: int, count: int = 1) -> np.ndarray:
     """Initial generator states, uint64 (count,), of the images from `first_image` on; never 0."""
     mask = 2**64 - 1

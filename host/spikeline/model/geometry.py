@@ -104,6 +104,12 @@ class Geometry:
                 "15 if continuous"
             )
 
+    @property
+    def refuses_direct(self) -> str:
+        """In words, that it has no direct input."""
+        known = sorted(p.stem for p in FOLDER.glob("*.json") if Geometry.load(p.stem).direct)
+        return f"the accelerator {self.name} takes no direct input; take a geometry that does, such as {', '.join(known)}"
+
     def require(self, network: Network) -> None:
         """Raise ModelError, which says why and what to do, if `network` does not fit."""
         if problems := self.misfits(network):
@@ -126,7 +132,7 @@ class Geometry:
         if network.membrane_bits > self.membrane_bits:
             problems.append(f"membranes need {network.membrane_bits} bits, the accelerator has {self.membrane_bits}")
         if network.direct and not self.direct:
-            problems.append(f"direct input, which the accelerator does not take; geometries that do: {', '.join(_direct())}")
+            problems.append(self.refuses_direct)
         for n, layer in enumerate(network.layers):
             if layer.continuous and not self.continuous:
                 problems.append(f"layer {n} is continuous, the accelerator is discontinuous only")
@@ -137,11 +143,6 @@ class Geometry:
         if network.layers[-1].neurons > self.classes:
             problems.append(f"{network.layers[-1].neurons} classes, the accelerator tells {self.classes} apart")
         return problems
-
-
-def _direct() -> list[str]:
-    """Names of the shipped geometries with direct input."""
-    return sorted(p.stem for p in FOLDER.glob("*.json") if Geometry.load(p.stem).direct)
 
 
 def _whole(value: Any) -> int:
