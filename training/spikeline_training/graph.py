@@ -26,12 +26,14 @@ from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantInit
 from torch import Tensor, nn
 
+from spikeline.model.encode import PIXEL_BITS
 from spikeline.model.network import Network
 from spikeline.model.spec import Reset
 from spikeline_training.integers import Affine
 from spikeline_training.quantiser import Spike
 
 INPUT, OUTPUT = "spikes", "membrane"
+PIXELS = "pixels"  # the input of a network with direct input: 0 … 255, 0 for the bits that are not sent
 
 
 class Step(nn.Module):
@@ -41,8 +43,11 @@ class Step(nn.Module):
         super().__init__()
         self.network, self.affines, self.weight_bits = network, affines, weight_bits
         self.accumulates = network.continuous  # class values, from step to step
+        scales = [affine.scale for affine in affines]
+        if network.direct:  # a pixel's unsent bits are 0, so it is a multiple of what one unit of the integers is
+            scales[0] = scales[0] * np.float32(2.0 ** (network.time_steps - PIXEL_BITS))
         self.sums = nn.ModuleList(
-            _linear(x.weights.T, a.scale, weight_bits) for x, a in zip(network.layers, affines, strict=True)
+            _linear(x.weights.T, scale, weight_bits) for x, scale in zip(network.layers, scales, strict=True)
         )
         self.biases = nn.ModuleList(Bias(a.bias) if a.bias.any() else nn.Identity() for a in affines)
         self.spikes = nn.ModuleList(qnn.QuantIdentity(act_quant=Spike) for _ in network.layers[:-1])
@@ -56,6 +61,8 @@ class Step(nn.Module):
 
     def forward(self, spikes: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Spikes (B, N) of 0 and 1, the states (B, H) of layers that have one and, if any has, the class values (B, 10) so far.
+
+        Of direct input the first are no spikes but pixels, 0 to 255.
 
         Returns the class values, of this step alone or up to it, then the states after it.
         """
@@ -137,7 +144,7 @@ def write(step: Step, extra: Mapping[str, str] | None = None) -> onnx.ModelProto
         exported = _Manager.export(
             step,
             args=(torch.zeros(1, step.network.sizes[0]), *step.start(1)),
-            input_names=[INPUT, *states, *["v_out_in"] * step.accumulates],
+            input_names=[PIXELS if step.network.direct else INPUT, *states, *["v_out_in"] * step.accumulates],
             output_names=[OUTPUT, *after],
             dynamo=False,
             opset_version=13,

@@ -54,8 +54,12 @@ def integers(network: SpikingNetwork | ContinuousNetwork) -> Network:
 def convert(network: SpikingNetwork | ContinuousNetwork) -> tuple[Network, list[Affine]]:
     """As `integers`, and for each layer the float arithmetic that computes the same."""
     preset = network.preset
-    *hidden, output = _trained(network)
-    converted = [_stateful(*x, preset) if preset.integration == "continuous" else snap(*x) for x in hidden]
+    *hidden, output = _per_unit(_trained(network), preset)
+    largest = [(1 << preset.time_steps) - 1 if preset.encoder == "direct" else 1, *[1] * len(hidden)]
+    converted = [
+        _stateful(*x, preset) if preset.integration == "continuous" else snap(*x, most)
+        for x, most in zip(hidden, largest, strict=False)
+    ]
     layers, affines = zip(*converted, _output(*output), strict=True)
     bits = next(bits for bits in (2, 4, 8) if bits >= preset.weight_bits)
     try:
@@ -64,16 +68,25 @@ def convert(network: SpikingNetwork | ContinuousNetwork) -> tuple[Network, list[
         raise PresetError(f"the trained network is no integer network: {error}") from None
 
 
-def snap(weights: np.ndarray, scale: np.ndarray, bias: np.ndarray) -> tuple[Layer, Affine]:
+def _per_unit(
+    layers: Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]], preset: Preset
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The scales for whole inputs: direct input is whole numbers of time_steps bits, of which the network saw 2^-time_steps."""
+    for n, (weights, scale, bias) in enumerate(layers):
+        yield weights, scale * 2.0**-preset.time_steps if n == 0 and preset.encoder == "direct" else scale, bias
+
+
+def snap(weights: np.ndarray, scale: np.ndarray, bias: np.ndarray, largest: int = 1) -> tuple[Layer, Affine]:
     """A hidden layer without a state: its thresholds, and the scales and biases that put them half way between two sums.
 
+    `largest` is what its inputs can be: 1 if they are spikes.
     Integer `weights` (O, I), `scale` >= 0 and `bias` (O,), taken as float32. A neuron of scale 0 fires always or never, and
     so do those whose boundary no sum can reach: their threshold is clipped to just below, or just above, every sum.
     Raises PresetError if a scale or bias is not finite.
     """
     scale, bias = scale.astype(np.float32), bias.astype(np.float32)
     _require_finite(scale, bias)
-    reach = np.abs(weights.astype(np.int64)).sum(1)  # |u| never exceeds this
+    reach = np.abs(weights.astype(np.int64)).sum(1) * largest  # |u| never exceeds this
     thresholds = np.array([threshold(s, b, r) for s, b, r in zip(scale, bias, reach, strict=True)], np.int32)
     powers = np.array([_power_of_two(s) for s in scale], np.float32)
     half_way = 1 - powers.astype(np.float64) * (thresholds - 0.5)
