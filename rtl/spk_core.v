@@ -22,7 +22,8 @@ module spk_core #(
     parameter integer MEMBRANE_BITS = 14,
     parameter integer CLASSES = 16,
     parameter integer CONTINUOUS = 0,
-    parameter integer MAX_LEAK = 0
+    parameter integer MAX_LEAK = 0,
+    parameter integer DIRECT = 0
 ) (
     input  wire                aclk,
     input  wire                reset,
@@ -118,7 +119,8 @@ spk_loader #(
     .WEIGHT_BITS(WEIGHT_BITS),
     .MEMBRANE_BITS(MEMBRANE_BITS),
     .CONTINUOUS(CONTINUOUS),
-    .MAX_LEAK(MAX_LEAK)
+    .MAX_LEAK(MAX_LEAK),
+    .DIRECT(DIRECT)
 ) loader (
     .aclk(aclk),
     .reset(reset),
@@ -186,7 +188,9 @@ wire [TAG_BITS-1:0] input_tag;
 wire                exit_valid; // the image of this tag is decided
 wire [TAG_BITS-1:0] exit_tag;
 
-spk_encode #(.INPUTS(INPUTS)) encode (
+wire config_direct = config_encoder == `SPK_ENCODER_DIRECT;
+
+spk_encode #(.INPUTS(INPUTS), .DIRECT(DIRECT)) encode (
     .aclk(aclk),
     .reset(reset),
     .config_inputs(config_inputs[15:0]),
@@ -194,6 +198,7 @@ spk_encode #(.INPUTS(INPUTS)) encode (
     .config_bernoulli(config_encoder == `SPK_ENCODER_BERNOULLI),
     .config_latency(config_encoder == `SPK_ENCODER_LATENCY),
     .config_latency_band(config_latency_band),
+    .config_direct(config_direct),
     .s_begin(pixels_begin),
     .s_data(image_data),
     .s_last(image_last),
@@ -326,11 +331,13 @@ generate
             .CLASSES(CLASSES),
             .CONTINUOUS(CONTINUOUS),
             .MAX_LEAK(MAX_LEAK),
+            .DIRECT(l == 0 ? DIRECT : 0),
             .TAG_BITS(TAG_BITS)
         ) core (
             .aclk(aclk),
             .reset(reset),
             .config_neurons(config_neurons[l*16 +: 16]),
+            .config_direct(config_direct),
             .config_continuous(config_continuous[l]),
             .config_reset_zero(config_reset_zero[l]),
             .config_biased(config_biased[l]),

@@ -4,6 +4,7 @@
 //   threshold   a pixel fires iff it is at least 128
 //   bernoulli   iff it is above a random byte, drawn anew in each step
 //   latency     iff it lies in the band of the step: 255 … 256 − band in the first step, the band below in the next
+//   direct      iff its bit of the step is 1: bit 7 in the first step, bit 6 in the next
 //
 // An image is a seed word, then eight pixels a word. The random bytes are those of host/spikeline/model/encode.py: a
 // xorshift64 generator per image, started from its seed, advances once for eight pixels. Four advances a cycle make a
@@ -15,7 +16,9 @@
 
 module spk_encode #(
     // Room for pixels: 33, two rows, to 65,535
-    parameter integer INPUTS = 784
+    parameter integer INPUTS = 784,
+    // 1: built with the direct encoder
+    parameter integer DIRECT = 0
 ) (
     input  wire        aclk,
     input  wire        reset,
@@ -24,6 +27,7 @@ module spk_encode #(
     input  wire        config_bernoulli,
     input  wire        config_latency,
     input  wire [ 7:0] config_latency_band,
+    input  wire        config_direct,
     // Images. `s_begin`: a new packet, however the one before was cut short. `s_last`: words of a packet's last image.
     // `s_image_end`: this word completes an image.
     input  wire        s_begin,
@@ -169,13 +173,16 @@ reg [255:0] floor_1_reg;   // pixels fire above this, random bytes or a level,
 reg [7:0]   ceiling_1_reg; // and up to this, the upper end of the band
 reg [7:0]   ceiling_reg;
 wire [7:0]  level = config_latency ? ceiling_reg - config_latency_band : BELOW_HALF;
+reg [7:0]   plane_reg;     // one-hot: the bit that is sent
+reg [7:0]   plane_1_reg;
 reg [31:0]  spikes_1;
 reg [31:0]  low_reg;
 
 integer i;
 always @*
     for (i = 0; i < 32; i = i + 1)
-        spikes_1[i] = row_1_reg[i*8 +: 8] > floor_1_reg[i*8 +: 8] && row_1_reg[i*8 +: 8] <= ceiling_1_reg;
+        spikes_1[i] = DIRECT != 0 && config_direct ? |(row_1_reg[i*8 +: 8] & plane_1_reg)
+            : row_1_reg[i*8 +: 8] > floor_1_reg[i*8 +: 8] && row_1_reg[i*8 +: 8] <= ceiling_1_reg;
 
 assign idle = !running_reg && full_reg == 0 && !valid_1_reg && !m_valid;
 
@@ -208,6 +215,7 @@ always @(posedge aclk) begin
         row_1_reg <= {column_3[read_row], column_2[read_row], column_1[read_row], column_0[read_row]};
         floor_1_reg <= config_bernoulli ? {state_4, state_3, state_2, state_1} : {32{level}};
         ceiling_1_reg <= ceiling_reg;
+        plane_1_reg <= plane_reg;
         if (running_reg) begin
             state_reg <= state_next;
             row_reg <= row_end ? 0 : row_reg + 1'b1;
@@ -217,6 +225,7 @@ always @(posedge aclk) begin
                 last_step_reg <= steps_left_reg == 16'd2;
             end
             if (row_end && config_latency) ceiling_reg <= level;
+            if (row_end) plane_reg <= plane_reg >> 1;
         end
 
         low_reg <= spikes_1;
@@ -249,6 +258,7 @@ always @(posedge aclk) begin
         state_reg <= next ? seed_1_reg : seed_0_reg;
         taken_reg <= 1'b0;
         ceiling_reg <= 8'd255;
+        plane_reg <= 8'h80;
     end
     if (reset) begin
         full_reg <= 2'b00;

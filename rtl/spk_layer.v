@@ -4,6 +4,9 @@
 //   input i   scan lane i mod PARALLEL; RAM bank lane / 2, word (i / PARALLEL) · 2 + lane mod 2
 //   s_user    {tag of the image, last image, first image, last step, first step}: goes with its step
 //
+// Direct input: the steps of an image are planes of its pixels' bits. The membranes are doubled from one to the next,
+// and the last alone goes to the next layer, as the one step of its image.
+//
 // A step takes as many cycles as its busiest scan lane has spikes, at least one. A continuous layer adds one cycle to
 // fire, or two if it has biases, or four if it leaks. Steps follow each other without a gap, while fewer than QUEUE of
 // them are between the scanners and the next layer. Latency: seven cycles from the last rows of a step to `m_valid`.
@@ -25,14 +28,17 @@ module spk_layer #(
     // 1: membranes can last from step to step, with a leak of up to MAX_LEAK: a shift, 0 (none) to 15
     parameter integer CONTINUOUS = 0,
     parameter integer MAX_LEAK = 0,
+    // 1: can take direct input
+    parameter integer DIRECT = 0,
     // Bits of an image's tag, the highest of those that travel with a step
     parameter integer TAG_BITS = 8,
     parameter integer USER_BITS = TAG_BITS + 4
 ) (
     input  wire                             aclk,
     input  wire                             reset,
-    // Neurons in use; whether membranes last, and how
+    // Neurons in use; whether the input is direct; whether membranes last, and how
     input  wire [                     15:0] config_neurons,
+    input  wire                             config_direct,
     input  wire                             config_continuous,
     input  wire                             config_reset_zero,
     input  wire                             config_biased,
@@ -95,8 +101,9 @@ wire [PARALLEL*USER_BITS-1:0]  scan_user;
 reg                     running_reg;    // within a step
 reg                     first_reg;      // in its first cycle
 reg  [USER_BITS-1:0]    user_reg;
-reg  [$clog2(QUEUE):0]  unfinished_reg; // steps started that the next layer has not taken
+reg  [$clog2(QUEUE):0]  unfinished_reg; // steps started for the next layer that it has not taken
 
+wire direct = DIRECT != 0 && config_direct;
 wire rows_end = running_reg && &scan_done; // the last rows of the step, and every cycle after them
 wire finish;                               // the last cycle of the step
 wire start = (!running_reg || finish) && &scan_next_valid && unfinished_reg != QUEUE;
@@ -131,7 +138,7 @@ always @(posedge aclk) begin
     running_reg <= start || (running_reg && !finish);
     first_reg <= start;
     if (start) user_reg <= scan_user[USER_BITS-1:0];
-    unfinished_reg <= unfinished_reg + start - (m_valid && m_ready);
+    unfinished_reg <= unfinished_reg + (start && (!direct || scan_user[1])) - (m_valid && m_ready);
     if (reset) begin
         running_reg <= 1'b0;
         unfinished_reg <= 0;
@@ -218,6 +225,7 @@ endgenerate
 reg [SUM:ADDRESS]     active_reg;   // a cycle of a step
 reg [ROW:ADDRESS]     begin_reg;    // its first
 reg [SUM:ADDRESS]     restart_reg;  // its first, and membranes start anew
+reg [SUM:ADDRESS]     twice_reg;   // its first, and membranes are doubled
 reg [SPIKE:ADDRESS]   step_end_reg; // its last; of a continuous layer `fire`, a stage ahead
 reg [3:0]             phase_address_reg;
 reg [3:0]             phase_read_reg;
@@ -232,10 +240,12 @@ reg [6*USER_BITS-1:0] users_reg;
 always @(posedge aclk) begin
     active_reg <= {active_reg[ROW:ADDRESS], running_reg};
     begin_reg <= {begin_reg[READ:ADDRESS], first_reg};
-    restart_reg <= {restart_reg[ROW:ADDRESS], first_reg && (!continuous || user_reg[0])};
+    restart_reg <= {restart_reg[ROW:ADDRESS], first_reg && (user_reg[0] || !(continuous || direct))};
+    twice_reg <= {twice_reg[ROW:ADDRESS], first_reg && !user_reg[0] && direct};
     // A continuous neuron fires by what the adder gives, a discontinuous one by its membrane, which is the stage after
     // it.
-    step_end_reg <= {step_end_reg[MEMBRANE:READ], step_end_reg[ADDRESS] || phase[FIRE], finish && !continuous};
+    step_end_reg <= {step_end_reg[MEMBRANE:READ], step_end_reg[ADDRESS] || phase[FIRE],
+        finish && !continuous && (user_reg[1] || !direct)};
     phase_address_reg <= phase;
     phase_read_reg <= phase_address_reg;
     phase_row_reg <= phase_read_reg;
@@ -247,7 +257,7 @@ always @(posedge aclk) begin
         : last_phase[BIAS] ? phase_row_reg[BIAS] : phase_row_reg[SATURATE]);
     leak_less_one_reg <= config_leak[LEAK_BITS-1:0] - 1'b1;
     row_valid_reg <= read_reg;
-    users_reg <= {users_reg[SPIKE*USER_BITS-1:0], user_reg};
+    users_reg <= {users_reg[SPIKE*USER_BITS-1:0], user_reg[USER_BITS-1:1], user_reg[0] || direct};
     if (reset) begin
         active_reg <= 0;
         step_end_reg <= 0;
@@ -283,7 +293,8 @@ generate
             .WEIGHT_BITS(WEIGHT_BITS),
             .MEMBRANE_BITS(MEMBRANE_BITS),
             .CONTINUOUS(CONTINUOUS),
-            .MAX_LEAK(MAX_LEAK)
+            .MAX_LEAK(MAX_LEAK),
+            .DIRECT(DIRECT)
         ) slice (
             .aclk(aclk),
             .read(read_reg),
@@ -293,6 +304,8 @@ generate
             .sum_active(active_reg[SUM]),
             .restart(restart_reg[SUM]),
             .step_end(step_end_reg[MEMBRANE]),
+            .config_direct(config_direct),
+            .twice(twice_reg[SUM]),
             .config_reset_zero(config_reset_zero),
             .leak_less_one(leak_less_one_reg),
             .addend_select(addend_select_reg),
@@ -338,7 +351,7 @@ end
 always @(posedge aclk) row_reads_reg <= reset ? 4'd0 : row_reads_next;
 
 assign row_reads = row_reads_reg;
-assign idle = unfinished_reg == 0 && &scan_empty;
+assign idle = unfinished_reg == 0 && &scan_empty && !(direct && running_reg); // planes are not counted as unfinished
 
 endmodule
 

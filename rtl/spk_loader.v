@@ -28,7 +28,9 @@ module spk_loader #(
     parameter integer MEMBRANE_BITS = 14,
     // 1: membranes can last from step to step, with a leak of up to MAX_LEAK: a shift, 0 (none) to 15
     parameter integer CONTINUOUS = 0,
-    parameter integer MAX_LEAK = 0
+    parameter integer MAX_LEAK = 0,
+    // 1: layer 0 can take direct input
+    parameter integer DIRECT = 0
 ) (
     input  wire                 aclk,
     input  wire                 reset,
@@ -172,11 +174,14 @@ reg [LAYERS-1:0]    new_reset_zero_reg;
 reg [LAYERS-1:0]    new_biased_reg;
 reg [LAYERS*4-1:0]  new_leak_reg;
 reg [LAYERS*5-1:0]  new_state_bits_reg;
+reg                 new_direct;
 reg                 new_valid;
 
 integer c;
 always @* begin
-    new_valid = new_encoder_reg <= `SPK_ENCODER_EVENTS && new_time_steps_reg != 0
+    new_direct = new_encoder_reg == `SPK_ENCODER_DIRECT;
+    new_valid = new_encoder_reg <= `SPK_ENCODER_DIRECT && new_time_steps_reg != 0
+        && (!new_direct || (DIRECT != 0 && new_time_steps_reg <= 16'd8))
         && new_layers_reg != 0 && {24'd0, new_layers_reg} + 1 == length_reg;
     for (c = 0; c < LAYERS; c = c + 1)
         if (c < {24'd0, new_layers_reg}) begin
@@ -185,7 +190,7 @@ always @* begin
             if (new_neurons_reg[c*16 +: 16] == 0) new_valid = 1'b0;
             if (new_neurons_reg[c*16 +: 16] > LAYER_NEURONS[c*16 +: 16]) new_valid = 1'b0;
             if (new_continuous_reg[c]) begin
-                if (CONTINUOUS == 0 || new_leak_reg[c*4 +: 4] > MAX_LEAK[3:0]) new_valid = 1'b0;
+                if (CONTINUOUS == 0 || new_direct || new_leak_reg[c*4 +: 4] > MAX_LEAK[3:0]) new_valid = 1'b0;
                 if (new_state_bits_reg[c*5 +: 5] != STATE_BITS[4:0]) new_valid = 1'b0;
                 if (c + 1 == {24'd0, new_layers_reg} && new_decode_reg == `SPK_DECODE_MEMBRANE) new_valid = 1'b0;
             end

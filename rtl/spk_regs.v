@@ -21,7 +21,8 @@ module spk_regs #(
     parameter integer MEMBRANE_BITS = 14,
     parameter integer CLASSES = 16,
     parameter integer CONTINUOUS = 0,
-    parameter integer MAX_LEAK = 0
+    parameter integer MAX_LEAK = 0,
+    parameter integer DIRECT = 0
 ) (
     input  wire                aclk,
     input  wire                aresetn,
@@ -183,6 +184,7 @@ always @* begin
         `SPK_REG_FEATURES: begin
             data[`SPK_FEATURES_CONTINUOUS] = CONTINUOUS != 0;
             data[`SPK_FEATURES_MAX_LEAK] = MAX_LEAK[3:0];
+            data[`SPK_FEATURES_DIRECT] = DIRECT != 0;
         end
         `SPK_REG_MODEL: data[`SPK_MODEL_VALUE] = model_reg;
         default: ;

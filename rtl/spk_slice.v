@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// One 64-bit column of a layer's weights, with the neurons that it feeds: integrate, leak, fire, reset, saturate.
+// One 64-bit column of a layer's weights, with the neurons that it feeds: integrate, double, leak, fire, reset, saturate.
 //
 //   discontinuous   v = −θ + Σ w  in the first cycle of a step, v = v + Σ w  in the others; fires iff v ≥ 0
+//   direct          v = Σ w       in the first cycle of an image, v = 2v + Σ w  in the first of each further plane,
+//                   v = v + Σ w  in the others; after the last plane fires iff v − θ ≥ 0
 //   continuous      v = b + Σ w   in the first cycle of an image, v = v + Σ w  in the others; then one cycle each:
 //     fire            if v − θ ≥ 0: fires, and v = v − θ or 0
 //     saturate        v = sat(v), where a leak follows
 //     bias            v = v + b, where there is a bias or a leak
 //     leak            v = v − (s >> leak), where s is v before the bias was added
 //
-// A discontinuous membrane starts at −θ, so that its sign is the comparison Σ w ≥ θ. A continuous one keeps to
+// A discontinuous membrane starts at −θ, so that its sign is the comparison Σ w ≥ θ. One of direct input cannot, because
+// −θ would be doubled; −θ is added behind it. To double is to take the bit below: it fits into the LUT that selects what
+// is added to, so that a neuron pays for the second adder alone. A continuous membrane keeps to
 // MEMBRANE_BITS − 1 bits from step to step. Without a leak, saturating costs no cycle: the next addition, of the bias
 // or of the first row of the next step, starts from sat(v). A leak needs sat(v) a stage earlier, to shift it, so it
 // takes a cycle for it.
@@ -31,6 +35,8 @@ module spk_slice #(
     // 1: membranes can last from step to step, with a leak of up to MAX_LEAK: a shift, 0 (none) to 15
     parameter integer CONTINUOUS = 0,
     parameter integer MAX_LEAK = 0,
+    // 1: membranes can be doubled between the bit planes of direct input
+    parameter integer DIRECT = 0,
     parameter integer LEAK_BITS = MAX_LEAK > 1 ? $clog2(MAX_LEAK) : 1,
     parameter integer ADDRESS_BITS = $clog2(DEPTH),
     parameter integer BANKS = PARALLEL > 1 ? PARALLEL / 2 : 1,
@@ -47,6 +53,9 @@ module spk_slice #(
     input  wire                             sum_active,
     input  wire                             restart,
     input  wire                             step_end,
+    // Direct input; with `sum_active`: `twice`, a membrane goes on from twice its value
+    input  wire                             config_direct,
+    input  wire                             twice,
     // Continuous layers. With `row_active`: what to add, see ADD_ROWS below. With `sum_active`: `fire`, which takes the
     // place of `step_end`; `carry_in` adds one more; `saturate` adds to sat(v) instead of v.
     input  wire                             config_reset_zero,
@@ -120,7 +129,11 @@ generate
         reg [MEMBRANE_BITS-1:0] membrane_reg;
         reg [MEMBRANE_BITS-1:0] initial_reg; // −θ, or the bias if continuous
         reg                     fired_reg;
-        wire                    used = all_used || (part_used && neurons_used[n]);
+        wire                     used = all_used || (part_used && neurons_used[n]);
+        wire                     direct = DIRECT != 0 && config_direct;
+        wire [MEMBRANE_BITS-1:0] start = direct ? {MEMBRANE_BITS{1'b0}} : initial_reg;
+        wire [MEMBRANE_BITS-1:0] membrane = DIRECT != 0 && twice ? membrane_reg << 1 : membrane_reg;
+        wire [MEMBRANE_BITS-1:0] decided = direct ? membrane_reg + initial_reg : membrane_reg; // u − θ, or v
         reg [SUM_BITS-1:0]      sum;
         reg [WEIGHT_BITS-1:0]   weight;
         integer p;
@@ -144,8 +157,8 @@ generate
             wire                     overflow;
             wire                     negative = membrane_reg[MEMBRANE_BITS-1];
             wire [MEMBRANE_BITS-1:0] limit = {{2{negative}}, {(MEMBRANE_BITS-2){!negative}}};
-            wire [MEMBRANE_BITS-1:0] saturated = overflow ? limit : membrane_reg;
-            wire [MEMBRANE_BITS-1:0] base = restart ? initial_reg : saturated;
+            wire [MEMBRANE_BITS-1:0] saturated = overflow ? limit : membrane;
+            wire [MEMBRANE_BITS-1:0] base = restart ? start : saturated;
             // base + addend + carry_in, above a bit of no meaning. Written as a difference, because then the carry
             // takes its operand from the register, and one LUT a bit is enough.
             wire [MEMBRANE_BITS:0]   total = {addend_reg, carry_in} - {~base, 1'b1};
@@ -177,7 +190,7 @@ generate
                 if (sum_active && !(fire && below_threshold))
                     membrane_reg <= fire && config_reset_zero ? {MEMBRANE_BITS{1'b0}} : total[MEMBRANE_BITS:1];
                 if (fire) fired_reg <= !below_threshold && used;
-                else if (step_end) fired_reg <= !negative && used;
+                else if (step_end) fired_reg <= !decided[MEMBRANE_BITS-1] && used;
             end
         end else begin : discontinuous
             reg [SUM_BITS-1:0] sum_reg;
@@ -185,14 +198,14 @@ generate
             always @(posedge aclk) begin
                 if (row_active) sum_reg <= sum;
                 if (sum_active)
-                    membrane_reg <= (restart ? initial_reg : membrane_reg)
+                    membrane_reg <= (restart ? start : membrane)
                         + {{(MEMBRANE_BITS-SUM_BITS){sum_reg[SUM_BITS-1]}}, sum_reg};
-                if (step_end) fired_reg <= !membrane_reg[MEMBRANE_BITS-1] && used;
+                if (step_end) fired_reg <= !decided[MEMBRANE_BITS-1] && used;
             end
         end
 
         assign fired[n] = fired_reg;
-        assign membranes[n*MEMBRANE_BITS +: MEMBRANE_BITS] = membrane_reg;
+        assign membranes[n*MEMBRANE_BITS +: MEMBRANE_BITS] = decided;
     end
 endgenerate
 

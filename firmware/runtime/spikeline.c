@@ -14,7 +14,8 @@ enum {
     LINE_BYTES = 64, /* no cache line is longer */
     HEADER_BYTES = SPK_MODEL_LAYER + SPK_MODEL_LAYER_COUNT * SPK_MODEL_LAYER_STRIDE,
     MAX_LAYERS = SPK_MODEL_LAYER_COUNT,
-    LARGEST_NOTE = 1 << 16
+    LARGEST_NOTE = 1 << 16,
+    PIXEL_BITS = 8
 };
 #define MAX_TRANSFER ((size_t)(SPK_DMA_MM2S_LENGTH_BYTES_MASK + 1U - WORD_BYTES))
 
@@ -254,7 +255,8 @@ static int consistent(const struct network *network, const uint8_t *config)
     if (needs->layers < 1U || needs->layers > MAX_LAYERS) return 0;
     if (needs->weight_bits != 2U && needs->weight_bits != 4U && needs->weight_bits != 8U) return 0;
     if (FIELD(get64(config), SPK_STREAM_CONFIG_LAYERS) != needs->layers) return 0;
-    if (network->time_steps < 1U || network->encoder > SPK_ENCODER_EVENTS) return 0;
+    if (network->time_steps < 1U || network->encoder > SPK_ENCODER_DIRECT) return 0;
+    if (network->encoder == SPK_ENCODER_DIRECT && network->time_steps > PIXEL_BITS) return 0;
     for (n = 0; n < needs->layers; ++n) {
         const uint64_t word = get64(config + WORD_BYTES * (n + 1U));
         const struct spk_layer *layer = &needs->layer[n];
@@ -302,7 +304,7 @@ static enum spk_status check(const uint8_t *model, size_t bytes, struct network 
         const uint64_t word = get64(at + WORD_BYTES * (n + 2U));
         if (FIELD(word, SPK_STREAM_CONFIG_LAYER_CONTINUOUS) == 0U) continue;
         network->state_bits[n] = (uint8_t)FIELD(word, SPK_STREAM_CONFIG_LAYER_STATE_BITS);
-        if (network->state_bits[n] == 0U) return SPK_ERR_PACKETS;
+        if (network->state_bits[n] == 0U || network->encoder == SPK_ENCODER_DIRECT) return SPK_ERR_PACKETS;
         if (FIELD(word, SPK_STREAM_CONFIG_LAYER_LEAK) > network->max_leak)
             network->max_leak = (uint8_t)FIELD(word, SPK_STREAM_CONFIG_LAYER_LEAK);
     }
@@ -337,6 +339,7 @@ static int fits(const struct spk_device *device, const struct network *network)
         if (network->state_bits[n] != 0U && (!device->continuous || network->state_bits[n] != built->membrane_bits - 1))
             return 0;
     }
+    if (network->encoder == SPK_ENCODER_DIRECT && !device->direct) return 0;
     return network->max_leak <= device->max_leak;
 }
 
@@ -382,6 +385,7 @@ static enum spk_status identify(struct spk_device *device, const struct spk_plat
     word = get(device, SPK_REG_FEATURES);
     device->continuous = (uint8_t)FIELD(word, SPK_REG_FEATURES_CONTINUOUS);
     device->max_leak = (uint8_t)FIELD(word, SPK_REG_FEATURES_MAX_LEAK);
+    device->direct = (uint8_t)FIELD(word, SPK_REG_FEATURES_DIRECT);
     return SPK_OK;
 }
 

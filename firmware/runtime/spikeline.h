@@ -81,6 +81,7 @@ struct spk_device {
     struct spk_geometry built;
     uint8_t continuous;    /* layers may be continuous, with a leak up to max_leak */
     uint8_t max_leak;
+    uint8_t direct;        /* layer 0 takes direct input */
     uint8_t loaded;        /* a network is loaded: its sizes and time steps follow */
     uint8_t encoder;       /* enum spk_encoder */
     uint16_t inputs;       /* bytes of an image */

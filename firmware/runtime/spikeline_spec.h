@@ -69,6 +69,8 @@
 #define SPK_REG_FEATURES_CONTINUOUS_MASK 0x1U
 #define SPK_REG_FEATURES_MAX_LEAK_LSB 4
 #define SPK_REG_FEATURES_MAX_LEAK_MASK 0xF0U
+#define SPK_REG_FEATURES_DIRECT_LSB 8
+#define SPK_REG_FEATURES_DIRECT_MASK 0x100U
 #define SPK_REG_MODEL 0x44U
 #define SPK_REG_MODEL_VALUE_LSB 0
 #define SPK_REG_MODEL_VALUE_MASK 0xFFFFFFFFU
@@ -300,6 +302,7 @@ enum spk_encoder {
     SPK_ENCODER_BERNOULLI = 1, /* A pixel fires iff it is above a seeded random byte. */
     SPK_ENCODER_LATENCY = 2, /* A pixel p fires once, at step (255 − p) / `latency_band`, if there is such a step. */
     SPK_ENCODER_EVENTS = 3, /* None: input comes as events or spikes. */
+    SPK_ENCODER_DIRECT = 4, /* A time step for each bit of the pixels, the highest first; layer 0 adds up Σ w · pixel and decides once. */
 };
 
 enum spk_reset {

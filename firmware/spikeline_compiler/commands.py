@@ -214,10 +214,10 @@ def describe(model: "Model", geometry: "Geometry") -> dict[str, Any]:
                 "weight_bits": network.weight_bits,
                 "weights": [int(layer.weights.min()), int(layer.weights.max())],
                 "thresholds": [int(layer.thresholds.min()), int(layer.thresholds.max())],
-                "membranes": list(layer.membrane_range),
+                "membranes": list(network.membrane_range(n)),
                 **lasting(layer),
             }
-            for layer in network.layers
+            for n, layer in enumerate(network.layers)
         ],
         "bytes": model.nbytes,
         "crc": f"{model.crc:08x}",

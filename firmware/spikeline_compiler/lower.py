@@ -9,6 +9,7 @@ import numpy as np
 
 from spikeline.errors import CompileError, ModelError
 from spikeline.files import parse_json
+from spikeline.model.encode import PIXEL_BITS
 from spikeline.model.geometry import FOLDER, Geometry
 from spikeline.model.model_file import dataset_fault
 from spikeline.model.network import Layer, Network
@@ -80,6 +81,8 @@ def output_layer(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
 def lower(graph: Graph, found: list[Stage], geometry: Geometry, time_steps: int, encoder: Encoder) -> Network:
     """Make the integer network of these layers. Raises CompileError for one that does not fit the geometry, or not exactly."""
     layers = []
+    if encoder == Encoder.DIRECT and not geometry.direct:
+        raise CompileError(geometry.refuses_direct)
     for n, stage in enumerate(found):
         biases = None
         if stage.lasting:
@@ -105,14 +108,17 @@ def lower(graph: Graph, found: list[Stage], geometry: Geometry, time_steps: int,
                 reset=stage.lasting.reset,
             )
             _check_state(geometry, stage, layer, n)
-        low, high = layer.membrane_range
+        low, high = layer.range_of(time_steps if encoder == Encoder.DIRECT and n == 0 else 0)
         reach = 1 << (geometry.membrane_bits - 1)
         if low < -reach or high >= reach or thresholds.min() < -reach or thresholds.max() >= reach:
             raise refuse(
                 stage.node,
                 f"membranes of layer {n} reach from {low} to {high} where the accelerator {geometry.name} has "
                 f"{geometry.membrane_bits} bits, {-reach} to {reach - 1}",
-                "use a geometry with wider membranes, fewer inputs, or weights of fewer bits",
+                "use a geometry with wider membranes, fewer inputs, or weights of fewer bits"
+                + (
+                    ", or send fewer bits of the pixels, which are its time steps" if encoder == Encoder.DIRECT and n == 0 else ""
+                ),
             )
         layers.append(layer)
     decode = Decode.SPIKE_COUNT if stage.spikes else Decode.MEMBRANE
@@ -151,11 +157,16 @@ def _check_state(geometry: Geometry, stage: Stage, layer: Layer, n: int) -> None
         )
 
 
-def read_stages(graph: Graph) -> list[Stage]:
-    """Read the layers off a graph that went through the passes. Raises CompileError for whatever is not a layer."""
+def read_stages(graph: Graph, planes: int = 0) -> list[Stage]:
+    """Read the layers off a graph that went through the passes; planes: of direct input, 0 if it is spikes.
+
+    Raises CompileError for whatever is not a layer.
+    """
     if graph.integration not in ("discontinuous", "continuous"):
         raise CompileError(f"integration = {graph.integration} is not known; train with discontinuous or continuous integration")
-    return continuous_stages(graph) if graph.integration == "continuous" else stages(graph)
+    if graph.integration == "continuous" and planes:
+        raise CompileError("direct input is decided once an image, so no membrane can last; train with discontinuous integration")
+    return continuous_stages(graph) if graph.integration == "continuous" else stages(graph, planes)
 
 
 def read(path: Path | str) -> Graph:
@@ -183,8 +194,9 @@ def compile_with_warnings(
     """As `compile_onnx`, and what the user should know of the network, a sentence each."""
     with naming(path):
         graph = read(path)
-        found = read_stages(graph)
-        network = _compile(graph, found, geometry, time_steps, encoder)
+        steps, kind = _input(graph, time_steps, encoder)
+        found = read_stages(graph, steps if kind == Encoder.DIRECT else 0)
+        network = lower(graph, found, geometry, steps, kind)
         return network, [rounding(n, stage) for n, stage in enumerate(found) if stage.risks]
 
 
@@ -227,7 +239,8 @@ def rounding(n: int, stage: Stage) -> str:
     )
 
 
-def _compile(graph: Graph, found: list[Stage], geometry: Geometry, time_steps: int | None, encoder: str | None) -> Network:
+def _input(graph: Graph, time_steps: int | None, encoder: str | None) -> tuple[int, Encoder]:
+    """Time steps and encoder: what is given, or what the file says."""
     encoder = encoder or graph.metadata.get("encoder")
     if encoder is None or encoder.upper() not in Encoder.__members__:
         known = ", ".join(e.name.lower() for e in Encoder)
@@ -235,4 +248,6 @@ def _compile(graph: Graph, found: list[Stage], geometry: Geometry, time_steps: i
     steps = time_steps if time_steps is not None else graph.metadata.get("time_steps", "")
     if not re.fullmatch("[0-9]{1,5}", str(steps)) or not 1 <= int(steps) < 1 << 16:
         raise CompileError(f"time_steps is {steps or 'not in the metadata'}; give 1 to 65535 with --time-steps")
-    return lower(graph, found, geometry, int(steps), Encoder[encoder.upper()])
+    if encoder.upper() == Encoder.DIRECT.name and int(steps) > PIXEL_BITS:
+        raise CompileError(f"time_steps is {steps}; direct input has one for each bit of the pixels, so give 1 to {PIXEL_BITS}")
+    return int(steps), Encoder[encoder.upper()]

@@ -15,6 +15,7 @@ import numpy as np
 from onnx import NodeProto, TensorProto
 
 from spikeline.errors import CompileError
+from spikeline.model.encode import PIXEL_BITS
 from spikeline.model.spec import Reset
 from spikeline_compiler.graph import Graph, attribute, constant_input, operator, refuse
 from spikeline_compiler.passes import flattens
@@ -66,6 +67,7 @@ class Stage:
     scale: list[Fraction]  # per neuron
     bias: list[Fraction]  # per neuron
     tensor: str  # the spikes, or x of an output layer without them
+    largest: int = 1  # input, of 0, 1 …: 1 if they are spikes
     steps: list[Step] = field(default_factory=list)  # from x to the spikes
     thresholds: list[int] = field(default_factory=list)  # per neuron: it fires iff u ≥ this
     silent: Fraction = Fraction(0)  # value of the tensor without a spike
@@ -81,14 +83,23 @@ class Stage:
 
 @dataclass
 class Values:
-    """What stands in a spike tensor, (batch, neurons): silent[n], or amplitude more where there is a spike."""
+    """What stands in a spike tensor, (batch, neurons): silent[n], or amplitude more where there is a spike.
+
+    In one of pixels, amplitude times the 0, 1 … largest that a pixel is.
+    """
 
     silent: list[Fraction]
     amplitude: Fraction = Fraction(1)
+    largest: int = 1
 
 
-def stages(graph: Graph) -> list[Stage]:
-    """Read the layers off a discontinuous graph that went through the passes.
+def pixels(inputs: int, planes: int) -> Values:
+    """What stands in direct input of so many planes: pixels, 0 … 255, of which the bits that are not sent are 0."""
+    return Values([Fraction(0)] * inputs, Fraction(1 << PIXEL_BITS - planes), (1 << planes) - 1)
+
+
+def stages(graph: Graph, planes: int = 0) -> list[Stage]:
+    """Read the layers off a discontinuous graph that went through the passes; planes: of direct input, 0 if it is spikes.
 
     Raises CompileError for whatever is not a layer.
     """
@@ -101,7 +112,7 @@ def stages(graph: Graph) -> list[Stage]:
     found: list[Stage] = []
     tensor, kind = start(graph), int(TensorProto.FLOAT)
     lead: list[Step] = []
-    values = Values([Fraction(0)] * graph.inputs)
+    values = pixels(graph.inputs, planes) if planes else Values([Fraction(0)] * graph.inputs)
     while consumers := graph.consumers(tensor):
         node = consumers[0]
         if len(consumers) > 1 or tensor == graph.output:
@@ -154,14 +165,26 @@ def start(graph: Graph) -> str:
 
 
 def two_valued(steps: list[Step], values: Values) -> Values:
-    """What elementwise operators make of a spike tensor. Raises CompileError if spikes are not worth the same in all places."""
+    """What elementwise operators make of a spike tensor. Raises CompileError if spikes are not worth the same in all places.
+
+    Nor may pixels be: what is made of them has to grow with each level by the same.
+    """
     if not steps:
         return values
     silent = [run(steps, x, n) for n, x in enumerate(values.silent)]
-    amplitudes = {run(steps, x + values.amplitude, n) - silent[n] for n, x in enumerate(values.silent)}
+    amplitudes = set()
+    for n, x in enumerate(values.silent):
+        below = silent[n]
+        for level in range(1, values.largest + 1):
+            above = run(steps, x + level * values.amplitude, n)
+            amplitudes.add(above - below)
+            below = above
     if len(amplitudes) > 1 or 0 in amplitudes:
+        if values.largest > 1:
+            fix = "leave them as they are, or scale and shift them, all alike"
+            raise refuse(steps[-1].node, "what it makes of the pixels does not grow evenly with them", fix)
         raise refuse(steps[-1].node, "its spikes are not worth the same in all places", "scale all spikes of a layer alike")
-    return Values(silent, amplitudes.pop())
+    return Values(silent, amplitudes.pop(), values.largest)
 
 
 def begin(graph: Graph, node: NodeProto, tensor: str, values: Values) -> Stage:
@@ -173,7 +196,7 @@ def begin(graph: Graph, node: NodeProto, tensor: str, values: Values) -> Stage:
         if x:
             bias = [b + x * w for b, w in zip(bias, row, strict=True)]
     scale = [values.amplitude] * neurons
-    return Stage(node, weights, scale, bias, tensor, affines=[(scale, bias)])
+    return Stage(node, weights, scale, bias, tensor, values.largest, affines=[(scale, bias)])
 
 
 def elementwise(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -> Step:
@@ -203,7 +226,7 @@ def close(stage: Stage, ends: tuple[int, int] | None = None) -> Values:
     A neuron that fires below some sum gets negated weights; one that always or never fires a threshold that does the same, out of
     reach by one. Raises CompileError if there are not two values.
     """
-    lows, highs = np.minimum(stage.weights, 0).sum(0).tolist(), np.maximum(stage.weights, 0).sum(0).tolist()
+    lows, highs = ((end(stage.weights, 0).sum(0) * stage.largest).tolist() for end in (np.minimum, np.maximum))
     if ends:
         lows, highs = [ends[0]] * len(lows), [ends[1]] * len(highs)
     found = []

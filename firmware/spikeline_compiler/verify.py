@@ -20,6 +20,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from spikeline.errors import CompileError
 from spikeline.model import golden
+from spikeline.model.encode import to_pixels
 from spikeline.model.model_file import Model
 from spikeline_compiler.graph import QONNX, STANDARD_DOMAINS, load_model, naming
 from spikeline_compiler.lower import read, read_stages
@@ -141,10 +142,12 @@ def verify(path: Path | str, model: Model, spikes: np.ndarray) -> dict[str, int]
     batch, steps, inputs = spikes.shape
     with naming(path):
         graph = read(path)
-        layers = read_stages(graph)
+        layers = read_stages(graph, steps if model.network.direct else 0)
         lasting = [x for x in layers if x.lasting]
         tensors = [x.tensor for x in layers] + [x.lasting.tensor for x in lasting if x.lasting]
         rows = spikes if graph.states else spikes.reshape(batch * steps, 1, inputs)  # all at once if none depends on another
+        if model.network.direct:
+            rows, steps = to_pixels(spikes)[:, None], 1
         seen = [x.reshape(batch, steps, -1) for x in execute_steps(load_model(path), rows, tensors, graph.states)]
     trace = golden.run(model.network, spikes, states=bool(lasting))
     wrong = np.zeros(batch, bool)
@@ -157,7 +160,7 @@ def verify(path: Path | str, model: Model, spikes: np.ndarray) -> dict[str, int]
         else:
             expected = trace.running[0] if graph.states else trace.membranes  # the executor has added up the steps
             wrong |= (np.rint(values / float(abs(layer.scale[0]))) != expected).any((1, 2))
-    result = {"images": batch, "time_steps": steps, "spikes_compared": compared}
+    result = {"images": batch, "time_steps": spikes.shape[1], "spikes_compared": compared}
     states = [x for x in trace.states if x is not None]
     for layer, values, state in zip(lasting, seen[len(layers) :], states, strict=True):
         unit = np.array([float(abs(a)) for a in layer.scale])

@@ -270,8 +270,8 @@ static enum spk_status do_sizes(void)
 static enum spk_status do_device(void)
 {
     const struct spk_geometry *const built = &device.built;
-    tell("%u %u %u %u %u %u %u %u", built->layers, built->weight_bits, built->membrane_bits, built->classes, device.continuous,
-         device.max_leak, built->layer[0].inputs, built->layer[0].neurons);
+    tell("%u %u %u %u %u %u %u %u %u", built->layers, built->weight_bits, built->membrane_bits, built->classes,
+         device.continuous, device.max_leak, device.direct, built->layer[0].inputs, built->layer[0].neurons);
     return SPK_OK;
 }
 

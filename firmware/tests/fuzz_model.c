@@ -95,6 +95,7 @@ static void load(const uint8_t *model, size_t bytes, const struct spk_geometry *
     require(spk_open(&device, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 1000) == SPK_OK);
     device.continuous = 1;
     device.max_leak = 15;
+    device.direct = 1;
     device.built = *needs;
     taken.model = model;
     taken.bytes = bytes;

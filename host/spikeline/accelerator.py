@@ -289,5 +289,5 @@ def _classify(
 
 def _nothing(network: Network, every_step: bool) -> Result:
     """The result of no images."""
-    shape = (0, network.time_steps) if every_step else (0,)
+    shape = (0, network.decisions) if every_step else (0,)
     return Result(np.zeros(shape, np.uint16), np.zeros(shape, np.uint16), np.zeros((*shape, network.sizes[-1]), np.int32))

@@ -74,9 +74,10 @@ set spk_registers {
         {inputs 0 16 read-only {Inputs (fan-in of every neuron).}}
         {neurons 16 16 read-only {Neurons.}}
     }}
-    {FEATURES 0x040 read-only {What the layers can do beyond discontinuous integration.} {
+    {FEATURES 0x040 read-only {What the layers can do beyond discontinuous integration of spikes.} {
         {continuous 0 1 read-only {Layers may be continuous: membranes last from step to step.}}
         {max_leak 4 4 read-only {Largest leak, a shift; 0: no leak.}}
+        {direct 8 1 read-only {Layer 0 takes direct input: it doubles its membranes between time steps.}}
     }}
     {MODEL 0x044 read-write {Identity of the loaded model, which the host writes once it has loaded one: the CRC-32 of its file. 0: unknown.} {
         {value 0 32 read-write {Zero, whatever is written, while STATUS.loaded is 0; so a reset, or any packet of another model, clears it.}}

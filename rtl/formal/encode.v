@@ -21,6 +21,7 @@ localparam ROW_BITS = $clog2((INPUTS + 31) / 32);
 (* anyseq *)   wire        reset;
 (* anyconst *) wire [15:0] config_inputs;
 (* anyconst *) wire [15:0] config_time_steps;
+(* anyconst *) wire        config_direct;
 (* anyseq *)   wire [63:0] s_data;
 (* anyseq *)   wire        s_begin;
 (* anyseq *)   wire        s_last;
@@ -36,7 +37,7 @@ wire        m_last;
 wire        m_valid;
 wire        idle;
 
-spk_encode #(.INPUTS(INPUTS)) encode (
+spk_encode #(.INPUTS(INPUTS), .DIRECT(1)) encode (
     .aclk(aclk),
     .reset(reset),
     .config_inputs(config_inputs),
@@ -44,6 +45,7 @@ spk_encode #(.INPUTS(INPUTS)) encode (
     .config_bernoulli(1'b0),
     .config_latency(1'b0),
     .config_latency_band(8'd0),
+    .config_direct(config_direct),
     .s_begin(s_begin),
     .s_data(s_data),
     .s_last(s_last),
@@ -77,6 +79,7 @@ spk_encode #(.INPUTS(INPUTS)) encode (
 (* hierconn *) wire                \encode.first_step_reg ;
 (* hierconn *) wire                \encode.last_step_reg ;
 (* hierconn *) wire                \encode.one_step_reg ;
+(* hierconn *) wire [7:0]          \encode.plane_reg ;
 (* hierconn *) wire                \encode.valid_1_reg ;
 (* hierconn *) wire                \encode.high_1_reg ;
 (* hierconn *) wire                \encode.end_1_reg ;
@@ -199,6 +202,7 @@ always @* begin
             assert (\encode.row_reg <= \encode.last_row_reg && \encode.full_reg [\encode.encoding_reg ]);
             assert (steps_read < config_time_steps && \encode.first_step_reg == (steps_read == 0));
             assert (\encode.last_step_reg == (\encode.steps_left_reg == 1));
+            assert (\encode.plane_reg == 8'h80 >> steps_read);
         end
         assert (behind == 0 || behind == all || (behind == 2 && all == 1));
         assert (held_images == full + tails);

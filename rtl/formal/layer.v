@@ -12,6 +12,7 @@ module formal_layer #(
     parameter integer NEURONS = 16,
     parameter integer PARALLEL = 2,
     parameter integer CONTINUOUS = 0,
+    parameter integer DIRECT = 0,
     // 1: no stalls before the queue is full, none after, to reach the covers soon
     parameter integer GUIDED = 0
 ) (
@@ -35,6 +36,7 @@ localparam SLICES = NEURONS / (64 / WEIGHT_BITS);
 (* anyseq *)   wire                 reset;
 (* anyconst *) wire [15:0]          config_neurons;
 (* anyconst *) wire                 config_continuous;
+(* anyconst *) wire                 config_direct;
 (* anyconst *) wire                 config_biased;
 (* anyconst *) wire [3:0]           config_leak;
 (* anyseq *)   wire                 weight_write;
@@ -66,11 +68,13 @@ spk_layer #(
     .CLASSES(CLASSES),
     .CONTINUOUS(CONTINUOUS),
     .MAX_LEAK(MAX_LEAK),
+    .DIRECT(DIRECT),
     .TAG_BITS(TAG_BITS)
 ) core (
     .aclk(aclk),
     .reset(reset),
     .config_neurons(config_neurons),
+    .config_direct(config_direct),
     .config_continuous(config_continuous),
     .config_reset_zero(1'b0),
     .config_biased(config_biased),
@@ -101,6 +105,8 @@ spk_layer #(
 (* hierconn *) wire                             \core.start ;
 (* hierconn *) wire                             \core.finish ;
 (* hierconn *) wire                             \core.running_reg ;
+(* hierconn *) wire [USER_BITS-1:0]             \core.user_reg ;
+(* hierconn *) wire [6*USER_BITS-1:0]           \core.users_reg ;
 (* hierconn *) wire [PARALLEL-1:0]              \core.scan_next_valid ;
 (* hierconn *) wire [PARALLEL-1:0]              \core.scan_done ;
 (* hierconn *) wire [PARALLEL-1:0]              \core.scan_valid ;
@@ -119,8 +125,9 @@ spk_layer #(
 wire [4:0] queued = \core.queue.write_reg - \core.queue.read_reg ;
 wire       leaks = config_leak != 0;
 wire [3:0] last_phase = leaks ? 4'b1000 : config_biased ? 4'b0100 : 4'b0001;
-// A step that runs and has not been handed to `step_end_reg`
-wire       to_come = \core.running_reg && (!\core.continuous || \core.phase [3:1] == 0);
+// A step that runs and has not been handed to `step_end_reg`, to which no plane but the last is handed
+wire       direct = DIRECT != 0 && config_direct;
+wire       to_come = \core.running_reg && (!\core.continuous || \core.phase [3:1] == 0) && (!direct || \core.user_reg [1]);
 wire [4:0] under_way = to_come + \core.step_end_reg [0] + \core.step_end_reg [1] + \core.step_end_reg [2]
     + \core.step_end_reg [3] + \core.step_end_reg [4] + \core.step_end_reg [5];
 
@@ -145,6 +152,7 @@ end
 reg scanned; // what scan.v proves: each spike is one of its lane's
 reg bounded;  // addresses of the ports that read or write
 integer p;
+integer stage;
 always @* begin
     bounded = 1'b1;
     scanned = 1'b1;
@@ -160,7 +168,7 @@ end
 always @* begin
     if (!begun || settled != 7) assume (reset);
     assume (config_neurons != 0 && config_neurons <= NEURONS && config_leak <= MAX_LEAK);
-    if (CONTINUOUS == 0) assume (!config_continuous);
+    if (CONTINUOUS == 0 || direct) assume (!config_continuous); // loader.v proves the latter
     assume (scanned);
     // What loader.v proves: writes within the layer, and only while it is idle
     if (weight_write) assume (write_row < INPUTS && write_slice < SLICES);
@@ -190,6 +198,8 @@ always @* begin
         // Invariants
         assert (\core.unfinished_reg == under_way + queued);
         assert (\core.unfinished_reg <= QUEUE);
+        for (stage = 0; stage < 6; stage = stage + 1)
+            if (direct && \core.step_end_reg [stage]) assert (\core.users_reg [stage*USER_BITS +: 2] == 2'b11);
         if (!\core.running_reg ) assert (&\core.scan_done && \core.scan_valid == 0 && \core.phase == 0);
         if (CONTINUOUS != 0) begin
             assert (\core.continuous == config_continuous && \core.last_phase == last_phase);
@@ -202,6 +212,7 @@ always @* begin
 
     cover (settled == 7 && queued == QUEUE);
     cover (settled == 7 && |\core.weight_write_reg );
+    if (DIRECT != 0) cover (settled == 7 && direct && \core.step_end_reg [5]);
 end
 
 endmodule

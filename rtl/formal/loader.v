@@ -15,7 +15,9 @@ module formal_loader #(
     // 1: no stalls, to reach the covers soon
     parameter integer GUIDED = 0,
     // Which covers: 0 of single packets, 1 of a network that is loaded and used, which is led there
-    parameter integer COVERS = 0
+    parameter integer COVERS = 0,
+    // Is it built with direct input?
+    parameter integer DIRECT = 1
 ) (
     input wire aclk
 );
@@ -91,7 +93,8 @@ spk_loader #(
     .WEIGHT_BITS(WEIGHT_BITS),
     .MEMBRANE_BITS(MEMBRANE_BITS),
     .CONTINUOUS(1),
-    .MAX_LEAK(MAX_LEAK)
+    .MAX_LEAK(MAX_LEAK),
+    .DIRECT(DIRECT)
 ) loader (
     .aclk(aclk),
     .reset(reset),
@@ -342,7 +345,9 @@ end
 reg config_fits;
 integer l;
 always @* begin
-    config_fits = config_layers <= LAYERS && config_time_steps != 0 && config_encoder <= `SPK_ENCODER_EVENTS;
+    config_fits = config_layers <= LAYERS && config_time_steps != 0
+        && config_encoder <= (DIRECT != 0 ? `SPK_ENCODER_DIRECT : `SPK_ENCODER_EVENTS);
+    if (config_encoder == `SPK_ENCODER_DIRECT && config_time_steps > 8) config_fits = 1'b0;
     for (l = 0; l < LAYERS; l = l + 1)
         if (l < config_layers) begin
             if (config_inputs[l*16 +: 16] == 0 || config_inputs[l*16 +: 16] > LAYER_INPUTS[l*16 +: 16])
@@ -350,6 +355,7 @@ always @* begin
             if (config_neurons[l*16 +: 16] == 0 || config_neurons[l*16 +: 16] > LAYER_NEURONS[l*16 +: 16])
                 config_fits = 1'b0;
             if (config_continuous[l] && config_leak[l*4 +: 4] > MAX_LEAK) config_fits = 1'b0;
+            if (config_continuous[l] && config_encoder == `SPK_ENCODER_DIRECT) config_fits = 1'b0;
             if (l + 1 == config_layers && config_neurons[l*16 +: 16] > CLASSES) config_fits = 1'b0;
             if (l > 0)
                 if (config_inputs[l*16 +: 16] != config_neurons[(l > 0 ? l - 1 : 0)*16 +: 16]) config_fits = 1'b0;

@@ -134,13 +134,14 @@ TABLE = [
             "induction",
             12,
             LAYER,
-            {"PARALLEL": parallel, "INPUTS": inputs, "CONTINUOUS": continuous},
+            {"PARALLEL": parallel, "INPUTS": inputs, "CONTINUOUS": continuous, "DIRECT": direct},
         )
-        for kind, parallel, inputs, continuous in [
-            ("discontinuous", 1, 20, 0),
-            ("discontinuous", 2, 20, 0),
-            ("continuous", 2, 20, 1),
-            ("continuous", 4, 33, 1),
+        for kind, parallel, inputs, continuous, direct in [
+            ("discontinuous", 1, 20, 0, 0),
+            ("discontinuous", 2, 20, 0, 0),
+            ("continuous", 2, 20, 1, 0),
+            ("continuous", 4, 33, 1, 0),
+            ("direct", 2, 20, 1, 1),
         ]
     ),
     Proof(

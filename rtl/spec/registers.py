@@ -43,6 +43,7 @@ CONSTANTS = (
     ("ENCODE", "of the encoder: a row, its levels, the word that it becomes", "spk_encode",
      "row_1_reg floor_1_reg low_reg m_data ceiling_reg ceiling_1_reg valid_1_reg high_1_reg end_1_reg start_1_reg first_1_reg "
      "last_1_reg buffer_1_reg buffer_reg m_first m_start m_last m_valid"),
+    ("PLANE", "of the encoder, with direct input: the bit of the pixels that is sent", "spk_encode", "plane_reg plane_1_reg"),
     ("SEEDS", "of the encoder: seeds of two images and the state of the generator", "spk_encode",
      "seed_0_reg seed_1_reg state_reg"),
 )  # fmt: skip

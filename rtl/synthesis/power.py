@@ -43,6 +43,7 @@ def parameters(geometry: Geometry, k: int) -> dict[str, int]:
         "CLASSES": geometry.classes,
         "CONTINUOUS": int(geometry.continuous),
         "MAX_LEAK": geometry.max_leak,
+        "DIRECT": int(geometry.direct and k == 0),
     }
 
 

@@ -40,8 +40,11 @@ MUTANTS = (
     Mutant("scanners are not emptied by a reset", "rtl/spk_scan.v", "        full_reg <= 1'b0;\n        fetched_valid_reg <= 1'b0;\n",
            "        fetched_valid_reg <= 1'b0;\n", PACKETS),
     # ---- Verilog: layers ----
-    Mutant("a membrane starts from the one before", "rtl/spk_slice.v", "membrane_reg <= (restart ? initial_reg : membrane_reg)",
-           "membrane_reg <= (restart && all_used ? initial_reg : membrane_reg)", GEOMETRIES),
+    Mutant("a membrane starts from the one before", "rtl/spk_slice.v", "membrane_reg <= (restart ? start : membrane)",
+           "membrane_reg <= (restart && all_used ? start : membrane)", GEOMETRIES),
+    Mutant("planes are not doubled where a continuous layer could be built", "rtl/spk_slice.v", "overflow ? limit : membrane;", "overflow ? limit : membrane_reg;"),
+    Mutant("direct input forgets the threshold", "rtl/spk_slice.v", "direct ? membrane_reg + initial_reg : membrane_reg;", "membrane_reg;"),
+    Mutant("planes take places in the queue", "rtl/spk_layer.v", "(start && (!direct || scan_user[1]))", "start", PACKETS),
     Mutant("fires above the threshold only", "rtl/spk_slice.v", "if (fire) fired_reg <= !below_threshold && used;",
            "if (fire) fired_reg <= !below_threshold && total[MEMBRANE_BITS:1] != 0 && used;"),
     Mutant("sums of rows without a sign", "rtl/spk_slice.v", "{{(MEMBRANE_BITS-SUM_BITS){sum[SUM_BITS-1]}}, sum}",
@@ -69,6 +72,7 @@ MUTANTS = (
     Mutant("pixels equal to the draw spike", "rtl/spk_encode.v", "> floor_1_reg[i*8 +: 8] &&", ">= floor_1_reg[i*8 +: 8] &&", ENCODE),
     Mutant("the generator runs on over pixels that are not there", "rtl/spk_encode.v", "case (row_end ? last_word_reg[1:0] : 2'd3)", "case (2'd3)", ENCODE),
     Mutant("all bands of the latency code alike", "rtl/spk_encode.v", "if (row_end && config_latency) ceiling_reg <= level;", "", ENCODE),
+    Mutant("the lowest bit first", "rtl/spk_encode.v", "if (row_end) plane_reg <= plane_reg >> 1;", "if (row_end) plane_reg <= {plane_reg[6:0], plane_reg[7]};", ENCODE),
     Mutant("two images share a seed", "rtl/spk_encode.v", "state_reg <= next ? seed_1_reg : seed_0_reg;", "state_reg <= seed_0_reg;", ENCODE),
     # ---- Verilog: decoding ----
     Mutant("of equal classes the last", "rtl/spk_decode.v", "count == 0 || current > best_reg", "count == 0 || current >= best_reg"),

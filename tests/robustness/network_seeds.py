@@ -20,12 +20,12 @@ def models() -> tuple[model_file.Model, ...]:
 def network(kind: int) -> Network:
     """A small network; `kind` walks through weight widths, encoders and numbers of layers."""
     rng = np.random.default_rng(kind)
-    bits, encoder, depth = (2, 4, 8)[kind % 3], Encoder(kind % 4), 1 + kind % 8
+    bits, encoder, depth = (2, 4, 8)[kind % 3], Encoder(kind % 5), 1 + kind % 8
     layers = []
     for shape in pairwise(rng.integers(2, 9, depth + 1).tolist()):
         weights = rng.integers(-1 << (bits - 1), 1 << (bits - 1), shape).astype(np.int8)
         thresholds = rng.integers(1, 20, shape[1]).astype(np.int32)
         biases = rng.integers(-3, 4, shape[1]).astype(np.int32)
-        lasts = rng.random() < 0.5
+        lasts = rng.random() < 0.5 and encoder != Encoder.DIRECT
         layers.append(Layer(weights, thresholds, 16, biases, kind % 5, Reset(kind % 2)) if lasts else Layer(weights, thresholds))
     return Network(tuple(layers), bits, 1 + kind % 5, encoder, Decode.SPIKE_COUNT, 2 if kind % 3 == 0 else None)

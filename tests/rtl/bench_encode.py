@@ -10,7 +10,7 @@ from spikeline.device.packets import Pixels, packed
 from spikeline.model.encode import ENCODERS, encode, latency_band
 
 INPUTS = (
-    "config_inputs", "config_time_steps", "config_bernoulli", "config_latency", "config_latency_band",
+    "config_inputs", "config_time_steps", "config_bernoulli", "config_latency", "config_latency_band", "config_direct",
     "s_begin", "s_data", "s_last", "s_valid", "m_ready", "skip",
 )  # fmt: skip
 
@@ -27,6 +27,7 @@ class Bench:
         self.dut.config_inputs.value, self.dut.config_time_steps.value = inputs, steps
         self.dut.config_bernoulli.value = int(encoder == "bernoulli")
         self.dut.config_latency.value = int(encoder == "latency")
+        self.dut.config_direct.value = int(encoder == "direct")
         self.dut.config_latency_band.value = latency_band(steps) if encoder == "latency" else 0
         await ClockCycles(self.dut.aclk, 4)
 
@@ -62,7 +63,7 @@ async def spikes(dut, encoder, seed):
     bench.source = Sender(dut, "s_valid", "s_ready", ("s_data", "s_last"), rng)
     room = int(dut.INPUTS.value)
     for inputs in (room, int(rng.integers(1, room))):
-        await bench.configure(encoder, inputs, int(rng.integers(1, 5)))
+        await bench.configure(encoder, inputs, int(rng.integers(1, 9 if encoder == "direct" else 5)))
         for cut in (int(rng.integers(1, 20)), 0):
             images = int(rng.integers(2, 4))
             expected = await bench.send(images, cut=min(cut, images * (inputs // 8)))

@@ -13,7 +13,7 @@ from spikeline.model.network import Network
 from spikeline.model.spec import RESULT, SCORE_PAIR, Encoder, Register
 from support.networks import batch, network
 
-ENCODED = [("spikes", None), ("events", None), *(("pixels", x) for x in (Encoder.THRESHOLD, Encoder.BERNOULLI, Encoder.LATENCY))]
+ENCODED = [("spikes", None), ("events", None), *(("pixels", x) for x in Encoder if x != Encoder.EVENTS)]
 KINDS = {"spikes": Spikes, "events": Events, "pixels": Pixels}
 
 
@@ -34,7 +34,7 @@ async def check(dut: Accelerator, net: Network, images: Batch, scores: bool, eve
     stride = 1 + scores * -(-classes // 2)
     expected = []
     for n in range(len(images)):
-        steps = range(1, net.time_steps + 1) if every_step else [int(reference.steps[n])]
+        steps = range(1, net.decisions + 1) if every_step else [int(reference.steps[n])]
         expected += [(n, t, int(leading[n, t - 1]), running[n, t - 1].tolist()) for t in steps]
     assert len(words) == stride * len(expected)
     for at, (n, t, label, values) in zip(range(0, len(words), stride), expected, strict=True):

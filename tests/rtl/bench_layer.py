@@ -10,10 +10,10 @@ from spikeline.model import golden
 from spikeline.model.model_file import pack_weights
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Reset
-from support.networks import fresh, lasting
+from support.networks import direct, fresh, lasting
 
 INPUTS = (
-    "config_neurons", "config_continuous", "config_reset_zero", "config_biased", "config_leak",
+    "config_neurons", "config_direct", "config_continuous", "config_reset_zero", "config_biased", "config_leak",
     "weight_write", "threshold_write", "bias_write", "write_row", "write_slice", "write_pair", "write_data",
     "s_spikes", "s_user", "s_valid", "exit_valid", "exit_tag", "m_ready",
 )  # fmt: skip
@@ -26,7 +26,7 @@ class Bench:
         self.inputs, self.neurons, self.weight_bits, self.membrane_bits, self.classes = (
             int(getattr(dut, name).value) for name in ("INPUTS", "NEURONS", "WEIGHT_BITS", "MEMBRANE_BITS", "CLASSES")
         )
-        self.continuous, self.max_leak = int(dut.CONTINUOUS.value), int(dut.MAX_LEAK.value)
+        self.continuous, self.max_leak, self.direct = (int(getattr(dut, x).value) for x in ("CONTINUOUS", "MAX_LEAK", "DIRECT"))
         self.out = Channel(dut, "m_valid", "m_ready", ("m_user",))
         self.vectors: list[tuple[int, int]] = []
 
@@ -51,8 +51,16 @@ class Bench:
             return lasting(self.rng, weights, self.membrane_bits - 1, self.max_leak)
         return fresh(self.rng, weights)
 
-    async def load(self, layer: Layer) -> None:
+    def network(self, layer: Layer, time_steps: int) -> Network:
+        """Of this one layer; with direct input, if it can and may."""
+        net = Network((layer,), self.weight_bits, time_steps, decode=Decode.SPIKE_COUNT)
+        if not self.direct or layer.continuous or self.rng.random() < 0.5:
+            return net
+        return direct(self.rng, net, time_steps, self.membrane_bits)
+
+    async def load(self, layer: Layer, is_direct: bool = False) -> None:
         dut = self.dut
+        dut.config_direct.value = int(is_direct)
         dut.config_neurons.value, dut.config_continuous.value = layer.neurons, int(layer.continuous)
         dut.config_reset_zero.value = int(layer.reset == Reset.ZERO)
         dut.config_biased.value, dut.config_leak.value = int(layer.biased), layer.leak
@@ -102,27 +110,28 @@ async def steps(dut, seed):
     bench = Bench(dut, rng)
     await bench.begin()
     for _ in range(4):
-        layer = bench.layer()
-        await bench.load(layer)
-        bench.source = Sender(dut, "s_valid", "s_ready", FIELDS, rng)
         images, time_steps = 4, int(rng.integers(1, 9))
+        net = bench.network(bench.layer(), time_steps)
+        (layer,) = net.layers
+        await bench.load(layer, net.direct)
+        bench.source = Sender(dut, "s_valid", "s_ready", FIELDS, rng)
         trains = rng.random((images, time_steps, layer.inputs)) < rng.choice([0, 0.05, 0.4, 1], (images, time_steps, 1))
-        dropped = {n: int(rng.integers(1, time_steps + 1)) for n in range(images) if rng.random() < 0.3}
+        dropped = {n: int(rng.integers(1, time_steps + 1)) for n in range(images) if rng.random() < 0.3 and not net.direct}
         bench.rows = 0
         bench.queue(trains, dropped)
         await bench.source.done()
         bench.source.stop()
-        kept = [(n, t) for n in range(images) for t in range(dropped.get(n, time_steps))]
+        kept = [(n, t) for n in range(images) for t in range(dropped.get(n, net.decisions))]
         got = await bench.receiver.take(len(kept))
-        reference = golden.run(Network((layer,), bench.weight_bits, time_steps, decode=Decode.SPIKE_COUNT), trains)
+        reference = golden.run(net, trains)
         for (n, t), (user,), (spikes, membranes) in zip(kept, got, bench.vectors, strict=True):
-            assert user == (n + 1) << 4 | (t + 1 == time_steps) << 1 | (t == 0)
+            assert user == (n + 1) << 4 | (t + 1 == net.decisions) << 1 | (t == 0)
             assert spikes == integer(reference.spikes[0][n, t]), (n, t)
             if not layer.continuous:
                 used = min(bench.classes, layer.neurons)
                 assert bench.membranes(membranes)[:used] == reference.membranes[n, t, :used].tolist()
         bench.vectors = []
-        assert bench.rows == sum(int(trains[n, t].sum()) for n, t in kept)
+        assert bench.rows == sum(int(reference.row_reads[n, t, 0]) for n, t in kept)
         assert dut.idle.value == 1
 
 

@@ -299,7 +299,7 @@ async def identity_and_geometry(handle):
         "membrane_bits": TINY.membrane_bits,
         "classes": TINY.classes,
     }
-    assert FEATURES.unpack(await dut.read(Register.FEATURES)) == {"continuous": 1, "max_leak": TINY.max_leak}
+    assert FEATURES.unpack(await dut.read(Register.FEATURES)) == {"continuous": 1, "max_leak": TINY.max_leak, "direct": 1}
     for n, layer in enumerate(TINY.layers):
         assert LAYER.unpack(await dut.read(Register.LAYER + 4 * n)) == {"inputs": layer.inputs, "neurons": layer.neurons}
         assert await dut.read(Register.PARALLEL) >> 4 * n & 15 == layer.spikes_per_cycle

@@ -21,7 +21,10 @@ def network(
     encoder: Encoder | None = None,
     decode: Decode | None = None,
 ) -> Network:
-    """Any depth, odd sizes, extreme weights, busy and silent neurons; `continuous`: share of layers whose membranes last."""
+    """Any depth, odd sizes, extreme weights, busy and silent neurons; `continuous`: share of layers whose membranes last.
+
+    Where neither encoder nor time steps are given, some have direct input.
+    """
     depth = layers or int(rng.integers(1, len(TINY.layers) + 1))
     sizes = [int(rng.integers(1, TINY.layers[0].inputs + 1))]
     sizes += [int(rng.integers(1, TINY.layers[n].neurons + 1)) for n in range(depth - 1)]
@@ -35,8 +38,12 @@ def network(
         may_last = n + 1 < depth or decode == Decode.SPIKE_COUNT
         made.append(lasting(rng, weights) if may_last and rng.random() < continuous else fresh(rng, weights))
     steps = time_steps or int(rng.integers(1, 6))
+    may_be_direct = encoder is None and time_steps is None and continuous < 1
     encoder = Encoder(int(rng.integers(3))) if encoder is None else encoder
-    result = Network(tuple(made), TINY.weight_bits, steps, encoder, decode)
+    spikes = Encoder.THRESHOLD if encoder == Encoder.DIRECT else encoder
+    result = Network(tuple(made), TINY.weight_bits, steps, spikes, decode)
+    if encoder == Encoder.DIRECT or (may_be_direct and rng.random() < 0.2):
+        result = direct(rng, result)
     if sizes[-1] > 1 and rng.random() < 0.3:
         result = replace(result, exit_margin=int(rng.integers(40)))
     return result
@@ -46,6 +53,21 @@ def fresh(rng: np.random.Generator, weights: np.ndarray) -> Layer:
     """A discontinuous layer whose neurons fire now and then."""
     reach = np.maximum(weights, 0).sum(0) + 2
     return Layer(weights, rng.integers(-reach // 3, reach // 2 + 1).astype(np.int32))
+
+
+def direct(rng: np.random.Generator, net: Network, planes: int | None = None, membrane_bits: int = TINY.membrane_bits) -> Network:
+    """A network like `net` with direct input of 1 to 8 bits, small weights, and inputs silenced until membranes have room."""
+    planes = planes or int(rng.integers(1, 9))
+    largest, room = (1 << planes) - 1, 1 << membrane_bits - 2  # half for the thresholds
+    limit = min(max(1, room // (4 * largest)), 8)
+    weights = net.layers[0].weights.clip(-limit, limit)
+    order = rng.permutation(len(weights))
+    reach = np.abs(weights[order].astype(int)).cumsum(0).max(1) * largest
+    weights[order[reach >= room]] = 0
+    ends = np.minimum(weights, 0).sum(0) * largest, np.maximum(weights, 0).sum(0) * largest
+    first = Layer(weights, rng.integers(ends[0] // 2, ends[1] // 2 + 2).astype(np.int32))
+    layers = (first, *(fresh(rng, x.weights) for x in net.layers[1:]))
+    return replace(net, layers=layers, time_steps=planes, encoder=Encoder.DIRECT)
 
 
 def lasting(rng: np.random.Generator, weights: np.ndarray, state_bits: int = TINY.membrane_bits - 1, max_leak: int = 4) -> Layer:

@@ -5,6 +5,8 @@ from spikeline.model.spec import (
     CONFIG_LAYER,
     HEADER,
     HEADER_MAGIC,
+    Decode,
+    Encoder,
     ErrorCode,
     PacketType,
 )
@@ -39,7 +41,19 @@ HARMLESS = {
     "configuration of nine words": ([header(PacketType.CONFIG, 9), *range(9)], ErrorCode.LENGTH),
     "pixels of no length": ([header(PacketType.PIXELS, 0)], ErrorCode.LENGTH),
     "an encoder that is not there": (
-        [header(PacketType.CONFIG, 2), CONFIG.pack(layers=1, time_steps=1, encoder=4), 5 | 5 << 16],
+        [header(PacketType.CONFIG, 2), CONFIG.pack(layers=1, time_steps=1, encoder=5), 5 | 5 << 16],
+        ErrorCode.CONFIG,
+    ),
+    "direct input of nine bits": (
+        [header(PacketType.CONFIG, 2), CONFIG.pack(layers=1, time_steps=9, encoder=Encoder.DIRECT), 5 | 5 << 16],
+        ErrorCode.CONFIG,
+    ),
+    "direct input and membranes that last": (
+        [
+            header(PacketType.CONFIG, 2),
+            CONFIG.pack(layers=1, time_steps=1, encoder=Encoder.DIRECT, decode=Decode.SPIKE_COUNT),
+            CONFIG_LAYER.pack(inputs=5, neurons=5, continuous=1, state_bits=11),
+        ],
         ErrorCode.CONFIG,
     ),
     "a header and nothing else": ([header(PacketType.SPIKES, 4)], ErrorCode.SHORT),

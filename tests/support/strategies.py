@@ -45,4 +45,7 @@ def networks(draw, max_size=21, max_layers=4):
     for n in range(len(layers) - (decode == Decode.MEMBRANE)):
         if draw(st.booleans()):
             layers[n] = random_continuous(rng, layers[n].weights)
-    return Network(tuple(layers), bits, draw(st.integers(1, 192)), draw(st.sampled_from(Encoder)), decode)
+    lasts = any(layer.continuous for layer in layers)
+    encoder = draw(st.sampled_from([x for x in Encoder if x != Encoder.DIRECT or not lasts]))
+    steps = draw(st.integers(1, 8 if encoder == Encoder.DIRECT else 192))
+    return Network(tuple(layers), bits, steps, encoder, decode)

@@ -11,6 +11,7 @@ from spikeline.model import golden, model_file
 from spikeline.model.encode import encode
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Encoder
+from support import networks
 
 
 def trace(device, network):
@@ -31,7 +32,7 @@ def check(driver, network, spikes):
     labels, steps, values = driver.run(spikes, scores=True)
     np.testing.assert_array_equal(labels, reference.labels)
     np.testing.assert_array_equal(values, reference.values)
-    assert (steps == network.time_steps).all()
+    assert (steps == network.decisions).all()
     fired, membranes = trace(device, network)
     for got, expected in zip(fired, reference.spikes, strict=True):
         np.testing.assert_array_equal(got, expected.reshape(got.shape))
@@ -71,6 +72,36 @@ def test_random_continuous_networks(driver, random_network, random_spikes, seed)
         driver.load(model_file.build(network))
         for batch in (1, 10):
             check(driver, network, random_spikes(rng, network, batch))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_direct_input(driver, random_network, seed):
+    """Pixels, and their planes as spikes and events: layer 0 adds up Σ w · pixel, and decides once."""
+    rng = np.random.default_rng(seed)
+    for _ in range(3):
+        network = networks.direct(rng, random_network(rng))
+        if network.sizes[-1] > 1 and rng.random() < 0.3:
+            network = replace(network, exit_margin=int(rng.integers(50)))
+        driver.device.stall(int(rng.integers(1, 1 << 32)), *rng.choice([0, 0.1, 0.5, 0.9], 2))
+        driver.load(model_file.build(network))
+        driver.clear_counters()
+        pixels = networks.pictures(rng, network, int(rng.integers(1, 40)))
+        spikes = encode(pixels, "direct", network.time_steps)
+        reference = check(driver, network, spikes)
+        u = (pixels >> 8 - network.time_steps).astype(int) @ network.layers[0].weights.astype(int)
+        np.testing.assert_array_equal(reference.spikes[0][:, 0], u >= network.layers[0].thresholds)
+        counters = driver.counters()
+        assert counters.steps == len(pixels) * network.time_steps
+        assert counters.row_reads == tuple(reference.row_reads.sum((0, 1)))
+        for every_step in (False, True):
+            results = (
+                driver.run(spikes, True, events=True, every_step=every_step),
+                *driver.classify([Pixels(pixels)], True, every_step),
+            )
+            for labels, steps, values in results:
+                np.testing.assert_array_equal(labels.ravel(), reference.labels)
+                np.testing.assert_array_equal(values.reshape(reference.values.shape), reference.values)
+                assert (steps == 1).all()
 
 
 def test_states_saturate_at_both_ends(driver):

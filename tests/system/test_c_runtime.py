@@ -50,6 +50,7 @@ from spikeline.model.spec import (
     Register,
 )
 from spikeline.simulation import verilated
+from support import networks
 
 ROOT = Path(__file__).parents[2]
 TESTS, RUNTIME, BUILD = ROOT / "firmware/tests", ROOT / "firmware/runtime", ROOT / "build"
@@ -270,6 +271,7 @@ def test_random_networks(fresh, random_network, random_spikes, seed):
     assert fresh.open(timeout=100_000).status == Status.OK
     for _ in range(3):
         network = replace(random_network(rng, time_steps=int(rng.integers(1, 9))), encoder=Encoder(int(rng.integers(3))))
+        network = networks.direct(rng, network) if rng.random() < 0.25 else network
         if rng.random() < 0.3 and network.sizes[-1] > 1:
             network = replace(network, exit_margin=int(rng.integers(50)))
         fresh.stall(int(rng.integers(1, 1 << 32)), *rng.choice([0, 0.1, 0.5, 0.9], 2))
@@ -325,7 +327,7 @@ def test_sizes_beyond_the_dma(runtime):
 
 
 def test_geometry_and_needs(runtime, tiny, network):
-    built = [len(tiny.layers), tiny.weight_bits, tiny.membrane_bits, tiny.classes, tiny.continuous, tiny.max_leak]
+    built = [len(tiny.layers), tiny.weight_bits, tiny.membrane_bits, tiny.classes, tiny.continuous, tiny.max_leak, tiny.direct]
     assert runtime("device").more.split() == [str(int(x)) for x in [*built, tiny.layers[0].inputs, tiny.layers[0].neurons]]
     answer = runtime("check", runtime.write("image", image_bytes(model_file.build(network))))
     needs = [len(network.layers), network.weight_bits, network.membrane_bits, *network.sizes[-1:], *network.sizes[:2]]
@@ -945,7 +947,8 @@ CONTRADICTIONS: dict[str, Callable[[np.ndarray, list[np.ndarray]], object]] = {
     "weights of 8 bits": lambda h, p: change(h, G, GEOMETRY, weight_bits=8),
     "another number of classes": lambda h, p: change(h, G, GEOMETRY, classes=GEOMETRY.unpack(h[G])["classes"] + 1),
     "no time steps": lambda h, p: change(p[0], 1, CONFIG, time_steps=0),
-    "an encoder that is not there": lambda h, p: change(p[0], 1, CONFIG, encoder=4),
+    "an encoder that is not there": lambda h, p: change(p[0], 1, CONFIG, encoder=5),
+    "direct input and membranes that last": lambda h, p: change(p[0], 1, CONFIG, encoder=Encoder.DIRECT, time_steps=1),
     "other inputs in the header": lambda h, p: change(h, L, LAYER, inputs=1),
     "other neurons in the header": lambda h, p: change(h, L + 2, LAYER, neurons=1),
     "other inputs in CONFIG": lambda h, p: change(p[0], 2, CONFIG_LAYER, inputs=99),

@@ -16,6 +16,7 @@ from spikeline.model.geometry import Geometry
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Encoder
 from spikeline.simulation.verilated import SimDevice
+from support import networks
 from support.runner import Runner
 
 MODEL = SHIPPED / "mnist-dc-256.img"
@@ -160,6 +161,32 @@ def test_wide_layers_of_many_groups(z020, seed):
     spikes = (rng.random((30, 6, 784)) < rate * rng.choice([0.2, 1, 3], (30, 6, 784))).astype(np.uint8)
     case = Case(Network(tuple(layers), 4, 6), spikes)
     assert case.predicted(z020).cycles == case.counted(z020)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_direct_input(driver, random_network, seed):
+    """Planes that are no work for the layers behind, and queues behind them that are full of whole images."""
+    rng = np.random.default_rng(seed)
+    for n in range(8):
+        network = networks.direct(rng, random_network(rng))
+        if network.sizes[-1] > 1 and n % 4 == 0:
+            network = replace(network, exit_margin=int(rng.integers(100)))
+        pixels = networks.pictures(rng, network, int(rng.integers(1, 41))) * rng.choice([0, 1], network.sizes[0]).astype(np.uint8)
+        sent = from_pixels(network, pixels, bool(rng.integers(2)))
+        for case in (sent, replace(sent, pixels=None, events=bool(n % 2), every_step=rng.random() < 0.3)):
+            assert case.predicted(driver).cycles == case.counted(driver)
+
+
+@pytest.mark.parametrize("planes", [1, 3, 5])
+def test_direct_input_before_a_slow_layer(driver, planes):
+    """Nothing enters, but layer 1 has 48 spikes an image: the queue fills, and only last planes take a place in it."""
+    first, *others = chain([48, 2, 0], SIZES, planes).layers
+    network = Network((replace(first, weights=0 * first.weights), *others), 4, planes, Encoder.DIRECT)
+    sent = from_pixels(network, np.zeros((60, SIZES[0]), np.uint8))
+    for case in (sent, replace(sent, pixels=None)):
+        prediction = case.predicted(driver)
+        assert prediction.cycles == case.counted(driver)
+        assert prediction.limit == "layer 1"
 
 
 def test_packets_add_up(driver, random_network, random_spikes):

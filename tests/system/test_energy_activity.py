@@ -94,11 +94,12 @@ def agree(geometry: Geometry, net: Network, golden_counts: Activity, counters: C
         assert bits == layer["weight_bits_read"]
         V = geometry.membrane_bits
         first = file.high(f"{core}/slice[0]/slice/restart")  # a step whose membranes start anew
+        direct = net.direct and k == 0
         if not continuous:
-            assert layer["start_read_bits"] == first * room.neurons * V
-            assert layer["state_read_bits"] == sums * V - layer["start_read_bits"]
+            assert layer["start_read_bits"] == (0 if direct else first * room.neurons * V)
+            assert layer["state_read_bits"] == (sums - first * room.neurons) * V
         queue = file.high(f"{core}/queue/s_valid")
-        assert layer["steps"] == queue
+        assert layer["steps"] == queue * (net.time_steps if direct else 1)
         assert layer["queue_write_bits"] == queue * (12 + room.neurons + geometry.classes * V)
 
 
@@ -123,6 +124,20 @@ def from_pixels(net: Network) -> np.ndarray:
 def test_discontinuous_from_pixels(tiny, encoder, tmp_path):
     net = network(encoder=encoder)
     three_ways(tiny, net, from_pixels(net), Pixels(PIXELS), "pixels", tmp_path)
+
+
+def test_direct_input(tiny, tmp_path):
+    """Planes are work for layer 0; it decides once an image, by a second addition, and no other layer sees them."""
+    net = network(time_steps=2, encoder=Encoder.DIRECT, reach=12)
+    net = replace(net, layers=(replace(net.layers[0], weights=net.layers[0].weights // 2), *net.layers[1:]))
+    three_ways(tiny, net, from_pixels(net), Pixels(PIXELS), "pixels", tmp_path)
+    counts, _ = activity.count(tiny, net, from_pixels(net), golden.run(net, from_pixels(net)))
+    first, bits = counts.layers[0], len(PIXELS) * 48 * tiny.membrane_bits
+    assert (first["threshold_read_bits"], first["membrane_add_bits"]) == (
+        bits,
+        first["membrane_adds"] * tiny.membrane_bits + bits,
+    )
+    assert first["steps"] == 2 * counts.layers[1]["steps"] == 2 * len(PIXELS)
 
 
 @pytest.mark.parametrize("events", [False, True])

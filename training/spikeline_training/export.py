@@ -22,6 +22,7 @@ from spikeline.data.data_sets import find
 from spikeline.errors import PresetError, SpikelineError
 from spikeline.files import atomic
 from spikeline.model import golden
+from spikeline.model.encode import to_pixels
 from spikeline_training import checkpoint
 from spikeline_training.graph import Step, quiet, write
 from spikeline_training.integers import convert_layers
@@ -136,7 +137,7 @@ def prove(model: onnx.ModelProto, step: Step, spikes: np.ndarray) -> dict[str, A
     `spikes` is uint8 (B, T, N). Compared exactly are each spike, each state, the class values and the class after
     each step. Returns the counts; raises SpikelineError on the first difference, naming layer and time step.
     """
-    images, steps = spikes.shape[:2]
+    images = len(spikes)
     network, scales = step.network, [affine.scale for affine in step.affines]
     stateful = [n for n, layer in enumerate(network.layers) if layer.continuous]
     unit = scales[-1] if step.reads_membranes else 1.0  # of class values
@@ -147,8 +148,9 @@ def prove(model: onnx.ModelProto, step: Step, spikes: np.ndarray) -> dict[str, A
         values, classes = reference.running
         ours, theirs = [x.numpy() for x in step.start(len(batch))], step.start(len(batch))
         total = np.zeros(values[:, 0].shape)  # class values so far, of a graph that does not sum them up
-        for t in range(steps):
-            s = torch.from_numpy(batch[:, t]).float()
+        rows = to_pixels(batch)[:, None] if network.direct else batch  # (B, D, N): what the graph takes
+        for t in range(network.decisions):
+            s = torch.from_numpy(rows[:, t]).float()
             ran, value, after = _execute(model, s.numpy(), ours)
             with torch.no_grad():
                 fired, expected, *left = step.trace(s, *theirs)
@@ -171,7 +173,7 @@ def prove(model: onnx.ModelProto, step: Step, spikes: np.ndarray) -> dict[str, A
             ours, theirs = [*after, *[value] * summed], [*left, *[expected] * summed]
     return {
         "images": images,
-        "time_steps": steps,
+        "time_steps": network.time_steps,
         "spikes_compared": compared,
         "membranes_compared": membranes,
         "onnx_mismatches": 0,

@@ -26,6 +26,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantInit
 from torch import Tensor, nn
 
+from spikeline.model.encode import PIXEL_BITS
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Reset
 from spikeline_training.integers import Affine
@@ -33,6 +34,7 @@ from spikeline_training.quantiser import Spike
 
 INPUT = "spikes"
 OUTPUTS = {Decode.MEMBRANE: "membrane", Decode.SPIKE_COUNT: "output_spikes"}
+PIXELS = "pixels"  # the input of a network with direct input: 0 … 255, 0 for the bits that are not sent
 
 
 class Step(nn.Module):
@@ -44,8 +46,11 @@ class Step(nn.Module):
         self.reads_membranes = network.decode == Decode.MEMBRANE
         self.accumulates = network.continuous and self.reads_membranes  # class values, from step to step
         self.firing = network.layers[: len(network.layers) - self.reads_membranes]  # the layers that do
+        scales = [affine.scale for affine in affines]
+        if network.direct:  # a pixel's unsent bits are 0, so it is a multiple of what one unit of the integers is
+            scales[0] = scales[0] * np.float32(2.0 ** (network.time_steps - PIXEL_BITS))
         self.sums = nn.ModuleList(
-            _linear(x.weights.T, a.scale, weight_bits) for x, a in zip(network.layers, affines, strict=True)
+            _linear(x.weights.T, scale, weight_bits) for x, scale in zip(network.layers, scales, strict=True)
         )
         self.biases = nn.ModuleList(Bias(a.bias) if a.bias.any() else nn.Identity() for a in affines)
         self.spikes = nn.ModuleList(qnn.QuantIdentity(act_quant=Spike) for _ in self.firing)
@@ -62,6 +67,8 @@ class Step(nn.Module):
 
     def forward(self, spikes: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Spikes (B, N) of 0 and 1, the states (B, H) of layers that have one and, if any has, the class values (B, 10) so far.
+
+        Of direct input the first are no spikes but pixels, 0 to 255.
 
         Returns the class values, of this step alone or up to it, then the states after it. Of a network whose output fires,
         class values are not summed up and its spikes are returned.
@@ -150,7 +157,7 @@ def write(step: Step, extra: Mapping[str, str] | None = None) -> onnx.ModelProto
         exported = _Manager.export(
             step,
             args=(torch.zeros(1, step.network.sizes[0]), *step.start(1)),
-            input_names=[INPUT, *states, *["v_out_in"] * step.accumulates],
+            input_names=[PIXELS if step.network.direct else INPUT, *states, *["v_out_in"] * step.accumulates],
             output_names=[OUTPUTS[step.network.decode], *after],
             dynamo=False,
             opset_version=13,

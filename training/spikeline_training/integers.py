@@ -57,7 +57,8 @@ def convert(network: SpikingNetwork) -> tuple[Network, list[Affine]]:
 
 def convert_layers(layers: Sequence[trained.Layer], time_steps: int, encoder: str) -> tuple[Network, list[Affine]]:
     """As `convert`, of a stack of layers, the last of which may be a readout."""
-    converted, affines = zip(*map(_convert, layers), strict=True)
+    planes = time_steps if encoder == "direct" else 0
+    converted, affines = zip(*(_convert(x, 0 if n else planes) for n, x in enumerate(layers)), strict=True)
     bits = next(bits for bits in (2, 4, 8) if bits >= max(x.weight_bits for x in layers))
     decode = Decode.SPIKE_COUNT if layers[-1].fires else Decode.MEMBRANE
     try:
@@ -66,31 +67,33 @@ def convert_layers(layers: Sequence[trained.Layer], time_steps: int, encoder: st
         raise PresetError(f"the trained network is no integer network: {error}") from None
 
 
-def _convert(layer: trained.Layer) -> tuple[Layer, Affine]:
+def _convert(layer: trained.Layer, planes: int = 0) -> tuple[Layer, Affine]:
+    """A layer; of direct input it takes whole numbers of so many bits, of which it saw 2^-planes while it trained."""
     with torch.no_grad():
         quantised = layer.linear.quant_weight()  # type: ignore[operator]
         gain, bias = (x.double().numpy() for x in layer.affine())
     scale = quantised.scale.double().reshape(-1, 1)
     weights = (quantised.value.double() / scale).round().to(torch.int8).numpy()
     weights = np.where(gain < 0, -1, 1).astype(np.int8).reshape(-1, 1) * weights  # keeps every scale positive
-    scale = np.abs(gain) * scale.flatten().numpy()
+    scale = np.abs(gain) * scale.flatten().numpy() * 2.0**-planes
     if not layer.fires:
         return _output(weights, scale, bias)
     if isinstance(layer, trained.ContinuousDense):
         return _stateful(weights, scale, bias, layer)
-    return snap(weights, scale, bias)
+    return snap(weights, scale, bias, (1 << planes) - 1 if planes else 1)
 
 
-def snap(weights: np.ndarray, scale: np.ndarray, bias: np.ndarray) -> tuple[Layer, Affine]:
+def snap(weights: np.ndarray, scale: np.ndarray, bias: np.ndarray, largest: int = 1) -> tuple[Layer, Affine]:
     """A hidden layer without a state: its thresholds, and the scales and biases that put them half way between two sums.
 
+    `largest` is what its inputs can be: 1 if they are spikes.
     Integer `weights` (O, I), `scale` >= 0 and `bias` (O,), taken as float32. A neuron of scale 0 fires always or never, and
     so do those whose boundary no sum can reach: their threshold is clipped to just below, or just above, every sum.
     Raises PresetError if a scale or bias is not finite.
     """
     scale, bias = scale.astype(np.float32), bias.astype(np.float32)
     _require_finite(scale, bias)
-    reach = np.abs(weights.astype(np.int64)).sum(1)  # |u| never exceeds this
+    reach = np.abs(weights.astype(np.int64)).sum(1) * largest  # |u| never exceeds this
     thresholds = np.array([threshold(s, b, r) for s, b, r in zip(scale, bias, reach, strict=True)], np.int32)
     powers = np.array([_power_of_two(s) for s in scale], np.float32)
     half_way = 1 - powers.astype(np.float64) * (thresholds - 0.5)

@@ -59,7 +59,9 @@ class Preset:
     pool: int = _key(2, "1..1024, sensor pixels of a cell each way; of recordings", 1, 1024)
     weight_bits: int = _key(4, "1 (±1), 2 (-1, 0, 1), 3, 4 or 8", choices=WEIGHT_BITS)
     encoder: str = _key("bernoulli", " or ".join(map(repr, ENCODERS)), choices=ENCODERS)
-    time_steps: int = _key(4, "1..255; the threshold encoder repeats itself, so it takes 1", 1, 255)
+    time_steps: int = _key(
+        4, "1..255; 1 of the threshold encoder, which repeats itself; of the direct encoder 1..8, bits of a pixel", 1, 255
+    )
     seed: int = _key(0, "0..2^63 - 1", 0, 2**63 - 1)
     eval_seed: int = _key(0, "0..2^63 - 1; seeds the test images' spikes", 0, 2**63 - 1)
     train_images: int = _key(0, "0 (all) or at least one batch; the first images of the training split", 0, 2**31)
@@ -194,6 +196,12 @@ def from_dict(values: Mapping[str, Any], origin: str, source: DataSet | None = N
         raise refuse("encoder", "takes no augmentation of images")
     if preset.encoder == "latency" and preset.time_steps > encode.LATENCY_SPAN:
         raise refuse("time_steps", f"is more than the latency encoder's {encode.LATENCY_SPAN}")
+    if preset.encoder == "direct" and preset.time_steps > encode.PIXEL_BITS:
+        raise refuse(
+            "time_steps", f"is more than the {encode.PIXEL_BITS} bits of a pixel, which encoder = 'direct' sends one a step"
+        )
+    if preset.encoder == "direct" and preset.integration == "continuous":
+        raise refuse("integration", "does not go with encoder = 'direct', which is decided once an image")
     if preset.encoder == "threshold" and preset.time_steps != 1:
         raise refuse("time_steps", "does not go with encoder = 'threshold'")
     if 0 < preset.train_images < preset.batch:

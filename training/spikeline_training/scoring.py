@@ -23,7 +23,8 @@ def score(network: Network, samples: Samples) -> tuple[float, list[float]]:
     """Accuracy, 0 to 1, and spikes per neuron and time step of the input and of each hidden layer, means over the samples."""
     counted, row_reads = execute(network, samples)
     accuracy = float((counted.sum(1).argmax(-1) == samples.truth).mean())  # argmax: the first of equals
-    batches, steps, sizes = range(0, len(samples), BATCH), network.time_steps, np.array(network.sizes[:-1])
+    batches, sizes = range(0, len(samples), BATCH), np.array(network.sizes[:-1])
+    steps = np.array([network.time_steps, *[network.decisions] * (len(sizes) - 1)])  # in which each is read
     if network.continuous:
         return accuracy, (row_reads.sum((0, 1)) / len(samples) / steps / sizes).tolist()
     # Each batch's mean in float32: histories in checkpoints are written so, and resumed runs end with the same bytes.

@@ -75,7 +75,7 @@ def measure(checkpoint_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         "spikes_per_step": [round(float(n), 2) for n in row_reads.mean((0, 1))],
         "seconds": round(sum(epoch.get("seconds", 0.0) for epoch in history(checkpoint_path)), 1),
     }
-    if chosen.time_steps > 1:
+    if network.decisions > 1:
         seed = chosen.eval_seed + 1
         training = samples.own(network, chosen.dataset, source, "train", seed).first(EXIT_IMAGES)
         margin = pick_margin(execute(network, training)[0], training.truth, EXIT_LOSS)

@@ -12,7 +12,7 @@ from spikeline.data.data_sets import find
 from spikeline.data.recordings import PackedSpikes
 from spikeline.data.samples import Samples
 from spikeline.errors import DataError, PresetError
-from spikeline.model.encode import THRESHOLD, encode, latency_band
+from spikeline.model.encode import PIXEL_BITS, THRESHOLD, encode, latency_band
 from spikeline_training.augment import augment
 from spikeline_training.preset import Preset
 
@@ -61,11 +61,15 @@ def _trains(preset: Preset) -> tuple[int, int] | tuple[()]:
     return (preset.time_steps, preset.pool) if preset.encoder == "events" else ()
 
 
-def sample(pixels: Tensor, encoder: str) -> Tensor:
+def sample(pixels: Tensor, encoder: str, time_steps: int = 1) -> Tensor:
     """Spikes of one time step for training, float32 of 0 and 1, from uint8 pixels (B, N).
 
     The distribution is that of `spikeline.model.encode`; the random bytes come from torch, eight to a draw, which is cheaper.
+    Of direct input it is no spikes but the pixels / 256, without the bits that are not sent in `time_steps` planes.
     """
+    if encoder == "direct":
+        unsent = PIXEL_BITS - time_steps
+        return (pixels >> unsent << unsent).float() / (1 << PIXEL_BITS)
     if encoder == "threshold":
         return (pixels >= THRESHOLD).float()
     batch, size = pixels.shape
@@ -86,8 +90,10 @@ def _encoded(images: Tensor, preset: Preset) -> Callable[[Tensor], Tensor]:
     if preset.integration == "continuous":
         return lambda chosen: sample_steps(augment(images[chosen], preset), preset.encoder, preset.time_steps)
     if preset.train_steps > 1:  # fresh spikes of each step, one step after the other
-        return lambda chosen: sample(augment(images[chosen], preset).repeat(preset.train_steps, 1), preset.encoder)
-    return lambda chosen: sample(augment(images[chosen], preset), preset.encoder)
+        return lambda chosen: sample(
+            augment(images[chosen], preset).repeat(preset.train_steps, 1), preset.encoder, preset.time_steps
+        )
+    return lambda chosen: sample(augment(images[chosen], preset), preset.encoder, preset.time_steps)
 
 
 def _by_step(spikes: PackedSpikes) -> Callable[[Tensor], Tensor]:

@@ -22,8 +22,8 @@ def run(args: argparse.Namespace) -> None:
     network = loaded.network
     packets = iter(loaded.packets[1:])
     layers: list[dict[str, Any]] = []
-    for x in network.layers:
-        layer: dict[str, Any] = {"inputs": x.inputs, "neurons": x.neurons, "membrane_range": x.membrane_range}
+    for n, x in enumerate(network.layers):
+        layer: dict[str, Any] = {"inputs": x.inputs, "neurons": x.neurons, "membrane_range": network.membrane_range(n)}
         for kind in ("threshold", "bias", "weight") if x.continuous else ("threshold", "weight"):
             layer[f"{kind}_bytes"] = next(packets).nbytes - 8
         if x.continuous:
@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> None:
         print(json.dumps(facts))
         return
     print(f"{args.model}: {'-'.join(map(str, network.sizes))}, {network.weight_bits}-bit weights in memory")
-    print(f"{network.time_steps} time steps, {facts['encoder']} input, class from the {facts['decode'].replace('_', ' ')}")
+    steps = f"one time step of {network.time_steps} bit planes" if network.direct else f"{network.time_steps} time steps"
+    print(f"{steps}, {facts['encoder']} input, class from the {facts['decode'].replace('_', ' ')}")
     print(f"{'layer':>5} {'inputs':>7} {'neurons':>8} {'weights':>10} {'thresholds':>11}  membrane")
     for n, layer in enumerate(layers):
         low, high = layer["membrane_range"]

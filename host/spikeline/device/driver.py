@@ -109,6 +109,7 @@ class Driver(Backend):
             classes=sizes["classes"],
             continuous=bool(features["continuous"]),
             max_leak=features["max_leak"],
+            direct=bool(features["direct"]),
         )
 
     def load(self, model: Model) -> None:
@@ -210,7 +211,7 @@ class Driver(Backend):
         """Pack a batch; return its packet and room for the results, both memory of the device."""
         network = super().require_model().network
         words = 1 + -(-self._classes // 2) if scores else 1
-        results = len(batch) * (network.time_steps if every_step else 1)
+        results = len(batch) * (network.decisions if every_step else 1)
         for size in (batch.words * 8, results * words * 8):
             if size > MAX_TRANSFER:
                 raise DeviceError(f"{size} bytes in one transfer, the DMA takes {MAX_TRANSFER}; use a smaller batch")
@@ -221,7 +222,7 @@ class Driver(Backend):
     def unpack(self, receive: np.ndarray, batch: Batch, scores: bool = False, every_step: bool = False) -> Result:
         """Read the results of a batch. Raises DeviceError if one is missing or out of order."""
         assert self.model is not None
-        steps = self.model.network.time_steps if every_step else 1  # of each image that have a result
+        steps = self.model.network.decisions if every_step else 1  # of each image that have a result
         records = np.asarray(receive).reshape(len(batch) * steps, -1)
         words = RESULT.unpack_array(records[:, 0])
         if (words["image"] != np.repeat(np.arange(len(batch)), steps)).any():

@@ -11,12 +11,13 @@ holds the counts to the hardware counters and to a switching-activity file of th
     weight_bits_read      R · N · w
     lane_adds             R · N: a weight goes into the sum over the lanes, w + log2 P bits wide (`lane_add_bits`)
     membrane_adds         A · N: sum, −θ, bias or leak goes into a membrane, V bits (`membrane_add_bits`)
-    compares              S · N: is it to fire? The sign of a sum, so there is no comparator
+    compares              D · N, D of the S steps are decided: is it to fire? The sign of a sum, so there is no comparator
     state_read_bits       V a membrane that goes on, (A − loads) · N · V; loads: steps, of a continuous layer images
     state_write_bits      V a membrane that is written: A · N · V; of a continuous layer in `fire` only if it fires
     start_read_bits       V a membrane that starts from −θ or its bias, and a bias that is added
-    threshold_read_bits   S · N · V of a continuous layer, whose −θ is added at the end of a step
-    queue_write_bits      S steps to the next layer: N spikes, the membranes of the classes, a tag; read once each
+    threshold_read_bits   D · N · V of a continuous layer, whose −θ is added at the end of a step, and of direct input, where
+                          a second adder does so (D · N · V more of `membrane_add_bits`) and membranes start from 0
+    queue_write_bits      D steps to the next layer: N spikes, the membranes of the classes, a tag; read once each
     scan_bits             bits that the scanners look through: I a step, 16 a lane and cycle, 16 a group that is fetched
     fetches               groups of 16 inputs that hold a spike (`take`)
     clocked_bits          register bits whose clock is let through: a register with an enable when that is high, any
@@ -27,7 +28,7 @@ holds the counts to the hardware counters and to a switching-activity file of th
     pixel_write_bits      8 a pixel, once an image; pixel_read_bits: rows of 32 pixels, at every step
     draws                 random bytes, 32 a row, of the Bernoulli encoder
     draw_gates            two-input XORs of four advances of its generator, a row
-    encode_compare_bits   two comparisons of 8 bits a pixel and step
+    encode_compare_bits   two comparisons of 8 bits a pixel and step; of direct input, one choice of 8
     input_words           64-bit words of spikes, or events, that are gathered to vectors
     decode_adds           classes of each step that counts, 32 bits; `decode_compares`: the classes, where they are compared
     clocked_bits          as above
@@ -47,6 +48,7 @@ from spikeline.energy.register_bits import (
     ENCODE_BITS,
     FETCH_BITS,
     PIPELINE_BITS,
+    PLANE_BITS,
     QUEUE_BITS,
     SCAN_BITS,
     SEEDS_BITS,
@@ -122,6 +124,7 @@ def built_for(network: Network, spikes_per_cycle: tuple[int, ...] = (4, 2), cloc
         clock_mhz=clock_mhz,
         continuous=network.continuous,
         max_leak=max(x.leak for x in network.layers),
+        direct=network.direct,
     )
 
 
@@ -149,9 +152,13 @@ def _layer(
     room, layer, taken = geometry.layers[k], network.layers[k], predicted.taken[k]
     P, N, w, V = room.spikes_per_cycle, room.neurons, geometry.weight_bits, geometry.membrane_bits
     S, A = int(taken.sum()), predicted.work[f"layer {k}"]
-    R = int(trace.row_reads[..., k][taken].sum())
-    fetches = int(cycles.scan(entering, P).fetches.reshape(taken.shape)[taken].sum())
+    R = int(entering.sum(-1, dtype=np.int64)[taken[:, -entering.shape[1] :]].sum())
+    fetches = int(cycles.scan(entering, P).fetches.reshape(entering.shape[:2])[taken[:, -entering.shape[1] :]].sum())
+    D, direct = S, network.direct and k == 0
     loads, fire_writes, biases, thresholds = S, 0, 0, 0
+    if direct:
+        loads, D = int(taken[:, 0].sum()), int(taken[:, -1].sum())
+        thresholds = D
     if layer.continuous:
         loads = int(taken[:, 0].sum())
         fire_writes = S * N - int(trace.spikes[k][taken].sum())  # membranes that `fire` leaves as they are
@@ -166,14 +173,14 @@ def _layer(
         "lane_adds": R * N,
         "lane_add_bits": R * N * sum_bits(geometry, k),
         "membrane_adds": A * N,
-        "membrane_add_bits": A * N * V,
-        "compares": S * N,
+        "membrane_add_bits": (A + D * direct) * N * V,
+        "compares": D * N,
         "state_read_bits": (A - loads) * N * V,
         "state_write_bits": (A * N - fire_writes) * V,
-        "start_read_bits": (loads + biases) * N * V,
+        "start_read_bits": (loads * (not direct) + biases) * N * V,
         "threshold_read_bits": thresholds * N * V,
-        "queue_write_bits": S * queue_bits(geometry, k),
-        "queue_read_bits": S * queue_bits(geometry, k),
+        "queue_write_bits": D * queue_bits(geometry, k),
+        "queue_read_bits": D * queue_bits(geometry, k),
         "scan_bits": S * room.inputs + P * A * GROUP + fetches * GROUP,
     }
     counts["clocked_bits"] = _clocked(geometry, k, counts, predicted.cycles)
@@ -221,7 +228,8 @@ def _clocked(geometry: Geometry, k: int, counts: Counts, packet_cycles: int) -> 
     finished = N + geometry.classes * geometry.membrane_bits + QUEUE_BITS + TAG_BITS  # fired, final, queue pointers, user
     return (
         packet_cycles * _always(geometry, k)
-        + S * (accepted + finished)
+        + S * accepted
+        + counts["compares"] // N * finished
         + counts["fetches"] * (fetched + index + 1)
         + counts["cycles"] * N * addend
         + counts["state_write_bits"]
@@ -263,7 +271,7 @@ def _core(
         + COUNTER_BITS * (5 + len(geometry.layers))
         + classes * geometry.membrane_bits
         + TAG_BITS
-        + (ENCODE_BITS if pixels else 0)
+        + (ENCODE_BITS + PLANE_BITS * geometry.direct if pixels else 0)
     )
     clocked += (
         rows * (64 + 30)
@@ -277,7 +285,7 @@ def _core(
         "pixel_read_bits": rows * ROW_PIXELS * 8,
         "draws": rows * ROW_PIXELS if bernoulli else 0,
         "draw_gates": rows * draw_gates() if bernoulli else 0,
-        "encode_compare_bits": rows * ROW_PIXELS * 16,
+        "encode_compare_bits": rows * ROW_PIXELS * (8 if network.direct else 16),
         "input_words": gathered,
         "decode_adds": added * classes,
         "decode_compares": compared * classes,
@@ -309,7 +317,7 @@ def hardware(geometry: Geometry, encoder: bool = True) -> Hardware:
             _always(geometry, k) + room.inputs + P * (2 * groups + TAG_BITS + 2 * index + FETCH_BITS + 1) + TAG_BITS + QUEUE_BITS
         )
         registers += N * (kept * V + addend + 1) + geometry.classes * V
-        adders += N * ((P - 1) * sum_bits(geometry, k) + V)
+        adders += N * ((P - 1) * sum_bits(geometry, k) + V * (2 if geometry.direct and k == 0 else 1))
     classes, inputs = geometry.classes, geometry.layers[0].inputs
     registers += (
         LOADER_BITS
@@ -321,6 +329,6 @@ def hardware(geometry: Geometry, encoder: bool = True) -> Hardware:
     adders += classes * VALUE_BITS + 3 * VALUE_BITS + COUNTER_BITS * (5 + len(geometry.layers))
     if encoder:
         buffers += 2 * 8 * inputs
-        registers += ENCODE_BITS + SEEDS_BITS + 60  # about: rows, steps and words left
+        registers += ENCODE_BITS + PLANE_BITS * geometry.direct + SEEDS_BITS + 60  # about: rows, steps and words left
         adders += ROW_PIXELS * 16
     return Hardware(weights, buffers, registers, adders)

@@ -56,6 +56,8 @@ any of the second. Over all lanes:
     fetched(n) = start(n) + before_last_two(n)                              if a lane has spikes in two groups,
                  max(accepted(n) + 1, start(n−1) + before_last(n−1))        if none has.
 
+Of direct input, layer 0 takes all planes of an image as above, but only the last goes on; the third term counts those alone.
+
 **Neurons and queue** (spk_layer.v, spk_fifo.v). The end of the rows passes through `step_end_reg[ADDRESS]` … `[SPIKE]`,
 beside address, RAM and its register, sum, membrane and spike, then `write_reg` of the queue counts it: it stands at the queue's
 output, oldest first, from
@@ -131,7 +133,9 @@ class Prediction:
     cycles: int
     work: dict[str, int]  # by stage: `input`, `encode` of pixels, `layer 0` …, `decode`
     handed: np.ndarray  # bool (B, T): steps that were handed to layer 0; with early exit not all
-    taken: np.ndarray  # bool (layers, B, T): steps that each layer worked on, not those that it dropped
+    # bool (layers, B, T): steps that each layer worked on, not those that it dropped; of direct input T is 1 behind layer 0,
+    # and the last of each image is meant
+    taken: np.ndarray
 
     @property
     def busy(self) -> dict[str, float]:
@@ -265,6 +269,7 @@ def predict(
     input: a SPIKES packet, or an EVENTS packet, or the PIXELS packet that is encoded to them.
     """
     batch, time_steps, inputs = spikes.shape
+    decisions = network.decisions
     source: _Encoder | _Events | _Words = _Words(inputs)
     if input == "pixels":
         source = _Encoder(inputs)
@@ -273,7 +278,7 @@ def predict(
     scans = [scan(x, room.spikes_per_cycle) for x, room in zip([spikes, *trace.spikes[:-1]], geometry.layers, strict=False)]
     compare = geometry.classes + DECODE
     result = compare + (-(-network.layers[-1].neurons // 2) if scores else 0)
-    used = [time_steps] * batch if every_step else trace.steps.tolist()
+    used = [decisions] * batch if every_step else trace.steps.tolist()
     after = [_after(layer) for layer in network.layers]
 
     # Per layer; lists of numbers, not arrays, because the loop reads them one by one.
@@ -292,6 +297,7 @@ def predict(
         leave = math.inf  # when the image is given up
         for step in range(time_steps):
             n = image * time_steps + step
+            decision = step - (time_steps - decisions)  # its number, below 0 if layer 0 makes none
             offered = source.offer(passed[0], step == time_steps - 1, step == time_steps - 2, leave)
             if offered is None:
                 break
@@ -305,13 +311,16 @@ def predict(
                 if drop:
                     break
                 taken[k, n] = True
+                m = image * decisions + decision if k else n
                 room = left[k][-QUEUE] + 1 if len(left[k]) >= QUEUE else 0
                 start = max(finish[k], accept + SCAN, room)
-                rows = start + busiest[k][n]
+                rows = start + busiest[k][m]
                 finish[k] = rows + after[k]
-                fetched[k] = start + before_last_two[k][n] if two_groups[k][n] else max(accept + 1, tail[k])
-                tail[k] = start + before_last[k][n]
-                work[k] += busiest[k][n] + after[k]
+                fetched[k] = start + before_last_two[k][m] if two_groups[k][m] else max(accept + 1, tail[k])
+                tail[k] = start + before_last[k][m]
+                work[k] += busiest[k][m] + after[k]
+                if decision < 0:
+                    break
                 offered = rows + PIPELINE
                 if k + 1 < len(scans):
                     offered = max(offered, passed[k + 1] + 1)
@@ -320,11 +329,11 @@ def predict(
                 decided = left[-1][-1] + 1
                 if leave < math.inf:
                     decided = max(decided, int(leave))
-                elif every_step or step + 1 == used[image]:
+                elif every_step or decision + 1 == used[image]:
                     decided = max(decided, free)
                     free = decided + result
                     decode_work += result
-                    if step + 1 == used[image] < time_steps:
+                    if decision + 1 == used[image] < decisions:
                         leave = decided + compare
                 elif network.exit_margin is not None:
                     decided = max(decided, free)

@@ -22,6 +22,12 @@ bernoulli   A pixel spikes iff it is above r, a byte drawn anew for each pixel a
 latency     A pixel spikes once, at step t = (255 - pixel) // D with the band D = 192 // T, or never if t is not below
             T: the brighter the earlier, and those below 256 - T * D, which is 64 if T divides 192, not at all. T is at
             most 192.
+
+direct      A pixel spikes at step t iff its bit 7 - t is 1: the T planes of the image's highest bits, the highest first.
+            T is 1 to 8. Layer 0 doubles its membranes from one plane to the next, so that they add up, exactly,
+                u = sum_t 2^(T-1-t) sum_i w_i * spike_i(t) = sum_i w_i * (pixel_i >> (8 - T)),
+            and decides once, after the last plane. Other texts give a network such real inputs without spikes and say
+            direct encoding, or direct coding (Rueckauer et al., Frontiers in Neuroscience 11:682, 2017: analog input).
 """
 
 import numpy as np
@@ -29,6 +35,7 @@ import numpy as np
 from spikeline.errors import DataError
 
 THRESHOLD = 128  # a pixel of at least this spikes
+PIXEL_BITS = 8
 LATENCY_SPAN = 192  # the brightest levels, shared out among the time steps
 _CHUNK = 512  # images encoded at a time: keeps the random words in the processor's cache
 
@@ -48,6 +55,8 @@ def encode(pixels: np.ndarray, encoder: str, time_steps: int, seed: int = 0, fir
         return bernoulli(pixels, time_steps, seed, first_image)
     if encoder == "latency":
         return latency(pixels, time_steps)
+    if encoder == "direct":
+        return direct(pixels, time_steps)
     return np.repeat(threshold(pixels)[:, None, :], time_steps, axis=1)
 
 
@@ -83,6 +92,35 @@ def latency_band(time_steps: int) -> int:
     return LATENCY_SPAN // time_steps
 
 
+def direct(pixels: np.ndarray, time_steps: int) -> np.ndarray:
+    """Bit planes, the highest first. Shapes and errors as in `encode`; DataError unless `time_steps` is 1..8 as well."""
+    shifts = 7 - np.arange(bit_planes(time_steps), dtype=np.uint8)
+    return _checked(pixels)[:, None, :] >> shifts[:, None] & np.uint8(1)
+
+
+def bit_planes(time_steps: int) -> int:
+    """`time_steps` itself, which is the number of planes of direct input. Raises DataError unless it is 1..8."""
+    if not 1 <= time_steps <= PIXEL_BITS:
+        raise DataError(f"time_steps is {time_steps}; direct input sends a bit of the pixels a step, so it takes 1..{PIXEL_BITS}")
+    return time_steps
+
+
+def from_planes(planes: np.ndarray) -> np.ndarray:
+    """The whole numbers that bit planes make, the highest first: integers (B, T, ...) → int32 (B, 1, ...).
+
+    Of sums of weights, one for each plane, what layer 0 makes of them by doubling.
+    """
+    steps = planes.shape[1]
+    return (planes.astype(np.int32) << np.arange(steps - 1, -1, -1).reshape(-1, *[1] * (planes.ndim - 2))).sum(
+        1, dtype=np.int32, keepdims=True
+    )
+
+
+def to_pixels(planes: np.ndarray) -> np.ndarray:
+    """The pixels that these planes were sent of, with 0 for the bits that were not: uint8 (B, T, N) → uint8 (B, N)."""
+    return (from_planes(planes)[:, 0] << PIXEL_BITS - planes.shape[1]).astype(np.uint8)
+
+
 def image_seed(seed: int, first_image: int, count: int = 1) -> np.ndarray:
     """Initial generator states, uint64 (count,), of the images from `first_image` on; never 0."""
     mask = 2**64 - 1
@@ -116,4 +154,4 @@ def _checked(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
-ENCODERS = ("threshold", "bernoulli", "latency")
+ENCODERS = ("threshold", "bernoulli", "latency", "direct")

@@ -32,6 +32,7 @@ class Geometry:
     clock_mhz: float  # that it is built for
     continuous: bool = False  # can membranes last from step to step?
     max_leak: int = 0  # largest leak of such a membrane, a shift of 0 (no leak) to 15
+    direct: bool = False  # can layer 0 take direct input, bit plane by bit plane?
 
     @property
     def lanes(self) -> int:
@@ -54,6 +55,7 @@ class Geometry:
                 clock_mhz=float(data["clock_mhz"]),
                 continuous=bool(data.get("continuous", False)),
                 max_leak=_whole(data.get("max_leak", 0)),
+                direct=bool(data.get("direct", False)),
             )
         except FileNotFoundError:
             raise DeviceError(f"no geometry {name}; there are {known}, or name a .json file") from None
@@ -66,12 +68,15 @@ class Geometry:
 
     @staticmethod
     def smallest(network: Network) -> "Geometry":
-        """The shipped geometry with the fewest weights that `network` fits. Raises DeviceError if it fits none."""
+        """The shipped geometry with the fewest weights that `network` fits. Raises DeviceError if it fits none.
 
-        def weights(geometry: Geometry) -> int:
-            return sum(x.inputs * x.neurons for x in geometry.layers)
+        Of two with as many, the one without direct input.
+        """
 
-        for geometry in sorted((Geometry.load(p.stem) for p in FOLDER.glob("*.json")), key=weights):
+        def size(geometry: Geometry) -> tuple[int, bool]:
+            return sum(x.inputs * x.neurons for x in geometry.layers), geometry.direct
+
+        for geometry in sorted((Geometry.load(p.stem) for p in FOLDER.glob("*.json")), key=size):
             if not geometry.misfits(network):
                 return geometry
         raise DeviceError(f"{'-'.join(map(str, network.sizes))} fits no shipped geometry; name one with --geometry")
@@ -99,6 +104,12 @@ class Geometry:
                 "15 if continuous"
             )
 
+    @property
+    def refuses_direct(self) -> str:
+        """In words, that it has no direct input."""
+        known = sorted(p.stem for p in FOLDER.glob("*.json") if Geometry.load(p.stem).direct)
+        return f"the accelerator {self.name} takes no direct input; take a geometry that does, such as {', '.join(known)}"
+
     def require(self, network: Network) -> None:
         """Raise ModelError, which says why and what to do, if `network` does not fit."""
         if problems := self.misfits(network):
@@ -120,6 +131,8 @@ class Geometry:
                 )
         if network.membrane_bits > self.membrane_bits:
             problems.append(f"membranes need {network.membrane_bits} bits, the accelerator has {self.membrane_bits}")
+        if network.direct and not self.direct:
+            problems.append(self.refuses_direct)
         for n, layer in enumerate(network.layers):
             if layer.continuous and not self.continuous:
                 problems.append(f"layer {n} is continuous, the accelerator is discontinuous only")

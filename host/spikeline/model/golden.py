@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeline.model import early_exit
+from spikeline.model.encode import from_planes
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Reset
 
 
 @dataclass(frozen=True)
 class Trace:
-    """Everything that a network did with a batch of B images over T time steps."""
+    """Everything that a network did with a batch of B images over T time steps; of direct input T is 1, its one decision."""
 
     spikes: list[np.ndarray]  # per layer bool (B, T, neurons): did u reach θ; of an output read by its membrane, of no effect
     membranes: np.ndarray  # int32 (B, T, classes): u − θ of the output layer at every step, or its v if it is continuous
@@ -38,9 +39,12 @@ def run(network: Network, spikes: np.ndarray, states: bool = False) -> Trace:
     batch, steps, inputs = spikes.shape
     fired, kept, row_reads = [], [], []
     x = spikes.reshape(batch * steps, inputs)
-    for layer in network.layers:
-        row_reads.append(x.sum(1, dtype=np.int64).reshape(batch, steps))
+    for n, layer in enumerate(network.layers):
+        reads = x.sum(1, dtype=np.int64).reshape(batch, steps)
         sums = (x.astype(np.float32) @ layer.weights.astype(np.float32)).astype(np.int32).reshape(batch, steps, layer.neurons)
+        if n == 0 and network.direct:  # the steps are planes of the pixels
+            sums, reads, steps = from_planes(sums), reads.sum(1, keepdims=True), 1
+        row_reads.append(reads)
         if layer.continuous:
             membranes, spiked = _continuous(layer, sums)
         else:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spikeline.errors import DataError, ModelError
-from spikeline.model.encode import latency_band
+from spikeline.model.encode import bit_planes, latency_band
 from spikeline.model.spec import Decode, Encoder, Reset
 
 MAX_LAYERS = 8  # that registers and image headers have room for
@@ -18,7 +18,7 @@ class Layer:
 
     Discontinuous (Yin et al. 2017, section II): each time step stands alone, u = Σ_{i: s_i = 1} weights[i], and a neuron
     fires iff u ≥ threshold. An output layer that is read by its membrane never fires; its thresholds are the negated
-    integer biases.
+    integer biases. Of direct input (encode.py), u = Σ_i weights[i] · pixel_i, and there is one decision for all steps.
 
     Continuous, with `state_bits`: a membrane v lasts from step to step of an image, from 0. In order: unless it is the
     first step, v −= v >> leak, if there is a leak; v += bias + Σ weights[i]; fires iff v ≥ threshold, and then
@@ -53,12 +53,20 @@ class Layer:
 
     @property
     def membrane_range(self) -> tuple[int, int]:
-        """Smallest and largest value of u − θ, and of each of its partial sums, for any input in any order.
+        """Smallest and largest value of u − θ, and of each of its partial sums, for any spikes in any order.
 
         Of a continuous layer, those of v and of v − θ before it saturates.
         """
+        return self.range_of()
+
+    def range_of(self, planes: int = 0) -> tuple[int, int]:
+        """The same for direct input of so many bit planes; 0: spikes. Then u adds up from 0, and loses θ only at the end."""
         thresholds = self.thresholds.astype(np.int64)
-        low, high = (end(self.weights, 0).sum(0, dtype=np.int64) - thresholds for end in (np.minimum, np.maximum))
+        low, high = (end(self.weights, 0).sum(0, dtype=np.int64) for end in (np.minimum, np.maximum))
+        if planes:
+            low, high = low * ((1 << planes) - 1), high * ((1 << planes) - 1)
+            return int(np.minimum(low, low - thresholds).min()), int(np.maximum(high, high - thresholds).max())
+        low, high = low - thresholds, high - thresholds
         if self.continuous:
             biases = np.zeros_like(thresholds) if self.biases is None else self.biases.astype(np.int64)
             largest = 1 << (self.state_bits - 1)
@@ -87,11 +95,16 @@ class Network:
             raise ModelError(f"{self.time_steps} time steps: must be 1 to 65535")
         if self.exit_margin is not None and not (0 <= self.exit_margin < 1 << 24 and self.layers[-1].neurons > 1):
             raise ModelError(f"exit margin {self.exit_margin}: must be 0 to 2^24 − 1, and there must be two classes or more")
-        if self.encoder == Encoder.LATENCY:
+        limits = {Encoder.LATENCY: latency_band, Encoder.DIRECT: bit_planes}
+        if self.encoder in limits:
             try:
-                latency_band(self.time_steps)
+                limits[self.encoder](self.time_steps)
             except DataError as error:
                 raise ModelError(str(error)) from None
+        if self.direct and self.continuous:
+            raise ModelError(
+                "direct input is decided once an image, so no membrane can last: make all layers discontinuous, or send spikes"
+            )
         limit = 1 << (self.weight_bits - 1)
         for n, layer in enumerate(self.layers):
             if layer.weights.ndim != 2 or layer.weights.dtype != np.int8 or not layer.weights.size:
@@ -104,7 +117,7 @@ class Network:
                 raise ModelError(f"layer {n}: a discontinuous layer has its biases in the thresholds, and no leak")
             if max(layer.weights.shape) >= 1 << 16:
                 raise ModelError(f"layer {n} is {layer.inputs}×{layer.neurons}: must be less than 65536 each way")
-            if max(map(abs, layer.membrane_range)) >= 1 << (VALUE_BITS - 1):
+            if max(map(abs, self.membrane_range(n))) >= 1 << (VALUE_BITS - 1):
                 raise ModelError(f"layer {n}: membranes overflow {VALUE_BITS} bits; use smaller thresholds")
             if layer.weights.min() < -limit or layer.weights.max() >= limit:
                 raise ModelError(f"layer {n}: a weight does not fit {self.weight_bits} bits")
@@ -114,8 +127,8 @@ class Network:
                 )
         if self.layers[-1].continuous and self.decode == Decode.MEMBRANE:
             raise ModelError("the output layer is continuous: read it by its spikes, or make it discontinuous: classes add up")
-        if self.time_steps * max(map(abs, self.layers[-1].membrane_range)) >= 1 << (VALUE_BITS - 1):
-            raise ModelError(f"class values over {self.time_steps} time steps overflow {VALUE_BITS} bits; use fewer time steps")
+        if self.decisions * max(map(abs, self.membrane_range(len(self.layers) - 1))) >= 1 << (VALUE_BITS - 1):
+            raise ModelError(f"class values over {self.decisions} time steps overflow {VALUE_BITS} bits; use fewer time steps")
 
     @property
     def sizes(self) -> list[int]:
@@ -126,6 +139,20 @@ class Network:
     def continuous(self) -> bool:
         """Is any layer?"""
         return any(layer.continuous for layer in self.layers)
+
+    @property
+    def direct(self) -> bool:
+        """Is the input pixels, bit plane by bit plane, rather than spikes?"""
+        return self.encoder == Encoder.DIRECT
+
+    @property
+    def decisions(self) -> int:
+        """D, in how many of the T time steps a neuron decides and the class values grow: all, or of direct input the last."""
+        return 1 if self.direct else self.time_steps
+
+    def membrane_range(self, n: int) -> tuple[int, int]:
+        """`Layer.membrane_range` of layer n with the input that this network gives it."""
+        return self.layers[n].range_of(self.time_steps if self.direct and n == 0 else 0)
 
     @property
     def cleared(self) -> "Network":
@@ -139,7 +166,7 @@ class Network:
     @property
     def membrane_bits(self) -> int:
         """Bits of a two's complement membrane that no input can overflow."""
-        ends = [end for layer in self.layers for end in layer.membrane_range]
+        ends = [end for n in range(len(self.layers)) for end in self.membrane_range(n)]
         return 1 + max((~end if end < 0 else end).bit_length() for end in ends)
 
 

@@ -38,6 +38,7 @@ class Encoder(IntEnum):
     BERNOULLI = 1  # A pixel fires iff it is above a seeded random byte.
     LATENCY = 2  # A pixel p fires once, at step (255 − p) / `latency_band`, if there is such a step.
     EVENTS = 3  # None: input comes as events or spikes.
+    DIRECT = 4  # A time step for each bit of the pixels, the highest first; layer 0 adds up Σ w · pixel and decides once.
 
 
 class Reset(IntEnum):
@@ -114,7 +115,7 @@ STATUS = BitFields(32, idle=(0, 1), loaded=(1, 1))
 ERROR = BitFields(32, code=(0, 8), packet=(8, 8), layer=(16, 8))
 GEOMETRY = BitFields(32, layers=(0, 8), weight_bits=(8, 8), membrane_bits=(16, 8), classes=(24, 8))
 LAYER = BitFields(32, inputs=(0, 16), neurons=(16, 16))
-FEATURES = BitFields(32, continuous=(0, 1), max_leak=(4, 4))
+FEATURES = BitFields(32, continuous=(0, 1), max_leak=(4, 4), direct=(8, 1))
 DMA_CR = BitFields(32, run=(0, 1), reset=(2, 1))
 DMA_SR = BitFields(32, halted=(0, 1), idle=(1, 1), internal_error=(4, 1), slave_error=(5, 1), decode_error=(6, 1))
 DMA_LENGTH = BitFields(32, bytes=(0, 26))
@@ -178,7 +179,7 @@ REGISTERS = {
         ("LAYER_5", 0x34, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
         ("LAYER_6", 0x38, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
         ("LAYER_7", 0x3C, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
-        ("FEATURES", 0x40, "read-only", {"continuous": (0, 1), "max_leak": (4, 4)}),
+        ("FEATURES", 0x40, "read-only", {"continuous": (0, 1), "max_leak": (4, 4), "direct": (8, 1)}),
         ("MODEL", 0x44, "read-write", {"value": (0, 32)}),
         ("CYCLES_LO", 0x80, "read-only", {"value": (0, 32)}),
         ("CYCLES_HI", 0x84, "read-only", {"value": (0, 32)}),

@@ -28,7 +28,7 @@ class SimulatedDriver(BoardDriver):
         simulator = self._simulated.simulator
 
         def shaped(values: np.ndarray, neurons: int) -> np.ndarray:
-            return values[:, :neurons].reshape(len(batch), network.time_steps, neurons)
+            return values[:, :neurons].reshape(len(batch), network.decisions, neurons)
 
         simulator.record(True)
         try:

@@ -50,6 +50,7 @@ def parameters(geometry: Geometry) -> dict[str, str]:
         "MEMBRANE_BITS": str(geometry.membrane_bits),
         "CONTINUOUS": str(int(geometry.continuous)),
         "MAX_LEAK": str(geometry.max_leak),
+        "DIRECT": str(int(geometry.direct)),
         "CLASSES": str(geometry.classes),
     }
     digest = hashlib.sha256(repr(values).encode())
