@@ -189,7 +189,7 @@ def test_events_that_cannot_be_are_refused(change, message):
         (lambda: simulate(np.zeros(784)), "float64"),
         (lambda: spike_trains(np.zeros((1, 783), np.uint8), 1, 1), r"\(783,\)"),
         (lambda: spike_trains(np.zeros((1, 784), np.uint8), 0, 1), "time_steps is 0"),
-        (lambda: spike_trains(np.zeros((1, 784), np.uint8), 1, 3), "pool is 3"),
+        (lambda: spike_trains(np.zeros((1, 784), np.uint8), 1, 35), "pool is 35"),
         (lambda: bin_events(simulate(np.zeros(784, np.uint8)), 0, 10, 1), "time_steps is 0"),
         (lambda: bin_events(simulate(np.zeros(784, np.uint8)), 1, 0, 1), "duration_us is 0"),
         (lambda: saccades.load("test", 0, 2), "time_steps is 0"),

@@ -32,7 +32,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     data.add_argument("--strict", action="store_true", help=STRICT)
     add_options(data)
     data.add_argument("--pool", type=positive, default=1, metavar="N", help="Cells of recordings, N x N pixels (default: 1).")
-    data.add_argument("--out", type=file_to_write, metavar="FILE", help="Picture to draw some samples of each class to (.png).")
+    data.add_argument(
+        "--out", type=file_to_write, metavar="FILE", help="Picture to draw some samples of each class to, .png (default: none)."
+    )
     data.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
     data.add_argument(
         "--saccades",
