@@ -1,6 +1,8 @@
 """NIR in: networks of other frameworks fire here as they fire there, spike for spike, or are refused in one line."""
 
+import json
 from itertools import pairwise
+from pathlib import Path
 
 import nir
 import numpy as np
@@ -401,3 +403,11 @@ def test_8_bits_after_training_and_4_bits_fine_tuned_keep_the_frameworks_accurac
     quantised, _, tuned = imports(path, kind, reset, own, tmp_path)
     assert quantised["accuracy"] > own - 0.003
     assert tuned["accuracy"] > own - 0.005
+
+
+def test_the_documented_table_is_what_converts(peers):
+    """Each row of docs/nir.md, converted again."""
+    from campaigns.nir_peers import conversions
+
+    written = json.loads((Path(__file__).parents[2] / "docs/results/nir.json").read_text())
+    assert conversions() == written["conversions"]
