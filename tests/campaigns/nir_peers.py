@@ -122,7 +122,7 @@ def _outcome(node: nir.NIRNode, framework: str, reset: str) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=60000, metavar="N")
-    parser.add_argument("--epochs", type=int, default=3, metavar="N")
+    parser.add_argument("--epochs", type=int, default=2, metavar="N")
     parser.add_argument("--out", type=file_to_write, required=True, metavar="FILE")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -137,7 +137,7 @@ def main() -> None:
                 {"framework": PEERS[kind].name, "keep": keep, "reset": reset, "output": output, "sizes": sizes, "rows": rows}
             )
     report = {
-        "command": "tests/campaigns/nir_peers.py",
+        "command": "make peers",
         "commit": evaluate.commit(),
         "time_steps": STEPS,
         "trained_on": args.images,

@@ -1,10 +1,10 @@
 """Quantisation after training: the integer layer that comes nearest to a float layer on the user's samples.
 
 Of a firing layer, the weights of each neuron are put in units of its threshold, which is a power of two in integers, and rounded.
-Tried are: that power, from the one at which no weight is clipped on; a factor on weights and biases, which makes up for what
-rounding the leak does to the charge; and both leaks 1 − 2^-k next to the layer's. Taken is what gives spike counts with the
-least mean squared error, of inputs that are the spikes of the quantised layer before. Of an output layer that is read by its
-membrane, the scale is the one that gives class values with the least mean squared error.
+Tried are: that power, from the one at which no weight is clipped on; a factor on weights and bias of each neuron, which makes up
+for what rounding the leak does to its charge; and both leaks 1 − 2^-k next to the layer's. Taken is what gives spike counts with
+the least mean squared error, of inputs that are the spikes of the quantised layer before. Of an output layer that is read by its
+membrane, the scale is the one that gives class values with the least mean squared error, and biases put their means right.
 """
 
 import math
@@ -21,7 +21,7 @@ from spikeline_training.nir.exact import FEWEST_STATE_BITS, MOST_STATE_BITS, Int
 from spikeline_training.nir.reference import FloatLayer
 from spikeline_training.nir.rules import Neuron
 
-FACTORS = (0.8, 0.9, 1.0, 1.1, 1.25)  # on the weights of a firing layer
+FACTORS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4)  # on the weights of a firing neuron
 CLIPS = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4)  # the largest integer stands for this share of the largest weight of an output layer
 
 
@@ -40,17 +40,54 @@ def quantise(layer: FloatLayer, spikes: np.ndarray, wanted: np.ndarray, bits: in
     wanted: the float network's spikes of this layer, (B, T, neurons), or class values (B, neurons). Raises CompileError if
     no such layer is possible.
     """
-    tried = list[tuple[float, int, Fitted]]()
-    for fitted in _candidates(layer, bits):
-        made = execute(fitted.integers, spikes, bits)
-        if made is not None:
-            values, target = made.sum(1), wanted.sum(1) if layer.neuron else wanted
-            if not layer.neuron:
-                values = values * fitted.integers.grid
-            tried.append((float(np.square(values - target).mean()), len(tried), fitted))
+    fit = _firing if layer.neuron else _summing
+    tried = list(fit(layer, spikes, wanted.sum(1) if layer.neuron else wanted, bits))
     if not tried:
         raise CompileError(f"node {layer.dense.name!r}: no weights of {bits} bits keep its membranes in range; use fewer inputs")
-    return min(tried)[2]
+    return min(tried, key=lambda x: x[0])[1]
+
+
+def _firing(layer: FloatLayer, spikes: np.ndarray, wanted: np.ndarray, bits: int) -> Iterator[tuple[float, Fitted]]:
+    """Mean squared errors of spike counts and layers: one for each leak and threshold, with the best factor of each neuron."""
+    neuron, weights, bias = layer.neuron, layer.dense.weights, layer.dense.bias
+    assert neuron is not None
+    threshold, extra = neuron.threshold, 0.0
+    if neuron.late:  # fires at θ and takes θ / β: as if it fired at θ / β with a membrane that is higher by θ / β − θ
+        threshold, extra = neuron.threshold / neuron.keep, 1 - neuron.keep
+    weights, bias = (neuron.gain / threshold)[:, None] * weights, neuron.gain / threshold * bias
+    lasting = neuron.keep > 0
+    first = max(math.floor(math.log2(largest(bits) / max(float(np.abs(weights).max()), 1e-20))), 0)
+    for power in range(first, min(first + 4, MOST_STATE_BITS)):
+        for leak in leaks(neuron) if lasting else [0]:
+
+            def scaled(factor: np.ndarray, power: int = power, leak: int = leak) -> Fitted:
+                w, b = factor[:, None] * weights, factor * bias + extra * 2.0**-leak * (leak > 0)
+                found = _rounded(w * 2**power, b * 2**power, 2**power, bits, 2.0**-power)
+                reset = neuron.reset if lasting else Reset.ZERO
+                return Fitted(replace(found, leak=leak, reset=reset, lasting=lasting), w, b)
+
+            possible, errors = [], []
+            for factor in FACTORS:
+                made = execute(scaled(np.full(len(weights), factor)).integers, spikes, bits)
+                if made is not None:
+                    possible.append(factor)
+                    errors.append(np.square(made.sum(1) - wanted).mean(0))  # (neurons,)
+            if possible:
+                yield float(np.min(errors, 0).mean()), scaled(np.array(possible)[np.argmin(errors, 0)])
+
+
+def _summing(layer: FloatLayer, spikes: np.ndarray, wanted: np.ndarray, bits: int) -> Iterator[tuple[float, Fitted]]:
+    """Mean squared errors of class values and output layers, one for each scale; biases make the means right."""
+    weights, steps = layer.dense.weights, spikes.shape[1]
+    for clip in CLIPS:
+        unit = clip * max(float(np.abs(weights).max()), 1e-20) / largest(bits)
+        made = execute(_rounded(weights / unit, np.zeros(len(weights)), None, bits, unit), spikes, bits)
+        assert made is not None
+        values = made.sum(1) * unit
+        bias = (wanted - values).mean(0) / steps
+        found = _rounded(weights / unit, bias / unit, None, bits, unit)
+        error = float(np.square(values + found.biases * unit * steps - wanted).mean())
+        yield error, Fitted(found, weights, bias)
 
 
 def execute(integers: Integers, spikes: np.ndarray, bits: int) -> np.ndarray | None:
@@ -89,30 +126,6 @@ def approximations(layer: FloatLayer, integers: Integers) -> list[str]:
     if neuron.several:
         found.append("several spikes in one step are one")
     return found
-
-
-def _candidates(layer: FloatLayer, bits: int) -> Iterator[Fitted]:
-    neuron, weights, bias = layer.neuron, layer.dense.weights, layer.dense.bias
-    if neuron is None:
-        for clip in CLIPS:
-            unit = clip * max(float(np.abs(weights).max()), 1e-20) / largest(bits)
-            yield Fitted(_rounded(weights / unit, bias / unit, None, bits, unit), weights, bias)
-        return
-    threshold, extra = neuron.threshold, 0.0
-    if neuron.late:  # fires at θ and takes θ / β: as if it fired at θ / β with a membrane that is higher by θ / β − θ
-        threshold, extra = neuron.threshold / neuron.keep, 1 - neuron.keep
-    weights, bias = (neuron.gain / threshold)[:, None] * weights, neuron.gain / threshold * bias
-    lasting = neuron.keep > 0
-    first = max(math.floor(math.log2(largest(bits) / max(float(np.abs(weights).max()), 1e-20))), 0)
-    for power in range(first, first + 4):
-        for factor in FACTORS:
-            for leak in leaks(neuron) if lasting else [0]:
-                w, b = factor * weights, factor * bias + extra * 2.0**-leak * (leak > 0)
-                if power >= MOST_STATE_BITS:
-                    continue
-                found = _rounded(w * 2**power, b * 2**power, 2**power, bits, 2.0**-power)
-                reset = neuron.reset if lasting else Reset.ZERO
-                yield Fitted(replace(found, leak=leak, reset=reset, lasting=lasting), w, b)
 
 
 def _rounded(weights: np.ndarray, bias: np.ndarray, threshold: int | None, bits: int, grid: float) -> Integers:
