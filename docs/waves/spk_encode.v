@@ -18,6 +18,7 @@ spk_encode #(.INPUTS(64)) dut (
     .config_bernoulli(1'b0),
     .config_latency(1'b0),
     .config_latency_band(8'd0),
+    .config_direct(1'b0),
     .s_begin(s_begin),
     .s_data(s_data),
     .s_last(1'b1),

@@ -23,6 +23,7 @@ spk_layer #(
     .aclk(aclk),
     .reset(reset),
     .config_neurons(16'd8),
+    .config_direct(1'b0),
     .config_continuous(CONTINUOUS != 0),
     .config_reset_zero(1'b0),
     .config_biased(1'b1),

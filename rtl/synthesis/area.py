@@ -16,7 +16,7 @@ from spikeline.model.geometry import Geometry
 from spikeline_rtl.synthesis.tools import synthesise, tool, version, write_report
 
 SYNTH = "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf"
-GEOMETRIES = ["tiny", "z020-256", "z020-512", "z020-1024"]
+GEOMETRIES = ["tiny", "z020-256", "z020-512", "z020-1024", "z020-256-direct"]
 XC7Z020 = {"lut": 53_200, "ff": 106_400, "ramb36": 140, "dsp": 220}
 
 LUTS = ["INV", *(f"LUT{n}" for n in range(1, 7))]  # an inverter that Yosys leaves is a LUT of its own

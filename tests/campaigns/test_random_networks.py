@@ -23,7 +23,7 @@ def bench(tmp_path):
 @pytest.mark.parametrize("seed", range(4))
 def test_all_agree(bench, seed):
     search(bench, SHARE, seed)
-    kinds = {"continuous", "discontinuous", "leak", "sent as events"}
+    kinds = {"continuous", "discontinuous", "leak", "sent as events", "sent as direct"}
     assert not kinds - bench.seen.keys(), "the search is as wide as it says"
     assert bench.seen["spikes"] > 1000
 

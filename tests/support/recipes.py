@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 GEOMETRIES = ("tiny", str(HERE / "four.json"), str(HERE / "two.json"))
 WEIGHTS = ("random", "extreme", "largest", "smallest", "zero", "sparse")
 THRESHOLDS = ("low", "middle", "always", "never", "edge")
-SENT = ("spikes", "events", "threshold", "bernoulli", "latency")
+SENT = ("spikes", "events", "threshold", "bernoulli", "latency", "direct")
 INPUTS = ("random", "zeros", "ones", "sparse", "alternating")
 
 
@@ -68,12 +68,13 @@ def recipes(draw) -> Recipe:
     each = st.lists(st.sampled_from(WEIGHTS), min_size=count, max_size=count)
     ends = st.lists(st.sampled_from(THRESHOLDS), min_size=count, max_size=count)
     bits = draw(st.sampled_from([x for x in (1, 2, 3, 4, 8) if x <= room.weight_bits]))
+    sent = draw(st.sampled_from([x for x in SENT if x != "direct" or (room.direct and not continuous)]))
     forms = [x for x in WEIGHT_FORMS if bits > 1 or not (x.startswith("qcdq") or x == "plain")]
     return Recipe(
         geometry=which,
         sizes=tuple(sizes),
         bits=bits,
-        time_steps=draw(st.integers(1, 16)),
+        time_steps=draw(st.integers(1, 8 if sent == "direct" else 16)),
         continuous=continuous,
         leak=draw(st.integers(0, room.max_leak)) if continuous else 0,
         reset=draw(st.sampled_from(["subtract", "zero"])),
@@ -83,7 +84,7 @@ def recipes(draw) -> Recipe:
         biased=draw(st.booleans()),
         weight_form="quant" if continuous else draw(st.sampled_from(forms)),
         spike_form=draw(st.sampled_from(["FLOOR", "CEIL", "HALF_UP", *SPIKE_FORMS])),
-        sent=draw(st.sampled_from(SENT)),
+        sent=sent,
         inputs=tuple(draw(st.lists(st.sampled_from(INPUTS), min_size=1, max_size=6))),
         stalls=(draw(st.integers(0, 9)), draw(st.integers(0, 9))),
         seed=draw(st.integers(0, 2**32 - 1)),
@@ -152,9 +153,14 @@ def _weights(recipe: Recipe, n: int, rng: np.random.Generator) -> np.ndarray:
     return weights * (rng.random(shape) < 0.2) if kind == "sparse" else weights
 
 
+def _largest(recipe: Recipe, n: int) -> int:
+    """What an input of layer n can be: 1, a spike, or the bits of direct input."""
+    return (1 << recipe.time_steps) - 1 if recipe.sent == "direct" and n == 0 else 1
+
+
 def _thresholds(recipe: Recipe, n: int, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """θ (neurons,): from one that every sum reaches to one that none does."""
-    low, high = np.minimum(weights, 0).sum(0), np.maximum(weights, 0).sum(0)
+    low, high = (end(weights, 0).sum(0) * _largest(recipe, n) for end in (np.minimum, np.maximum))
     kind = recipe.thresholds[n]
     if kind == "always":
         return low
@@ -173,17 +179,18 @@ def _discontinuous(
     rng: np.random.Generator,
 ) -> Layer:
     reach = 1 << (membrane_bits - 1)
-    weights = _fitted(weights, lambda w: 2 * np.abs(w).sum(0).max() + 2 < reach)
+    weights = _fitted(weights, lambda w: 2 * np.abs(w).sum(0).max() * _largest(recipe, n) + 2 < reach)
+    unit = 2.0 ** (recipe.time_steps - 8) if recipe.sent == "direct" and n == 0 else 1.0  # of the graph's input
     thresholds = _thresholds(recipe, n, weights, rng)
     if by_membrane:
         thresholds = -rng.integers(-20, 21, len(thresholds)) if recipe.biased else np.zeros_like(thresholds)
-        builder.dense(weights, 0.5, recipe.bits, recipe.weight_form, -0.5 * thresholds if recipe.biased else None)
+        builder.dense(weights, 0.5 * unit, recipe.bits, recipe.weight_form, -0.5 * thresholds if recipe.biased else None)
         return Layer(weights.astype(np.int8), thresholds.astype(np.int32))
     scale = 2.0 ** rng.integers(-4, 3, weights.shape[1])
     level = {"FLOOR": 1.0, "CEIL": 0.0, "HALF_UP": 0.5, "at or above": 1.0, "above": 2.5, "swapped": -1.0, "qcdq": 0.5}
     # x = scale · (u − θ + ½) + level is beyond the level just where u ≥ θ
     bias = scale * (0.5 - thresholds) + level.get(recipe.spike_form, 0.0)
-    builder.dense(weights, scale, recipe.bits, recipe.weight_form, bias)
+    builder.dense(weights, scale * unit, recipe.bits, recipe.weight_form, bias)
     form = SPIKE_FORMS.get(recipe.spike_form, lambda b: b.spike(rounding_mode=recipe.spike_form))
     form(builder)
     return Layer(weights.astype(np.int8), thresholds.astype(np.int32))

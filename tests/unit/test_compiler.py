@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from spikeline.errors import CompileError, DataError, DeviceError, SpikelineError
 from spikeline.model import golden, model_file
+from spikeline.model.encode import encode
 from spikeline.model.geometry import Geometry
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Encoder
@@ -385,6 +386,8 @@ REFUSALS = {
     "decode": (lambda: dense_with(output="spike_count"), "output = spike_count", "membrane", "export"),
     "continuous": (lambda: dense_with(integration="continuous"), "continuous", "discontinuous integration"),
     "encoder": (lambda: dense_with(encoder="phase"), "phase", "threshold, bernoulli", "--encoder"),
+    "planes": (lambda: dense_with(encoder="direct", time_steps="9"), "direct input has one for each bit", "1 to 8"),
+    "uneven pixels": (lambda: pixels().then("Floor").dense(np.ones((4, 3))), "does not grow evenly", "scale and shift them"),
     "no time steps": (lambda: dense_with(time_steps=""), "not in the metadata", "--time-steps"),
     "time steps": (lambda: dense_with(time_steps="many"), "many", "--time-steps"),
     "class values": (lambda: dense_with(70, 2, time_steps="60000", weight=127), "overflow 32 bits", "fewer time steps"),
@@ -392,6 +395,46 @@ REFUSALS = {
     "too many classes": (lambda: dense(3, 63), "63 classes", "larger geometry"),
     "empty": (lambda: Builder(4).then("Identity"), "no chain of layers", "at least one"),
 }  # fmt: skip
+
+
+def pixels(inputs=4, planes=8, divisor=255.0):
+    """Direct input, scaled as PyTorch code likes it."""
+    b = Builder(inputs, encoder="direct", time_steps=str(planes))
+    return b.then("Div", b.const(divisor))
+
+
+@pytest.mark.parametrize("planes", [1, 4, 8])
+def test_direct_input(tmp_path, planes):
+    """Sums of weight times pixel, with the threshold that scales, biases and the scaling of the pixels mean; ties included."""
+    rng = np.random.default_rng(planes)
+    weights, bias = rng.integers(-7, 8, (20, 16)), rng.integers(-8, 9, 16) / 4
+    b = pixels(20, planes, 256.0).dense(weights, 0.5, 4, bias=bias).spike()
+    b.dense(rng.integers(-7, 8, (16, 5)), 0.5, 4)
+    given = rng.integers(0, 256, (200, 20)).astype(np.uint8)
+    given[:50] = 0
+    given[:50, :4] = rng.integers(0, 2, (50, 4)) * 128  # few levels: sums that are the threshold itself
+    spikes = encode(given, "direct", planes)
+    room = dataclasses.replace(geometry(), direct=True)
+    assert compiled(b, tmp_path, room).encoder == Encoder.DIRECT
+    network = compiled(b, tmp_path, room)
+    result = verify(tmp_path / "model.onnx", model_file.build(network), spikes)
+    assert (result["onnx_mismatches"], result["spikes_compared"], result["time_steps"]) == (0, 200 * 16, planes)
+    x = 0.5 * (given & 0xFF << 8 - planes).astype(int) @ weights / 256 + bias
+    assert (x == 1).any()
+    np.testing.assert_array_equal(golden.run(network, spikes).spikes[0][:, 0], x >= 1)
+    narrow = dataclasses.replace(room, membrane_bits=network.membrane_bits - 1)
+    with pytest.raises(CompileError, match="wider membranes"):
+        compiled(b, tmp_path, narrow)
+    wrong = dataclasses.replace(
+        network, layers=(dataclasses.replace(network.layers[0], thresholds=network.layers[0].thresholds + 1), network.layers[1])
+    )
+    assert verify(tmp_path / "model.onnx", model_file.build(wrong), spikes)["onnx_mismatches"] > 0
+
+
+def test_direct_input_needs_a_geometry_that_takes_it(tmp_path):
+    spikes_only = dataclasses.replace(geometry(), direct=False)
+    with pytest.raises(CompileError, match="takes no direct input; take a geometry that does, such as tiny, z020-256-direct"):
+        compiled(pixels().dense(np.ones((4, 3))), tmp_path, spikes_only)
 
 
 def dense_with(inputs=4, neurons=3, weight=1, **metadata):

@@ -8,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeline.errors import DataError
-from spikeline.model.encode import ENCODERS, bernoulli, encode, image_seed, latency, latency_band, threshold
+from spikeline.model.encode import (
+    ENCODERS,
+    bernoulli,
+    direct,
+    encode,
+    from_planes,
+    image_seed,
+    latency,
+    latency_band,
+    threshold,
+    to_pixels,
+)
 
 MASK = 2**64 - 1
 
@@ -158,6 +169,28 @@ def test_latency_refuses_steps_without_a_band(time_steps):
 def test_latency_refuses_what_are_no_pixels():
     with pytest.raises(DataError, match="float64"):
         latency(np.zeros((1, 8)), 4)
+
+
+@pytest.mark.parametrize("planes", range(1, 9))
+def test_direct_sends_the_highest_bits_of_every_level(planes):
+    pixels = np.arange(256, dtype=np.uint8)[None]
+    spikes = direct(pixels, planes)  # (1, T, 256)
+    for level in range(256):
+        assert spikes[0, :, level].tolist() == [int(bit) for bit in f"{level:08b}"[:planes]]
+    np.testing.assert_array_equal(from_planes(spikes)[:, 0], pixels >> 8 - planes)
+    np.testing.assert_array_equal(to_pixels(spikes), pixels & 0xFF << 8 - planes)
+    np.testing.assert_array_equal(encode(pixels, "direct", planes, seed=3), spikes)
+
+
+def test_one_plane_is_the_threshold_encoder():
+    pixels = np.arange(256, dtype=np.uint8)[None]
+    np.testing.assert_array_equal(direct(pixels, 1)[:, 0], threshold(pixels))
+
+
+@pytest.mark.parametrize("planes", [0, 9])
+def test_direct_takes_as_many_steps_as_a_pixel_has_bits(planes):
+    with pytest.raises(DataError, match=r"time_steps is \d"):
+        encode(np.zeros((1, 8), np.uint8), "direct", planes)
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeline.model import golden
+from spikeline.model.encode import encode
 from spikeline.model.network import Layer, Network
-from spikeline.model.spec import Decode, Reset
+from spikeline.model.spec import Decode, Encoder, Reset
 from support.strategies import layer, networks, random_layer
 
 
@@ -18,11 +19,12 @@ def scalar(network, spikes):
     """One image, spikes[t][input] of 0/1 → spikes[layer][t][neuron], membranes[t][class], values, label, row reads, states."""
     fired, membranes, reads = [[] for _ in network.layers], [], []
     states = [[[0] * part.neurons] for part in network.layers]
-    for t, x in enumerate(spikes):
+    planes = spikes if network.direct else []
+    for t, x in enumerate([[int("".join(map(str, bits)), 2) for bits in zip(*planes, strict=True)]] if planes else spikes):
         reads.append([])
         for n, part in enumerate(network.layers):
-            reads[-1].append(sum(x))
-            u = [sum(int(part.weights[i, j]) for i in range(part.inputs) if x[i]) for j in range(part.neurons)]
+            reads[-1].append(sum(map(sum, planes)) if planes and n == 0 else sum(x))
+            u = [sum(int(part.weights[i, j]) * x[i] for i in range(part.inputs)) for j in range(part.neurons)]
             if part.continuous:
                 x, v = zip(*(neuron(part, j, t, u[j], states[n][-1][j]) for j in range(part.neurons)), strict=True)
                 states[n].append(list(v))
@@ -50,12 +52,37 @@ def neuron(part, j, t, u, v):
     return int(fires), min(max(v, -(2 ** (part.state_bits - 1))), 2 ** (part.state_bits - 1) - 1)
 
 
+@pytest.mark.parametrize("planes", [1, 3, 8])
+@pytest.mark.parametrize("decode", Decode)
+def test_direct_input_is_one_step_of_whole_numbers(planes, decode):
+    """Layer 0 sees Σ w · (pixel >> (8 − planes)); what is behind it sees one time step of the spikes that this makes."""
+    rng = np.random.default_rng(planes)
+    first, second = random_layer(rng, 30, 20), random_layer(rng, 20, 5)
+    first = replace(first, thresholds=first.thresholds << planes)
+    pixels = rng.integers(0, 256, (40, 30)).astype(np.uint8)
+    whole = Network((first, second), 4, planes, Encoder.DIRECT, decode)
+    trace = golden.run(whole, encode(pixels, "direct", planes))
+    fired = (pixels >> 8 - planes).astype(int) @ first.weights.astype(int) >= first.thresholds
+    assert 0 < fired.mean() < 1
+    np.testing.assert_array_equal(trace.spikes[0][:, 0], fired)
+    behind = golden.run(Network((second,), 4, 1, decode=decode), fired[:, None])
+    np.testing.assert_array_equal(trace.values, behind.values)
+    assert trace.membranes.shape == (40, 1, 5)
+    assert (trace.steps == 1).all()
+    assert trace.row_reads[:, 0].tolist() == [
+        [sum((int(p) >> 8 - planes).bit_count() for p in image), int(f.sum())] for image, f in zip(pixels, fired, strict=True)
+    ]
+    alone = golden.run(Network((first,), 4, planes, Encoder.DIRECT), encode(pixels, "direct", planes))
+    np.testing.assert_array_equal(alone.values >= 0, fired)  # u − θ, of an output layer
+
+
 @given(networks(max_size=9, max_layers=3), st.integers(2, 9), st.integers(0, 30), st.integers(0, 2**32 - 1))
 def test_early_exit_stops_at_the_first_step_that_leads_by_the_margin(network, steps, margin, seed):
     if network.sizes[-1] < 2:
         return
     spikes = (np.random.default_rng(seed).random((1, steps, network.sizes[0])) < 0.4).astype(np.uint8)
     running, leaders = golden.run(network, spikes).running
+    steps = running.shape[1]  # one of direct input
     for t in range(steps):
         second, first = sorted(running[0, t].tolist())[-2:]
         if first - second >= margin or t == steps - 1:

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,42 @@ def test_membrane_range_is_reached_and_never_left():
             sums = np.concatenate([np.zeros((1, 3), int), rising, falling]) - x.thresholds
             seen += [sums.min(), sums.max()]
         assert x.membrane_range == (min(seen), max(seen))
+
+
+@pytest.mark.parametrize("planes", [1, 2])
+def test_membrane_range_of_direct_input_is_reached_and_never_left(planes):
+    """All levels of 4 inputs; row after row of every plane in the worst order, doubled between planes, then −θ."""
+    rng = np.random.default_rng(planes)
+    for _ in range(20):
+        x = random_layer(rng, 4, 3)
+        seen = [np.zeros(3, int)]
+        for levels in itertools.product(range(1 << planes), repeat=4):
+            u = np.zeros(3, int)
+            for plane in range(planes - 1, -1, -1):
+                rows = x.weights[[level >> plane & 1 == 1 for level in levels]].astype(int)
+                for order in (np.sort(rows, axis=0), np.sort(rows, axis=0)[::-1]):
+                    seen += [2 * u, *(2 * u + order.cumsum(0))]
+                u = 2 * u + rows.sum(0)
+            seen.append(u - x.thresholds)
+        network = Network((x,), 4, planes, Encoder.DIRECT)
+        assert network.membrane_range(0) == (min(map(np.min, seen)), max(map(np.max, seen)))
+
+
+def test_direct_input_is_of_a_pixel_s_bits_decided_once_and_for_a_geometry_that_takes_it():
+    with pytest.raises(ModelError, match=r"takes 1\.\.8"):
+        Network((layer([[1, 2]], [0, 0]),), 4, 9, Encoder.DIRECT)
+    lasting = Layer(np.ones((1, 2), np.int8), np.ones(2, np.int32), 8)
+    with pytest.raises(ModelError, match="no membrane can last"):
+        Network((lasting, ONE), 4, 2, Encoder.DIRECT)
+    network = Network((layer([[1, 2]], [0, 0]),), 4, 8, Encoder.DIRECT)
+    assert Geometry.smallest(network).name == "tiny"
+    with pytest.raises(
+        ModelError, match="z020-256 takes no direct input; take a geometry that does, such as tiny, z020-256-direct"
+    ):
+        Geometry.load("z020-256").require(network)
+    wide = Network((Layer(np.ones((784, 10), np.int8), np.zeros(10, np.int32)),), 4, 8, Encoder.DIRECT)
+    assert Geometry.smallest(wide).name == "z020-256-direct"
+    assert Geometry.smallest(replace(wide, encoder=Encoder.BERNOULLI)).name == "z020-256"
 
 
 @pytest.mark.parametrize(
