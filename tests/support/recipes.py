@@ -67,8 +67,9 @@ def recipes(draw) -> Recipe:
     continuous = room.continuous and draw(st.booleans())
     each = st.lists(st.sampled_from(WEIGHTS), min_size=count, max_size=count)
     ends = st.lists(st.sampled_from(THRESHOLDS), min_size=count, max_size=count)
-    bits = draw(st.sampled_from([x for x in (1, 2, 3, 4, 8) if x <= room.weight_bits]))
     sent = draw(st.sampled_from([x for x in SENT if x != "direct" or (room.direct and not continuous)]))
+    least = 2 if sent == "direct" else 1  # weights of one bit cannot be 0, where membranes have no room for so many inputs
+    bits = draw(st.sampled_from([x for x in (1, 2, 3, 4, 8) if least <= x <= room.weight_bits]))
     forms = [x for x in WEIGHT_FORMS if bits > 1 or not (x.startswith("qcdq") or x == "plain")]
     return Recipe(
         geometry=which,
