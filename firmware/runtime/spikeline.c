@@ -261,6 +261,7 @@ static int consistent(const struct network *network, const uint8_t *config)
         const uint64_t word = get64(config + WORD_BYTES * (n + 1U));
         const struct spk_layer *layer = &needs->layer[n];
         if (layer->inputs == 0U || layer->neurons == 0U) return 0;
+        if (network->encoder == SPK_ENCODER_DIRECT && FIELD(word, SPK_STREAM_CONFIG_LAYER_CONTINUOUS) != 0U) return 0;
         if (FIELD(word, SPK_STREAM_CONFIG_LAYER_INPUTS) != layer->inputs) return 0;
         if (FIELD(word, SPK_STREAM_CONFIG_LAYER_NEURONS) != layer->neurons) return 0;
         if (n > 0U && layer->inputs != needs->layer[n - 1U].neurons) return 0;
@@ -304,7 +305,7 @@ static enum spk_status check(const uint8_t *model, size_t bytes, struct network 
         const uint64_t word = get64(at + WORD_BYTES * (n + 2U));
         if (FIELD(word, SPK_STREAM_CONFIG_LAYER_CONTINUOUS) == 0U) continue;
         network->state_bits[n] = (uint8_t)FIELD(word, SPK_STREAM_CONFIG_LAYER_STATE_BITS);
-        if (network->state_bits[n] == 0U || network->encoder == SPK_ENCODER_DIRECT) return SPK_ERR_PACKETS;
+        if (network->state_bits[n] == 0U) return SPK_ERR_PACKETS;
         if (FIELD(word, SPK_STREAM_CONFIG_LAYER_LEAK) > network->max_leak)
             network->max_leak = (uint8_t)FIELD(word, SPK_STREAM_CONFIG_LAYER_LEAK);
     }

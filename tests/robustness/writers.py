@@ -137,7 +137,7 @@ class Train(Writer):
     preset = preset.from_dict({"sizes": [784, 2, 10], "epochs": 2, "train_images": 64, "batch": 32}, "seed")
 
     def write(self, folder: Path, version: int) -> None:
-        data = SimpleNamespace(test=None)
+        data = SimpleNamespace(test=None, preset=self.preset)
         epoch = {"loss": 0.5, "train_accuracy": 0.5, "lr": 0.1}
         with (
             mock.patch.object(training_data, "load", return_value=data),

@@ -12,7 +12,20 @@ from support import own_data
 from support.own_data import NAMES, arrays
 
 VALUES = arrays()
-SMALL = ("--preset", "small", "--hidden", "24", "--epochs", "6", "--set", "batch=20", "--set", "peak_lr=0.02")
+SMALL = (
+    "--preset",
+    "small",
+    "--hidden",
+    "24",
+    "--epochs",
+    "6",
+    "--set",
+    "batch=20",
+    "--set",
+    "peak_lr=0.02",
+    "--set",
+    "train_steps=2",
+)
 
 
 def run(*words):

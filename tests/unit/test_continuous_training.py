@@ -29,7 +29,13 @@ from spikeline_training.train import train
 from spikeline_training.training_data import sample_steps
 
 TINY = dataclasses.replace(
-    preset.load("mnist-cc-latency"), sizes=(784, 40, 24, 10), time_steps=4, train_images=4096, epochs=3, batch=64
+    preset.load("mnist-cc-latency"),
+    hidden=(40, 24),
+    sizes=(784, 40, 24, 10),
+    time_steps=4,
+    train_images=4096,
+    epochs=3,
+    batch=64,
 )
 KINDS = list(itertools.product((0, 2), ("subtract", "zero"), (False, True)))  # leak, reset, bias
 

@@ -96,7 +96,8 @@ class Preset:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as in TOML: what a checkpoint keeps."""
-        return dataclasses.asdict(self) | {"hidden": list(self.hidden), "sizes": list(self.sizes), "dataset": dict(self.dataset)}
+        hidden = self.sizes[1:-1] if self.sizes else self.hidden
+        return dataclasses.asdict(self) | {"hidden": list(hidden), "sizes": list(self.sizes), "dataset": dict(self.dataset)}
 
 
 def load(name_or_file: str, source: DataSet | None = None, **overrides: Any) -> Preset:
