@@ -12,10 +12,8 @@
 //     leak            v = v − (s >> leak), where s is v before the bias was added
 //
 // A discontinuous membrane starts at −θ, so that its sign is the comparison Σ w ≥ θ. One of direct input cannot,
-// because
-// −θ would be doubled; −θ is added behind it. To double is to take the bit below: it fits into the LUT that selects
-// what
-// is added to, so that a neuron pays for the second adder alone. A continuous membrane keeps to
+// because −θ would be doubled; −θ is added behind it. To double is to take the bit below: it fits into the LUT that
+// selects what is added to, so that a neuron pays for the second adder alone. A continuous membrane keeps to
 // MEMBRANE_BITS − 1 bits from step to step. Without a leak, saturating costs no cycle: the next addition, of the bias
 // or of the first row of the next step, starts from sat(v). A leak needs sat(v) a stage earlier, to shift it, so it
 // takes a cycle for it.
