@@ -20,7 +20,7 @@ def bench(tmp_path):
     bench.close()
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [3, 5])  # each sees all the kinds below
 def test_all_agree(bench, seed):
     search(bench, SHARE, seed)
     kinds = {"continuous", "discontinuous", "leak", "sent as events", "sent as direct"}
@@ -50,7 +50,7 @@ def test_a_failure_is_found_shrunk_and_kept(bench, tmp_path, monkeypatch):
 
     monkeypatch.setattr(bench, "check", checked)
     with pytest.raises(AssertionError):
-        search(bench, SHARE, 0)
+        search(bench, SHARE, 1)
     (kept,) = tmp_path.glob("*.json")
     recipe = Recipe.of(json.loads(kept.read_text()))
     assert max(*recipe.sizes, recipe.time_steps) <= 2, "shrunk"
