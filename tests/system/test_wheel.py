@@ -93,7 +93,7 @@ def demonstrated(folder: Path, printed: str) -> None:
     assert "comes with Spikeline" in printed.splitlines()[0]
     report = json.loads((folder / "build/demo/report.json").read_text())
     expected = json.loads((ROOT / "docs/results/demo.json").read_text())
-    assert report.keys() == expected.keys() | {"classes", "accuracy_by_class"}
+    assert report.keys() == expected.keys() | {"classes", "accuracy_by_class", "dataset_sha256"}
     assert (report["images"], report["golden_mismatches"], report["spike_mismatches"]) == (100, 0, 0)
     assert report["accuracy"] > 0.95
     assert {path.name for path in (folder / "build/demo").glob("*.png")} == {"raster.png", "confusion.png", "accuracy.png"}
