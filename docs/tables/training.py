@@ -16,7 +16,7 @@ def training() -> list[str]:
             accuracy = f"{r['accuracy_mean']:.2%} ({r['accuracy_min']:.2%} … {r['accuracy_max']:.2%}), {len(runs)} seeds"
         spikes = [sum(n) / len(runs) for n in zip(*(run["spikes_per_step"] for run in runs), strict=True)]
         early = "one step"
-        if r["time_steps"] > 1:
+        if "early_exit" in runs[0]:
             exits = [run["early_exit"] for run in runs]
             mean_steps = sum(e["mean_steps"] for e in exits) / len(runs)
             early = f"{sum(e['accuracy'] for e in exits) / len(runs):.2%} at {mean_steps:.2f} steps"

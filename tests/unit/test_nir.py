@@ -23,7 +23,7 @@ from spikeline_training.nir.convert import compare, convert, float_layers, impor
 from spikeline_training.nir.exact import InexactError
 from spikeline_training.nir.read import Dense, read
 from spikeline_training.nir.reference import FloatLayer
-from spikeline_training.nir.rules import Neuron
+from spikeline_training.nir.rules import RULES, Neuron
 
 PEERS = ("SnnTorch", "SpikingJelly", "SpikingJellyKeepsInput", "Norse")
 WIDTHS = (60, 40, 20, 10)
@@ -366,6 +366,14 @@ def test_the_command(peers, tmp_path, digits, capsys):
     out = capsys.readouterr().out
     assert "exact; 0.00 % of its spikes differ" in out
     assert "of 20 images at T = 3 agree" in out
+
+
+def test_the_command_offers_every_framework_that_has_a_rule(capsys):
+    from spikeline.cli.main import main
+
+    with pytest.raises(SystemExit):
+        main(["import", "--help"])
+    assert f"--from {{{','.join(RULES)}}}" in " ".join(capsys.readouterr().out.split())
 
 
 TAUGHT = [("SnnTorch", 0.9, "subtract"), ("SpikingJelly", 0.5, "zero"), ("Norse", 0.9, "zero")]

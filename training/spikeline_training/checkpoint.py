@@ -66,8 +66,6 @@ def restore(
     """
     state, saved = _read(path)
     given, kept = preset.as_dict(), saved.as_dict()
-    if not given["train_images"] and kept["train_images"] == 60000:  # how older checkpoints say all
-        kept["train_images"] = 0
     old, new = (x.pop("dataset").get("test_sha256") for x in (kept, given))
     if old and new and old != new:
         raise PresetError(f"{path} was trained with another test set of {preset.data}; train without --resume, or elsewhere")

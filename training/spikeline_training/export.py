@@ -103,8 +103,7 @@ def _export(
     trained_on = note if test.trained_on else {**note, "test_sha256": test.sha256}
     told = {**facts, "eval_seed": eval_seed, "accuracy": f"{accuracy:.4f}"}
     model = write(step, metadata(trained_on) | {key: str(value) for key, value in told.items()})
-    known: dict[str, Any] = {"accuracy": accuracy, "accuracy_images": len(test), "eval_seed": eval_seed}
-    known |= {key: value for key, value in facts.items() if key == "preset"}
+    known = {**facts, "accuracy": accuracy, "accuracy_images": len(test), "eval_seed": eval_seed}
     return write_proved(model, out, lambda saved: prove(saved, step, test.spikes(0, images)) | known)
 
 

@@ -97,11 +97,9 @@ class ContinuousLayer(Layer):
 
     def current(self, spikes: Tensor) -> tuple[Tensor, float]:
         """What is added to the membranes, (T, B, O), for spikes (T, B, I), and the grid."""
-        weights = self.linear.quant_weight()  # type: ignore[operator]
-        grid = float(weights.scale)
-        quantised = self.bias + ((self.bias / grid).round() * grid - self.bias).detach()  # straight through
+        weights, bias, grid = on_grid(self.linear, self.bias)
         linear = SparseLinear.apply if self.sparse else F.linear
-        return linear(spikes, weights.value, quantised), grid
+        return linear(spikes, weights, bias), grid
 
     def affine(self) -> tuple[Tensor, Tensor]:
         """The bias."""
@@ -169,6 +167,13 @@ def _flat(module: nn.Module) -> list[Layer]:
     if isinstance(module, nn.Sequential | nn.ModuleList):
         return [layer for child in module for layer in _flat(child)]
     raise PresetError(f"{type(module).__name__} is no layer that can be exported; {STACK}")
+
+
+def on_grid(linear: nn.Module, bias: Tensor) -> tuple[Tensor, Tensor, float]:
+    """Weights (O, I) and biases (O,) as multiples of the grid, their gradients straight through, and the grid."""
+    weights = linear.quant_weight()  # type: ignore[operator]
+    grid = float(weights.scale)
+    return weights.value, bias + ((bias / grid).round() * grid - bias).detach(), grid
 
 
 def sums(linear: nn.Module, spikes: Tensor) -> Tensor:

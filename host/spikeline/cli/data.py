@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikeline.cli.arguments import file_to_write, folder_to_write, name_or_path, path, positive
-from spikeline.cli.samples import STRICT, add_options, options
+from spikeline.cli.arguments import file_to_write, folder_to_write, name_or_path, positive
+from spikeline.cli.samples import add_options, add_root, options
 from spikeline.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,10 +26,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         metavar="NAME_OR_PATH",
         help="Data set to look at, as of --data elsewhere (default: MNIST is fetched and checked).",
     )
-    data.add_argument(
-        "--root", type=path, metavar="DIR", help="Folder of the files of a data set known by name (default: the cache)."
-    )
-    data.add_argument("--strict", action="store_true", help=STRICT)
+    add_root(data)
     add_options(data)
     data.add_argument("--pool", type=positive, default=1, metavar="N", help="Cells of recordings, N x N pixels (default: 1).")
     data.add_argument(

@@ -13,8 +13,6 @@ from spikeline.errors import DataError
 from spikeline.model import model_file
 from spikeline.model.model_file import Model
 
-STRICT = "Refuse recordings of N-MNIST with oddities instead of mending them."
-
 
 def add_data(parser: argparse.ArgumentParser, default: str = "what the model says") -> None:
     """Add --data, --root, --strict and --other-data."""
@@ -36,10 +34,17 @@ def add_source(parser: argparse.ArgumentParser, default: str | None) -> None:
         metavar="NAME_OR_PATH",
         help=f"{what} (default: {default})." if default else f"{what}.",
     )
+    add_root(parser)
+
+
+def add_root(parser: argparse.ArgumentParser) -> None:
+    """Add --root and --strict."""
     parser.add_argument(
         "--root", type=path, metavar="DIR", help="Folder of the files of a data set known by name (default: the cache)."
     )
-    parser.add_argument("--strict", action="store_true", help=STRICT)
+    parser.add_argument(
+        "--strict", action="store_true", help="Refuse recordings of N-MNIST with oddities instead of mending them."
+    )
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from spikeline.data.samples import Samples
 from spikeline.model.spec import Reset
+from spikeline_training.layers import on_grid
 from spikeline_training.neurons import Fire, Neurons
 from spikeline_training.nir.exact import Integers
 from spikeline_training.nir.quantise import Fitted
@@ -36,10 +37,8 @@ class Dense(nn.Module):
         self.bias = nn.Parameter(torch.tensor(start.bias).float(), requires_grad=bool(start.bias.any()))
 
     def forward(self, spikes: Tensor) -> Tensor:
-        weights = self.linear.quant_weight()  # type: ignore[operator]
-        grid = float(weights.scale)
-        bias = self.bias + ((self.bias / grid).round() * grid - self.bias).detach()  # straight through
-        current = F.linear(spikes, weights.value, bias)
+        weights, bias, grid = on_grid(self.linear, self.bias)
+        current = F.linear(spikes, weights, bias)
         if self.start.thresholds is None:
             return current
         if not self.start.lasting:
@@ -49,14 +48,12 @@ class Dense(nn.Module):
     def integers(self) -> Integers:
         """What it is in integers."""
         with torch.no_grad():
-            weights = self.linear.quant_weight()  # type: ignore[operator]
-        grid = float(weights.scale)
+            weights, bias, grid = on_grid(self.linear, self.bias)
         thresholds = None if self.start.thresholds is None else np.full(len(self.bias), round(1 / grid))
-        whole, biases = weights.value / grid, self.bias.detach() / grid
         return replace(
             self.start,
-            weights=whole.round().numpy().astype(np.int64),
-            biases=biases.round().numpy().astype(np.int64),
+            weights=(weights / grid).round().numpy().astype(np.int64),
+            biases=(bias / grid).round().numpy().astype(np.int64),
             thresholds=thresholds,
             grid=grid,
         )
