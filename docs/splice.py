@@ -23,6 +23,7 @@ Write = Callable[[], list[str]]  # the lines of a generated part
 DOCUMENTS: dict[str, dict[str, Write]] = {
     "README.md": results.README,
     "docs/results.md": results.TABLES,
+    "docs/data.md": results.DATA,
     "docs/comparison.md": comparison.TABLES,
     "docs/energy.md": energy.TABLES,
     "docs/implementation.md": implementation.TABLES,

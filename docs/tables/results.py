@@ -1,4 +1,4 @@
-"""The output of `make demo` in README.md, and the tables of docs/results.md."""
+"""What `spikeline report` prints in README.md and docs/data.md, and the tables of docs/results.md."""
 
 from collections.abc import Callable
 from typing import Any
@@ -97,11 +97,12 @@ def area() -> list[str]:
     return [*lines, "", f"{source}(implementation.md)."]
 
 
-def output() -> list[str]:
-    """The last lines that `make demo` prints."""
-    rows = [*target.lines(result("demo")), ("report and plots", "build/demo/")]
+def printed(name: str, folder: str) -> list[str]:
+    """The last lines that `spikeline report --out FOLDER` prints of a result."""
+    rows = [*target.lines(result(name)), ("report and plots", folder)]
     return ["```text", *(f"  {name:<26} {value}" for name, value in rows), "```"]
 
 
-README = {"demo": output}
+README = {"demo": lambda: printed("demo", "build/demo/")}
+DATA = {"fashion-mnist": lambda: printed("fashion-mnist", "fashion/report/")}
 TABLES = {"demo": demo, "bench": bench, "area": area}
