@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Spikeline accelerator: binary-activation spiking networks, driven by spikes. Top module; one clock, one reset.
 //
-//   s_axil   AXI4-Lite      registers: identity, control, status, counters          docs/registers.md
-//   s_axis   AXI4-Stream    packets: configuration, weights, images                 64 bits
-//   m_axis   AXI4-Stream    results: label, steps, image                            64 bits
+//   s_axil      AXI4-Lite   registers: identity, control, status, commands to the memory, counters    docs/registers.md
+//   m_axi       AXI4        memory: packets are read, results are written                             64 bits
+//   interrupt               level: what INTERRUPT holds and INTERRUPT_ENABLE lets through
+//
+//   regs ── commands ──► memory ── packets ──► core ── results ──► memory
 //
 // Each module is drawn in docs/hardware.md.
 `resetall
@@ -32,10 +34,12 @@ module spikeline #(
     // 1: layer 0 can take direct input, pixels instead of spikes, bit plane by bit plane. Costs one LUT a bit of
     // each of its membranes; and membranes need up to 8 bits more.
     parameter integer DIRECT = 0,
+    // Bits of an address in memory, 32 to 40
+    parameter integer ADDRESS_BITS = 32,
     // Hash of sources and geometry, for the host to tell builds apart
     parameter [31:0] BUILD = 32'd0
 ) (
-    (* X_INTERFACE_PARAMETER = "ASSOCIATED_BUSIF s_axil:s_axis:m_axis, ASSOCIATED_RESET aresetn" *)
+    (* X_INTERFACE_PARAMETER = "ASSOCIATED_BUSIF s_axil:m_axi, ASSOCIATED_RESET aresetn" *)
     input  wire        aclk,
     input  wire        aresetn,
     input  wire [11:0] s_axil_awaddr,
@@ -55,14 +59,36 @@ module spikeline #(
     output wire [ 1:0] s_axil_rresp,
     output wire        s_axil_rvalid,
     input  wire        s_axil_rready,
-    input  wire [63:0] s_axis_tdata,
-    input  wire        s_axis_tvalid,
-    input  wire        s_axis_tlast,
-    output wire        s_axis_tready,
-    output wire [63:0] m_axis_tdata,
-    output wire        m_axis_tvalid,
-    output wire        m_axis_tlast,
-    input  wire        m_axis_tready
+    output wire [ADDRESS_BITS-1:0] m_axi_araddr,
+    output wire [ 7:0] m_axi_arlen,
+    output wire [ 2:0] m_axi_arsize,
+    output wire [ 1:0] m_axi_arburst,
+    output wire [ 3:0] m_axi_arcache,
+    output wire [ 2:0] m_axi_arprot,
+    output wire        m_axi_arvalid,
+    input  wire        m_axi_arready,
+    input  wire [63:0] m_axi_rdata,
+    input  wire [ 1:0] m_axi_rresp,
+    input  wire        m_axi_rlast,
+    input  wire        m_axi_rvalid,
+    output wire        m_axi_rready,
+    output wire [ADDRESS_BITS-1:0] m_axi_awaddr,
+    output wire [ 7:0] m_axi_awlen,
+    output wire [ 2:0] m_axi_awsize,
+    output wire [ 1:0] m_axi_awburst,
+    output wire [ 3:0] m_axi_awcache,
+    output wire [ 2:0] m_axi_awprot,
+    output wire        m_axi_awvalid,
+    input  wire        m_axi_awready,
+    output wire [63:0] m_axi_wdata,
+    output wire [ 7:0] m_axi_wstrb,
+    output wire        m_axi_wlast,
+    output wire        m_axi_wvalid,
+    input  wire        m_axi_wready,
+    input  wire [ 1:0] m_axi_bresp,
+    input  wire        m_axi_bvalid,
+    output wire        m_axi_bready,
+    output wire        interrupt
 );
 
 initial begin : check
@@ -87,6 +113,10 @@ initial begin : check
         $display("Error: MAX_LEAK = %0d, must be 0 to 15", MAX_LEAK);
         $finish;
     end
+    if (ADDRESS_BITS < 32 || ADDRESS_BITS > 40) begin
+        $display("Error: ADDRESS_BITS = %0d, must be 32 to 40", ADDRESS_BITS);
+        $finish;
+    end
     for (l = 0; l < LAYERS; l = l + 1)
         if ({16'd0, LAYER_NEURONS[l*16 +: 16]} % (64 / WEIGHT_BITS) != 0) begin
             $display("Error: LAYER_NEURONS of layer %0d, must be a multiple of %0d", l, 64 / WEIGHT_BITS);
@@ -98,7 +128,7 @@ wire                soft_reset;
 wire                reset = !aresetn || soft_reset;
 wire                scores;
 wire                every_step;
-wire                idle;
+wire                core_idle;
 wire                loaded;
 wire                error_valid;
 wire [7:0]          error_code;
@@ -110,6 +140,30 @@ wire                count_step;
 wire                count_stall_input;
 wire                count_stall_output;
 wire [LAYERS*4-1:0] count_row_reads;
+wire                send_valid;
+wire                receive_valid;
+wire                command_last;
+wire [28:0]         command_words;
+wire [39:0]         send_address;
+wire [39:0]         receive_address;
+wire                memory_quiet;
+wire                memory_idle;
+wire                send_done;
+wire                receive_done;
+wire [31:0]         sent;
+wire [31:0]         received;
+wire [7:0]          queued_sends;
+wire [7:0]          queued_receives;
+wire [7:0]          memory_error;
+wire [39:0]         memory_error_address;
+wire [63:0]         packet_data;
+wire                packet_valid;
+wire                packet_last;
+wire                packet_ready;
+wire [63:0]         result_data;
+wire                result_valid;
+wire                result_last;
+wire                result_ready;
 
 spk_regs #(
     .BUILD(BUILD),
@@ -143,21 +197,41 @@ spk_regs #(
     .s_axil_rresp(s_axil_rresp),
     .s_axil_rvalid(s_axil_rvalid),
     .s_axil_rready(s_axil_rready),
+    .interrupt(interrupt),
     .soft_reset(soft_reset),
     .scores(scores),
     .every_step(every_step),
-    .idle(idle),
+    .idle(core_idle && memory_idle && !soft_reset),
     .loaded(loaded),
     .error_valid(error_valid),
     .error_code(error_code),
     .error_packet(error_packet),
     .error_layer(error_layer),
+    .send_valid(send_valid),
+    .receive_valid(receive_valid),
+    .command_last(command_last),
+    .command_words(command_words),
+    .send_address(send_address),
+    .receive_address(receive_address),
+    .quiet(memory_quiet),
+    .send_done(send_done),
+    .receive_done(receive_done),
+    .sent(sent),
+    .received(received),
+    .queued_sends(queued_sends),
+    .queued_receives(queued_receives),
+    .memory_error(memory_error),
+    .memory_error_address(memory_error_address),
     .count_cycle(count_cycle),
     .count_image(count_image),
     .count_step(count_step),
     .count_stall_input(count_stall_input),
     .count_stall_output(count_stall_output),
     .count_row_reads(count_row_reads)
+);
+
+spk_memory #(.ADDRESS_BITS(ADDRESS_BITS)) memory (
+@@
 );
 
 spk_core #(
@@ -174,17 +248,17 @@ spk_core #(
 ) core (
     .aclk(aclk),
     .reset(reset),
-    .s_axis_tdata(s_axis_tdata),
-    .s_axis_tvalid(s_axis_tvalid),
-    .s_axis_tlast(s_axis_tlast),
-    .s_axis_tready(s_axis_tready),
-    .m_axis_tdata(m_axis_tdata),
-    .m_axis_tvalid(m_axis_tvalid),
-    .m_axis_tlast(m_axis_tlast),
-    .m_axis_tready(m_axis_tready),
+    .s_axis_tdata(packet_data),
+    .s_axis_tvalid(packet_valid),
+    .s_axis_tlast(packet_last),
+    .s_axis_tready(packet_ready),
+    .m_axis_tdata(result_data),
+    .m_axis_tvalid(result_valid),
+    .m_axis_tlast(result_last),
+    .m_axis_tready(result_ready),
     .scores(scores),
     .every_step(every_step),
-    .idle(idle),
+    .idle(core_idle),
     .loaded(loaded),
     .error_valid(error_valid),
     .error_code(error_code),

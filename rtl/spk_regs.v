@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// AXI4-Lite registers: identity, geometry, control, status, first error, counters. Their map is in docs/registers.md.
+// AXI4-Lite registers: identity, geometry, control, status, first error, commands to the memory, interrupt, counters.
+// Their map is in docs/registers.md.
 //
 // Every access is answered OKAY: unmapped words read zero, and writes to them change nothing. Counters have 48 bits; a
-// read of a low word captures its high one, so that both halves belong together. Latency: an answer stands one cycle
-// after its request is taken; write address and data are taken together.
+// read of a low word captures its high one, so that both halves belong together. A reset lasts until the memory is
+// quiet. Latency: an answer stands one cycle after its request is taken; write address and data are taken together.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -43,6 +44,7 @@ module spk_regs #(
     output wire [         1:0] s_axil_rresp,
     output reg                 s_axil_rvalid,
     input  wire                s_axil_rready,
+    output reg                 interrupt,
     // Control
     output reg                 soft_reset,
     output reg                 scores,
@@ -54,6 +56,22 @@ module spk_regs #(
     input  wire [         7:0] error_code,
     input  wire [         7:0] error_packet,
     input  wire [         7:0] error_layer,
+    // Commands to the memory, each for one cycle, and what has become of them
+    output reg                 send_valid,
+    output reg                 receive_valid,
+    output reg                 command_last,
+    output reg  [        28:0] command_words,
+    output reg  [        39:0] send_address,
+    output reg  [        39:0] receive_address,
+    input  wire                quiet,
+    input  wire                send_done,
+    input  wire                receive_done,
+    input  wire [        31:0] sent,
+    input  wire [        31:0] received,
+    input  wire [         7:0] queued_sends,
+    input  wire [         7:0] queued_receives,
+    input  wire [         7:0] memory_error,
+    input  wire [        39:0] memory_error_address,
     // What happens in this cycle, to be counted
     input  wire                count_cycle,
     input  wire                count_image,
@@ -82,7 +100,7 @@ assign s_axil_wready = write;
 
 always @(posedge aclk) begin
     s_axil_bvalid <= write || (s_axil_bvalid && !s_axil_bready);
-    soft_reset <= control && s_axil_wstrb[0] && |s_axil_wdata[`SPK_CONTROL_RESET];
+    soft_reset <= (control && s_axil_wstrb[0] && |s_axil_wdata[`SPK_CONTROL_RESET]) || (soft_reset && !quiet);
     clear_error_reg <= control && s_axil_wstrb[0] && |s_axil_wdata[`SPK_CONTROL_CLEAR_ERROR];
     clear_counters_reg <= control && s_axil_wstrb[0] && |s_axil_wdata[`SPK_CONTROL_CLEAR_COUNTERS];
     if (control && s_axil_wstrb[1]) begin
@@ -97,15 +115,40 @@ always @(posedge aclk) begin
     end
 end
 
-// ---- the host's name for the model, forgotten when `loaded` falls, as it does with every packet that changes it ----
-reg [31:0] model_reg;
+// ---- what else the host writes, byte by byte ----
+wire [31:0] mask = {{8{s_axil_wstrb[3]}}, {8{s_axil_wstrb[2]}}, {8{s_axil_wstrb[1]}}, {8{s_axil_wstrb[0]}}};
+wire [31:0] written = s_axil_wdata & mask;
+reg  [31:0] model_reg; // the host's name for the model, forgotten when `loaded` falls: with every packet that changes it
+reg  [ 2:0] enable_reg;
 
-integer b;
 always @(posedge aclk) begin
-    for (b = 0; b < 4; b = b + 1)
-        if (write && write_address == `SPK_REG_MODEL && s_axil_wstrb[b])
-            model_reg[b*8 +: 8] <= s_axil_wdata[b*8 +: 8];
+    if (write)
+        case (write_address)
+            `SPK_REG_MODEL: model_reg <= model_reg & ~mask | written;
+            `SPK_REG_SEND_ADDRESS_LO: send_address[31:0] <= send_address[31:0] & ~mask | written;
+            `SPK_REG_SEND_ADDRESS_HI: send_address[39:32] <= send_address[39:32] & ~mask[7:0] | written[7:0];
+            `SPK_REG_RECEIVE_ADDRESS_LO: receive_address[31:0] <= receive_address[31:0] & ~mask | written;
+            `SPK_REG_RECEIVE_ADDRESS_HI: receive_address[39:32] <= receive_address[39:32] & ~mask[7:0] | written[7:0];
+            `SPK_REG_INTERRUPT_ENABLE: enable_reg <= enable_reg & ~mask[2:0] | written[2:0];
+            default: ;
+        endcase
     if (!aresetn || soft_reset || !loaded) model_reg <= 32'd0;
+    if (!aresetn) begin
+        send_address <= 40'd0;
+        receive_address <= 40'd0;
+        enable_reg <= 3'd0;
+    end
+end
+
+// ---- commands to the memory: pushed by a write of all four bytes; what is off a word is told as an error there ----
+wire misplaced = |(write_address == `SPK_REG_SEND ? send_address[2:0] : receive_address[2:0]);
+
+always @(posedge aclk) begin
+    send_valid <= write && write_address == `SPK_REG_SEND && &s_axil_wstrb;
+    receive_valid <= write && write_address == `SPK_REG_RECEIVE && &s_axil_wstrb;
+    command_last <= |s_axil_wdata[`SPK_SEND_LAST];
+    command_words <= |s_axil_wdata[2:1] || misplaced ? 29'd0 : s_axil_wdata[`SPK_SEND_WORDS];
+    if (!aresetn || soft_reset) {send_valid, receive_valid} <= 2'b00;
 end
 
 // ---- the first error stays ----
@@ -124,6 +167,20 @@ always @(posedge aclk) begin
         error_packet_reg <= 8'd0;
         error_layer_reg <= 8'd0;
     end
+end
+
+// ---- interrupt: what has happened stays until a 1 is written over it ----
+reg  [2:0] pending_reg;
+reg        failed_reg; // as it was: an error that stays is told once
+wire       failed = error_code_reg != `SPK_ERROR_CODE_NONE || memory_error != `SPK_MEMORY_FAULT_NONE;
+wire [2:0] happened = {failed && !failed_reg, send_done, receive_done}; // in the order of the register
+
+always @(posedge aclk) begin
+    failed_reg <= failed;
+    pending_reg <= happened | pending_reg & ~(write && write_address == `SPK_REG_INTERRUPT ? written[2:0] : 3'd0);
+    interrupt <= |(pending_reg & enable_reg);
+    if (!aresetn || soft_reset) pending_reg <= 3'd0;
+    if (!aresetn) interrupt <= 1'b0;
 end
 
 // ---- counters; reading a low word captures the high one ----
@@ -187,6 +244,21 @@ always @* begin
             data[`SPK_FEATURES_DIRECT] = DIRECT != 0;
         end
         `SPK_REG_MODEL: data[`SPK_MODEL_VALUE] = model_reg;
+        `SPK_REG_SEND_ADDRESS_LO: data = send_address[31:0];
+        `SPK_REG_SEND_ADDRESS_HI: data = {24'd0, send_address[39:32]};
+        `SPK_REG_RECEIVE_ADDRESS_LO: data = receive_address[31:0];
+        `SPK_REG_RECEIVE_ADDRESS_HI: data = {24'd0, receive_address[39:32]};
+        `SPK_REG_SENT: data = sent;
+        `SPK_REG_RECEIVED: data = received;
+        `SPK_REG_QUEUED: begin
+            data[`SPK_QUEUED_SENDS] = queued_sends;
+            data[`SPK_QUEUED_RECEIVES] = queued_receives;
+        end
+        `SPK_REG_MEMORY_ERROR: data[`SPK_MEMORY_ERROR_CODE] = memory_error;
+        `SPK_REG_ERROR_ADDRESS_LO: data = memory_error_address[31:0];
+        `SPK_REG_ERROR_ADDRESS_HI: data = {24'd0, memory_error_address[39:32]};
+        `SPK_REG_INTERRUPT_ENABLE: data[2:0] = enable_reg;
+        `SPK_REG_INTERRUPT: data[2:0] = pending_reg;
         default: ;
     endcase
     for (r = 0; r < LAYERS; r = r + 1) begin

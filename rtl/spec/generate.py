@@ -14,7 +14,7 @@ from systemrdl.node import RegfileNode, RegNode
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-ADDRMAPS = ("spikeline_regs", "axi_dma", "spikeline_stream", "spikeline_model")
+ADDRMAPS = ("spikeline_regs", "spikeline_stream", "spikeline_model")
 BOARD = "spikeline_board"
 LINE = 130  # characters that the linter allows
 NOTICE = "Generated from rtl/spec/spikeline.rdl by `make gen`; do not edit."
@@ -66,18 +66,15 @@ class Spec(NamedTuple):
 ACCESS = {"r": "read-only", "w": "write-only", "rw": "read-write"}
 
 
-def registers(spec: Spec) -> dict[str, list[Word]]:
-    """The register maps of a board, by the names of `bases`, with every array written out."""
-    flat: dict[str, list[Word]] = {}
-    for name, words in {"ACCELERATOR": spec.maps[0].words, "DMA": spec.maps[1].words}.items():
-        flat[name] = []
-        for w in words:
-            for n in range(w.count):
-                base, _, part = w.name.rpartition("_") if w.layout != w.name else (w.name, "", "")
-                unrolled = "_".join(filter(None, [base, str(n), part])) if w.count > 1 else w.name
-                flat[name].append(w._replace(name=unrolled, address=w.address + n * w.stride, count=1))
-        flat[name].sort(key=lambda w: w.address)
-    return flat
+def registers(spec: Spec) -> list[Word]:
+    """The registers, with every array written out."""
+    flat = []
+    for w in spec.maps[0].words:
+        for n in range(w.count):
+            base, _, part = w.name.rpartition("_") if w.layout != w.name else (w.name, "", "")
+            unrolled = "_".join(filter(None, [base, str(n), part])) if w.count > 1 else w.name
+            flat.append(w._replace(name=unrolled, address=w.address + n * w.stride, count=1))
+    return sorted(flat, key=lambda w: w.address)
 
 
 def access(word: Word) -> str:
@@ -118,15 +115,14 @@ def read(path: Path) -> Spec:
         top = compiler.elaborate(name).top
         words = []
         for node in top.children(unroll=False):
-            if isinstance(node, RegfileNode):  # a counter or a DMA channel: some words of one thing
+            if isinstance(node, RegfileNode):  # a counter: some words of one thing
                 for part in node.registers():
                     desc = f"{node.get_property('desc')} {part.get_property('desc')}"
-                    layout = f"{name.removeprefix('axi_').upper()}_{part.inst_name}"
+                    layout = f"{name.upper()}_{part.inst_name}"
                     words.append(word(part, f"{node.inst_name}_{part.inst_name}", layout, desc, node))
             else:
                 words.append(word(node, node.inst_name, node.inst_name, node.get_property("desc") or "", node))
-        short = name.removeprefix("spikeline_").removeprefix("axi_")
-        maps.append(Map(short, top.get_property("name"), top.get_property("desc"), words))
+        maps.append(Map(name.removeprefix("spikeline_"), top.get_property("name"), top.get_property("desc"), words))
     bases = {node.inst_name: node.raw_absolute_address for node in compiler.elaborate(BOARD).top.children()}
     return Spec(maps, list(enums.values()), bases)
 
@@ -150,7 +146,7 @@ def verilog(spec: Spec) -> str:
     return "\n".join([*out, "", "`endif", ""])
 
 
-CLASSES = {"regs": "Register", "dma": "DmaRegister", "model": "ModelField"}
+CLASSES = {"regs": "Register", "model": "ModelField"}
 
 
 def python(spec: Spec) -> str:
@@ -195,31 +191,27 @@ def python(spec: Spec) -> str:
         for m in spec.maps
         for w in m.words
         for f in w.fields
-        if (f.reset or w.name == "VERSION") and f.access == "r" and w.layout not in ("STATUS", "DMA_SR")
+        if (f.reset or w.name == "VERSION") and f.access == "r" and w.layout != "STATUS"
     ]
-    out += ["", "# Registers as a board's metadata lists them: name, offset, access, fields as above", "REGISTERS = {"]
-    for name, words in registers(spec).items():
-        out.append(f'    "{name}": (')
-        for w in words:
-            fields = ", ".join(f'"{f.name}": ({f.lsb}, {f.bits})' for f in w.fields)
-            line = f'        ("{w.name}", 0x{w.address:02X}, "{access(w)}", {{{fields}}}),'
-            if len(line) > LINE:
-                items = [f'"{w.name}"', f"0x{w.address:02X}", f'"{access(w)}"', f"{{{fields}}}"]
-                line = "\n".join(["        (", *(f"            {i}," for i in items), "        ),"])
-            out.append(line)
-        out.append("    ),")
-    return "\n".join([*out, "}", ""])
+    out += ["", "# Registers as a board's metadata lists them: name, offset, access, fields as above", "REGISTERS = ("]
+    for w in registers(spec):
+        fields = ", ".join(f'"{f.name}": ({f.lsb}, {f.bits})' for f in w.fields)
+        line = f'    ("{w.name}", 0x{w.address:02X}, "{access(w)}", {{{fields}}}),'
+        if len(line) > LINE:
+            items = [f'"{w.name}"', f"0x{w.address:02X}", f'"{access(w)}"', f"{{{fields}}}"]
+            line = "\n".join(["    (", *(f"        {i}," for i in items), "    ),"])
+        out.append(line)
+    return "\n".join([*out, ")", ""])
 
 
 def tcl(spec: Spec) -> str:
     """Addresses, widths and the register map for the vendor flow."""
-    (length,) = {f.bits for w in spec.maps[1].words if w.layout == "DMA_LENGTH" for f in w.fields}
-    (stream,) = {w.bits for w in spec.maps[2].words}
+    (stream,) = {w.bits for w in spec.maps[1].words}
     out = [f"# {NOTICE}", ""]
     out += [f"set spk_base({name}) 0x{address:08X}" for name, address in spec.bases.items()]
-    out += [f"set spk_dma_length_bits {length}", f"set spk_stream_bits {stream}"]
+    out += [f"set spk_memory_bits {stream}"]
     out += ["", "# name, offset, access, description, fields: name, lowest bit, bits, access, description", "set spk_registers {"]
-    for w in registers(spec)["ACCELERATOR"]:
+    for w in registers(spec):
         out.append(f"    {{{w.name} 0x{w.address:03X} {access(w)} {{{w.desc}}} {{")
         out += [f"        {{{f.name} {f.lsb} {f.bits} {ACCESS[f.access]} {{{f.desc}}}}}" for f in w.fields]
         out.append("    }}")
@@ -231,7 +223,7 @@ def c(spec: Spec) -> str:
     out += ["", "/* Physical addresses on a board */"]
     out += [f"#define SPK_BASE_{name} 0x{address:08X}U" for name, address in spec.bases.items()]
     for m in spec.maps:
-        prefix = {"regs": "SPK_REG", "dma": "SPK_DMA", "stream": "SPK_STREAM", "model": "SPK_MODEL"}[m.name]
+        prefix = {"regs": "SPK_REG", "stream": "SPK_STREAM", "model": "SPK_MODEL"}[m.name]
         out += ["", f"/* {m.title} */"]
         for w in m.words:
             suffix = "ULL" if w.bits == 64 else "U"
@@ -275,7 +267,7 @@ def markdown(spec: Spec) -> str:
                 head = [where, name] if i == 0 else ["", ""]
                 meaning = " ".join(filter(None, [w.desc if i == 0 else "", f.desc, f"See {f.encode}." if f.encode else ""]))
                 field = "" if f.name == "value" else f"`{f.name}`"
-                may = f.access if m.name in ("regs", "dma") else ""
+                may = f.access if m.name == "regs" else ""
                 reset = f"`0x{f.reset:X}`" if f.reset else ""
                 out.append(
                     "| "

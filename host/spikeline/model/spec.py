@@ -18,6 +18,17 @@ class ErrorCode(IntEnum):
     EVENT = 9  # An event beyond the inputs, or a time step that goes back or beyond the last.
 
 
+class MemoryFault(IntEnum):
+    NONE = 0  # No error.
+    READ_SLAVE = 1  # The memory refused a read (SLVERR).
+    READ_DECODE = 2  # A read of an address where no memory is (DECERR).
+    WRITE_SLAVE = 3  # The memory refused a write (SLVERR).
+    WRITE_DECODE = 4  # A write to an address where no memory is (DECERR).
+    RESULTS_SHORT = 5  # A packet of results is shorter than the memory that is to receive it.
+    RESULTS_LONG = 6  # A packet of results is longer than the memory that is to receive it.
+    QUEUE = 7  # A command for a queue that is full, or of no words.
+
+
 class PacketType(IntEnum):
     CONFIG = 1  # Network shape and run-time options; forgets the loaded weights.
     THRESHOLDS = 2  # Integer thresholds of one layer.
@@ -60,6 +71,20 @@ class Register(IntEnum):
     LAYER = 0x20  # 8 of them, 4 bytes apart
     FEATURES = 0x40
     MODEL = 0x44
+    SEND_ADDRESS_LO = 0x48
+    SEND_ADDRESS_HI = 0x4C
+    SEND = 0x50
+    RECEIVE_ADDRESS_LO = 0x54
+    RECEIVE_ADDRESS_HI = 0x58
+    RECEIVE = 0x5C
+    SENT = 0x60
+    RECEIVED = 0x64
+    QUEUED = 0x68
+    MEMORY_ERROR = 0x6C
+    ERROR_ADDRESS_LO = 0x70
+    ERROR_ADDRESS_HI = 0x74
+    INTERRUPT_ENABLE = 0x78
+    INTERRUPT = 0x7C
     CYCLES_LO = 0x80
     CYCLES_HI = 0x84
     IMAGES_LO = 0x88
@@ -72,21 +97,6 @@ class Register(IntEnum):
     STALL_OUTPUT_HI = 0xA4
     ROW_READS_LO = 0xC0  # 8 of them, 8 bytes apart
     ROW_READS_HI = 0xC4  # 8 of them, 8 bytes apart
-
-
-class DmaRegister(IntEnum):
-    """Byte address."""
-
-    MM2S_CR = 0x00
-    MM2S_SR = 0x04
-    MM2S_ADDRESS = 0x18
-    MM2S_ADDRESS_MSB = 0x1C
-    MM2S_LENGTH = 0x28
-    S2MM_CR = 0x30
-    S2MM_SR = 0x34
-    S2MM_ADDRESS = 0x48
-    S2MM_ADDRESS_MSB = 0x4C
-    S2MM_LENGTH = 0x58
 
 
 class ModelField(IntEnum):
@@ -104,7 +114,6 @@ class ModelField(IntEnum):
 class Base(IntEnum):
     """Physical address on a board."""
 
-    DMA = 0x40400000
     ACCELERATOR = 0x43C00000
 
 
@@ -116,9 +125,12 @@ ERROR = BitFields(32, code=(0, 8), packet=(8, 8), layer=(16, 8))
 GEOMETRY = BitFields(32, layers=(0, 8), weight_bits=(8, 8), membrane_bits=(16, 8), classes=(24, 8))
 LAYER = BitFields(32, inputs=(0, 16), neurons=(16, 16))
 FEATURES = BitFields(32, continuous=(0, 1), max_leak=(4, 4), direct=(8, 1))
-DMA_CR = BitFields(32, run=(0, 1), reset=(2, 1))
-DMA_SR = BitFields(32, halted=(0, 1), idle=(1, 1), internal_error=(4, 1), slave_error=(5, 1), decode_error=(6, 1))
-DMA_LENGTH = BitFields(32, bytes=(0, 26))
+SEND = BitFields(32, last=(0, 1), words=(3, 29))
+RECEIVE = BitFields(32, words=(3, 29))
+QUEUED = BitFields(32, sends=(0, 8), receives=(8, 8))
+MEMORY_ERROR = BitFields(32, code=(0, 8))
+INTERRUPT_ENABLE = BitFields(32, received=(0, 1), sent=(1, 1), failed=(2, 1))
+INTERRUPT = BitFields(32, received=(0, 1), sent=(1, 1), failed=(2, 1))
 HEADER = BitFields(64, kind=(0, 8), layer=(8, 8), magic=(16, 16), length=(32, 32))
 CONFIG = BitFields(
     64,
@@ -149,85 +161,75 @@ EVENT_COUNT = BitFields(64, images=(0, 32))
 
 # Constants
 ID = 0x4C4B5053
-VERSION_MINOR = 0x1
-VERSION_MAJOR = 0x1
+VERSION_MINOR = 0x0
+VERSION_MAJOR = 0x2
 HEADER_MAGIC = 0x4B50
 MODEL_MAGIC = 0x494B5053
 MODEL_VERSION = 0x2
 
 # Registers as a board's metadata lists them: name, offset, access, fields as above
-REGISTERS = {
-    "ACCELERATOR": (
-        ("ID", 0x00, "read-only", {"value": (0, 32)}),
-        ("VERSION", 0x04, "read-only", {"minor": (0, 16), "major": (16, 16)}),
-        ("BUILD", 0x08, "read-only", {"value": (0, 32)}),
-        (
-            "CONTROL",
-            0x0C,
-            "read-write",
-            {"reset": (0, 1), "clear_error": (1, 1), "clear_counters": (2, 1), "scores": (8, 1), "every_step": (9, 1)},
-        ),
-        ("STATUS", 0x10, "read-only", {"idle": (0, 1), "loaded": (1, 1)}),
-        ("ERROR", 0x14, "read-only", {"code": (0, 8), "packet": (8, 8), "layer": (16, 8)}),
-        ("GEOMETRY", 0x18, "read-only", {"layers": (0, 8), "weight_bits": (8, 8), "membrane_bits": (16, 8), "classes": (24, 8)}),
-        ("PARALLEL", 0x1C, "read-only", {"value": (0, 32)}),
-        ("LAYER_0", 0x20, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
-        ("LAYER_1", 0x24, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
-        ("LAYER_2", 0x28, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
-        ("LAYER_3", 0x2C, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
-        ("LAYER_4", 0x30, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
-        ("LAYER_5", 0x34, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
-        ("LAYER_6", 0x38, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
-        ("LAYER_7", 0x3C, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
-        ("FEATURES", 0x40, "read-only", {"continuous": (0, 1), "max_leak": (4, 4), "direct": (8, 1)}),
-        ("MODEL", 0x44, "read-write", {"value": (0, 32)}),
-        ("CYCLES_LO", 0x80, "read-only", {"value": (0, 32)}),
-        ("CYCLES_HI", 0x84, "read-only", {"value": (0, 32)}),
-        ("IMAGES_LO", 0x88, "read-only", {"value": (0, 32)}),
-        ("IMAGES_HI", 0x8C, "read-only", {"value": (0, 32)}),
-        ("STEPS_LO", 0x90, "read-only", {"value": (0, 32)}),
-        ("STEPS_HI", 0x94, "read-only", {"value": (0, 32)}),
-        ("STALL_INPUT_LO", 0x98, "read-only", {"value": (0, 32)}),
-        ("STALL_INPUT_HI", 0x9C, "read-only", {"value": (0, 32)}),
-        ("STALL_OUTPUT_LO", 0xA0, "read-only", {"value": (0, 32)}),
-        ("STALL_OUTPUT_HI", 0xA4, "read-only", {"value": (0, 32)}),
-        ("ROW_READS_0_LO", 0xC0, "read-only", {"value": (0, 32)}),
-        ("ROW_READS_0_HI", 0xC4, "read-only", {"value": (0, 32)}),
-        ("ROW_READS_1_LO", 0xC8, "read-only", {"value": (0, 32)}),
-        ("ROW_READS_1_HI", 0xCC, "read-only", {"value": (0, 32)}),
-        ("ROW_READS_2_LO", 0xD0, "read-only", {"value": (0, 32)}),
-        ("ROW_READS_2_HI", 0xD4, "read-only", {"value": (0, 32)}),
-        ("ROW_READS_3_LO", 0xD8, "read-only", {"value": (0, 32)}),
-        ("ROW_READS_3_HI", 0xDC, "read-only", {"value": (0, 32)}),
-        ("ROW_READS_4_LO", 0xE0, "read-only", {"value": (0, 32)}),
-        ("ROW_READS_4_HI", 0xE4, "read-only", {"value": (0, 32)}),
-        ("ROW_READS_5_LO", 0xE8, "read-only", {"value": (0, 32)}),
-        ("ROW_READS_5_HI", 0xEC, "read-only", {"value": (0, 32)}),
-        ("ROW_READS_6_LO", 0xF0, "read-only", {"value": (0, 32)}),
-        ("ROW_READS_6_HI", 0xF4, "read-only", {"value": (0, 32)}),
-        ("ROW_READS_7_LO", 0xF8, "read-only", {"value": (0, 32)}),
-        ("ROW_READS_7_HI", 0xFC, "read-only", {"value": (0, 32)}),
+REGISTERS = (
+    ("ID", 0x00, "read-only", {"value": (0, 32)}),
+    ("VERSION", 0x04, "read-only", {"minor": (0, 16), "major": (16, 16)}),
+    ("BUILD", 0x08, "read-only", {"value": (0, 32)}),
+    (
+        "CONTROL",
+        0x0C,
+        "read-write",
+        {"reset": (0, 1), "clear_error": (1, 1), "clear_counters": (2, 1), "scores": (8, 1), "every_step": (9, 1)},
     ),
-    "DMA": (
-        ("MM2S_CR", 0x00, "read-write", {"run": (0, 1), "reset": (2, 1)}),
-        (
-            "MM2S_SR",
-            0x04,
-            "read-only",
-            {"halted": (0, 1), "idle": (1, 1), "internal_error": (4, 1), "slave_error": (5, 1), "decode_error": (6, 1)},
-        ),
-        ("MM2S_ADDRESS", 0x18, "read-write", {"value": (0, 32)}),
-        ("MM2S_ADDRESS_MSB", 0x1C, "read-write", {"value": (0, 32)}),
-        ("MM2S_LENGTH", 0x28, "read-write", {"bytes": (0, 26)}),
-        ("S2MM_CR", 0x30, "read-write", {"run": (0, 1), "reset": (2, 1)}),
-        (
-            "S2MM_SR",
-            0x34,
-            "read-only",
-            {"halted": (0, 1), "idle": (1, 1), "internal_error": (4, 1), "slave_error": (5, 1), "decode_error": (6, 1)},
-        ),
-        ("S2MM_ADDRESS", 0x48, "read-write", {"value": (0, 32)}),
-        ("S2MM_ADDRESS_MSB", 0x4C, "read-write", {"value": (0, 32)}),
-        ("S2MM_LENGTH", 0x58, "read-write", {"bytes": (0, 26)}),
-    ),
-}
+    ("STATUS", 0x10, "read-only", {"idle": (0, 1), "loaded": (1, 1)}),
+    ("ERROR", 0x14, "read-only", {"code": (0, 8), "packet": (8, 8), "layer": (16, 8)}),
+    ("GEOMETRY", 0x18, "read-only", {"layers": (0, 8), "weight_bits": (8, 8), "membrane_bits": (16, 8), "classes": (24, 8)}),
+    ("PARALLEL", 0x1C, "read-only", {"value": (0, 32)}),
+    ("LAYER_0", 0x20, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+    ("LAYER_1", 0x24, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+    ("LAYER_2", 0x28, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+    ("LAYER_3", 0x2C, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+    ("LAYER_4", 0x30, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+    ("LAYER_5", 0x34, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+    ("LAYER_6", 0x38, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+    ("LAYER_7", 0x3C, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
+    ("FEATURES", 0x40, "read-only", {"continuous": (0, 1), "max_leak": (4, 4), "direct": (8, 1)}),
+    ("MODEL", 0x44, "read-write", {"value": (0, 32)}),
+    ("SEND_ADDRESS_LO", 0x48, "read-write", {"value": (0, 32)}),
+    ("SEND_ADDRESS_HI", 0x4C, "read-write", {"value": (0, 32)}),
+    ("SEND", 0x50, "write-only", {"last": (0, 1), "words": (3, 29)}),
+    ("RECEIVE_ADDRESS_LO", 0x54, "read-write", {"value": (0, 32)}),
+    ("RECEIVE_ADDRESS_HI", 0x58, "read-write", {"value": (0, 32)}),
+    ("RECEIVE", 0x5C, "write-only", {"words": (3, 29)}),
+    ("SENT", 0x60, "read-only", {"value": (0, 32)}),
+    ("RECEIVED", 0x64, "read-only", {"value": (0, 32)}),
+    ("QUEUED", 0x68, "read-only", {"sends": (0, 8), "receives": (8, 8)}),
+    ("MEMORY_ERROR", 0x6C, "read-only", {"code": (0, 8)}),
+    ("ERROR_ADDRESS_LO", 0x70, "read-only", {"value": (0, 32)}),
+    ("ERROR_ADDRESS_HI", 0x74, "read-only", {"value": (0, 32)}),
+    ("INTERRUPT_ENABLE", 0x78, "read-write", {"received": (0, 1), "sent": (1, 1), "failed": (2, 1)}),
+    ("INTERRUPT", 0x7C, "read-write", {"received": (0, 1), "sent": (1, 1), "failed": (2, 1)}),
+    ("CYCLES_LO", 0x80, "read-only", {"value": (0, 32)}),
+    ("CYCLES_HI", 0x84, "read-only", {"value": (0, 32)}),
+    ("IMAGES_LO", 0x88, "read-only", {"value": (0, 32)}),
+    ("IMAGES_HI", 0x8C, "read-only", {"value": (0, 32)}),
+    ("STEPS_LO", 0x90, "read-only", {"value": (0, 32)}),
+    ("STEPS_HI", 0x94, "read-only", {"value": (0, 32)}),
+    ("STALL_INPUT_LO", 0x98, "read-only", {"value": (0, 32)}),
+    ("STALL_INPUT_HI", 0x9C, "read-only", {"value": (0, 32)}),
+    ("STALL_OUTPUT_LO", 0xA0, "read-only", {"value": (0, 32)}),
+    ("STALL_OUTPUT_HI", 0xA4, "read-only", {"value": (0, 32)}),
+    ("ROW_READS_0_LO", 0xC0, "read-only", {"value": (0, 32)}),
+    ("ROW_READS_0_HI", 0xC4, "read-only", {"value": (0, 32)}),
+    ("ROW_READS_1_LO", 0xC8, "read-only", {"value": (0, 32)}),
+    ("ROW_READS_1_HI", 0xCC, "read-only", {"value": (0, 32)}),
+    ("ROW_READS_2_LO", 0xD0, "read-only", {"value": (0, 32)}),
+    ("ROW_READS_2_HI", 0xD4, "read-only", {"value": (0, 32)}),
+    ("ROW_READS_3_LO", 0xD8, "read-only", {"value": (0, 32)}),
+    ("ROW_READS_3_HI", 0xDC, "read-only", {"value": (0, 32)}),
+    ("ROW_READS_4_LO", 0xE0, "read-only", {"value": (0, 32)}),
+    ("ROW_READS_4_HI", 0xE4, "read-only", {"value": (0, 32)}),
+    ("ROW_READS_5_LO", 0xE8, "read-only", {"value": (0, 32)}),
+    ("ROW_READS_5_HI", 0xEC, "read-only", {"value": (0, 32)}),
+    ("ROW_READS_6_LO", 0xF0, "read-only", {"value": (0, 32)}),
+    ("ROW_READS_6_HI", 0xF4, "read-only", {"value": (0, 32)}),
+    ("ROW_READS_7_LO", 0xF8, "read-only", {"value": (0, 32)}),
+    ("ROW_READS_7_HI", 0xFC, "read-only", {"value": (0, 32)}),
+)
