@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Verilated accelerator behind a C interface: AXI4-Lite master, stream source and sink with optional random stalls,
-// record of what passes between the layers. host/spikeline/simulation/verilated.py builds it and calls it.
+// The Verilated accelerator behind a C interface: AXI4-Lite master, memory as a board has it, record of what passes between
+// the layers. host/spikeline/simulation/verilated.py builds it and calls it.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "Vspikeline.h"
@@ -40,28 +41,64 @@ template <class T> void append(std::vector<uint32_t>& out, const T& value, int f
     for (int at = 0; at < count; at += 32) out.push_back(bits(value, from + at, count - at < 32 ? count - at : 32));
 }
 
+struct Burst {
+    uint64_t address, due;  // the cycle in which the memory answers
+    unsigned beats;
+};
+enum { OKAY = 0, SLVERR = 2, DECERR = 3 };
+
+// What the memory is like. Shares are in 1/65536.
+struct Timing {
+    uint32_t latency_least = 0, latency_most = 0;  // cycles from an address to its first word, or from the last word to its answer
+    uint32_t stall_read = 0, stall_write = 0;      // share of the cycles in which a channel of reads, or of writes, waits
+    uint32_t refresh_every = 0, refresh_cycles = 0;  // cycles: how often, and for how long, nothing moves
+};
+
+// An AXI4 slave in front of bytes of the host's. It answers in order, as the ports of a Zynq do, and takes 8 bursts ahead.
+struct Memory {
+    static constexpr std::size_t bursts = 8;
+    uint8_t* data = nullptr;
+    uint64_t base = 0, size = 0;
+    uint64_t fail_from = 1, fail_to = 0;  // addresses that answer SLVERR
+    Timing timing;
+    uint64_t random = 1;
+    std::deque<Burst> reads, writes, answers;
+    unsigned read_beat = 0, write_beat = 0;
+    int write_response = OKAY;
+    std::string broken;  // the first rule of AXI that was broken
+
+    uint32_t draw() {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        return uint32_t(random >> 16) & 0xFFFF;
+    }
+    bool flows(uint32_t stall) { return !stall || draw() >= stall; }
+    uint64_t latency() {
+        const uint32_t span = timing.latency_most - timing.latency_least;
+        return timing.latency_least + (span ? draw() % (span + 1) : 0);
+    }
+    int response(uint64_t address) const {
+        if (address < base || address + 8 > base + size) return DECERR;
+        return address >= fail_from && address < fail_to ? SLVERR : OKAY;
+    }
+    void rule(bool kept, const char* text) {
+        if (!kept && broken.empty()) broken = text;
+    }
+    void check(uint64_t address, unsigned beats, int size, int burst) {
+        rule(address % 8 == 0 && size == 3 && burst == 1, "a burst is not of whole words, upwards");
+        rule(beats <= 16, "a burst has more than 16 beats");
+        rule(address / 4096 == (address + 8 * beats - 1) / 4096, "a burst crosses 4 KiB");
+    }
+};
+
 struct Sim {
     VerilatedContext context;
     Vspikeline top{&context};
     uint64_t cycles = 0;
-
-    const uint64_t* send = nullptr;
-    std::size_t send_left = 0;
-    bool send_last = true;  // TLAST with the final word
-    uint64_t* receive = nullptr;
-    std::size_t receive_room = 0, received = 0;
-    bool receive_done = true, receive_overflow = false;
-
-    struct Beat {
-        uint64_t data;
-        bool last;
-    };
-    std::size_t ahead = 0;    // beats that are taken before there is a transfer to receive them
-    std::deque<Beat> early;   // those that were
-
-    uint64_t random = 1;
-    uint32_t stall_send = 0, stall_receive = 0;  // in 1/65536
-    bool send_shown = false;                     // a word that was offered stays offered
+    Memory memory;
+    bool ar_waited = false, aw_waited = false, w_waited = false;  // offered in the cycle before, and not taken
+    uint64_t araddr = 0, awaddr = 0, wdata = 0;
 
     bool record = false;
     std::vector<uint32_t> spikes[layers], membranes[layers], states[layers];
@@ -80,48 +117,95 @@ struct Sim {
     void trace() {}
 #endif
 
-    uint32_t draw() {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        return uint32_t(random) & 0xFFFF;
+    // The memory's side of the five channels, as it stands before the clock edge.
+    void offer() {
+        Memory& m = memory;
+        const Timing& t = m.timing;
+        const bool open = !t.refresh_every || cycles % t.refresh_every >= t.refresh_cycles;
+        if (!top.m_axi_rvalid || r_taken) {
+            top.m_axi_rvalid = open && !m.reads.empty() && m.reads.front().due <= cycles && m.flows(t.stall_read);
+            if (top.m_axi_rvalid) {
+                const Burst& burst = m.reads.front();
+                const uint64_t address = burst.address + 8 * m.read_beat;
+                top.m_axi_rresp = m.response(address);
+                top.m_axi_rdata = 0;
+                if (top.m_axi_rresp == OKAY) std::memcpy(&top.m_axi_rdata, m.data + (address - m.base), 8);
+                top.m_axi_rlast = m.read_beat + 1 == burst.beats;
+            }
+        }
+        if (!top.m_axi_bvalid || b_taken) {
+            top.m_axi_bvalid = open && !m.answers.empty() && m.answers.front().due <= cycles;
+            if (top.m_axi_bvalid) top.m_axi_bresp = m.answers.front().beats;
+        }
+        top.m_axi_arready = open && m.reads.size() < Memory::bursts && m.flows(t.stall_read);
+        top.m_axi_awready = open && m.writes.size() < Memory::bursts && m.flows(t.stall_write);
+        top.m_axi_wready = open && !m.writes.empty() && m.flows(t.stall_write);
     }
 
-    void tick() {
-        send_shown = send_left && (send_shown || !stall_send || draw() >= stall_send);
-        top.s_axis_tvalid = send_shown;
-        if (send_shown) {
-            top.s_axis_tdata = *send;
-            top.s_axis_tlast = send_left == 1 && send_last;
+    // What passes at the clock edge.
+    void take() {
+        Memory& m = memory;
+        m.rule(!ar_waited || (top.m_axi_arvalid && top.m_axi_araddr == araddr), "AR was taken back");
+        m.rule(!aw_waited || (top.m_axi_awvalid && top.m_axi_awaddr == awaddr), "AW was taken back");
+        m.rule(!w_waited || (top.m_axi_wvalid && top.m_axi_wdata == wdata), "W was taken back");
+        ar_waited = top.m_axi_arvalid && !top.m_axi_arready;
+        aw_waited = top.m_axi_awvalid && !top.m_axi_awready;
+        w_waited = top.m_axi_wvalid && !top.m_axi_wready;
+        araddr = top.m_axi_araddr, awaddr = top.m_axi_awaddr, wdata = top.m_axi_wdata;
+
+        r_taken = top.m_axi_rvalid && top.m_axi_rready;
+        if (r_taken && ++m.read_beat == m.reads.front().beats) {
+            m.reads.pop_front();
+            m.read_beat = 0;
         }
-        top.m_axis_tready = (!receive_done || early.size() < ahead) && (!stall_receive || draw() >= stall_receive);
+        b_taken = top.m_axi_bvalid && top.m_axi_bready;
+        if (b_taken) m.answers.pop_front();
+        if (top.m_axi_wvalid && top.m_axi_wready) {
+            const Burst& burst = m.writes.front();
+            const uint64_t address = burst.address + 8 * m.write_beat;
+            const int response = m.response(address);
+            if (response != OKAY) m.write_response = response;
+            else
+                for (int n = 0; n < 8; ++n)
+                    if (top.m_axi_wstrb >> n & 1) m.data[address - m.base + n] = uint8_t(top.m_axi_wdata >> 8 * n);
+            const bool last = ++m.write_beat == burst.beats;
+            m.rule(last == bool(top.m_axi_wlast), "WLAST is not with the last word");
+            if (last) {
+                m.answers.push_back({0, cycles + 1 + m.latency(), unsigned(m.write_response)});
+                m.writes.pop_front();
+                m.write_beat = 0;
+                m.write_response = OKAY;
+            }
+        }
+        if (top.m_axi_arvalid && top.m_axi_arready) {
+            m.check(top.m_axi_araddr, top.m_axi_arlen + 1u, top.m_axi_arsize, top.m_axi_arburst);
+            m.reads.push_back({top.m_axi_araddr, cycles + 1 + m.latency(), top.m_axi_arlen + 1u});
+        }
+        if (top.m_axi_awvalid && top.m_axi_awready) {
+            m.check(top.m_axi_awaddr, top.m_axi_awlen + 1u, top.m_axi_awsize, top.m_axi_awburst);
+            m.writes.push_back({top.m_axi_awaddr, 0, top.m_axi_awlen + 1u});
+        }
+    }
+    bool r_taken = false, b_taken = false;
+
+    void tick() {
+        offer();
         top.aclk = 0;
         top.eval();
         trace();
-
-        const bool sent = top.s_axis_tvalid && top.s_axis_tready;
-        const bool got = top.m_axis_tvalid && top.m_axis_tready;
-        if (got) {
-            const Beat beat{top.m_axis_tdata, bool(top.m_axis_tlast)};
-            if (receive_done) early.push_back(beat);
-            else keep(beat);
-        }
         if (record) probe();
+        take();
         top.aclk = 1;
         top.eval();
         trace();
         ++cycles;
-        if (sent) {
-            ++send;
-            --send_left;
-            send_shown = false;
-        }
     }
 
-    void keep(const Beat& beat) {
-        if (received < receive_room) receive[received++] = beat.data;
-        else receive_overflow = true;
-        receive_done = beat.last;
+    // Is a command queued, or anything under way?
+    bool busy() const {
+        const auto& root = *top.rootp;
+        return !root.spikeline__DOT__core_idle || !root.spikeline__DOT__memory_idle || root.spikeline__DOT__queued_sends
+            || root.spikeline__DOT__queued_receives;
     }
 
     void probe() {
@@ -225,56 +309,39 @@ EXPORT int sim_read(Sim* sim, uint32_t address, uint32_t* data) {
     return left ? 0 : -1;
 }
 
-// Start to send `words` words, TLAST with the final one if `last`; the memory must live until they are sent.
-EXPORT void sim_send(Sim* sim, const uint64_t* data, std::size_t words, int last) {
-    sim->send = data;
-    sim->send_left = words;
-    sim->send_last = last;
-    sim->send_shown = false;
+// The memory: `size` bytes at `data`, which must live as long, are what the accelerator finds from address `base` on.
+EXPORT void sim_memory(Sim* sim, uint8_t* data, uint64_t size, uint64_t base) {
+    sim->memory.data = data;
+    sim->memory.size = size;
+    sim->memory.base = base;
 }
 
-// Start to receive up to TLAST, first what was taken early.
-EXPORT void sim_receive(Sim* sim, uint64_t* data, std::size_t room) {
-    sim->receive = data;
-    sim->receive_room = room;
-    sim->received = 0;
-    sim->receive_done = false;
-    sim->receive_overflow = false;
-    while (!sim->receive_done && !sim->early.empty()) {
-        sim->keep(sim->early.front());
-        sim->early.pop_front();
-    }
+// What the memory is like from now on: struct Timing.
+EXPORT void sim_timing(Sim* sim, uint64_t seed, uint32_t latency_least, uint32_t latency_most, uint32_t stall_read,
+                       uint32_t stall_write, uint32_t refresh_every, uint32_t refresh_cycles) {
+    sim->memory.random = seed ? seed : 1;
+    sim->memory.timing = {latency_least, latency_most, stall_read, stall_write, refresh_every, refresh_cycles};
 }
 
-// Take up to this many beats while nothing is to be received, for the transfer that comes next.
-EXPORT void sim_take_ahead(Sim* sim, std::size_t beats) { sim->ahead = beats; }
-
-// Forget both transfers, and what was taken early.
-EXPORT void sim_halt(Sim* sim) {
-    sim->send_left = 0;
-    sim->send_shown = false;
-    sim->receive_done = true;
-    sim->early.clear();
+// Answer SLVERR for these bytes; 0 of them: for none.
+EXPORT void sim_fail(Sim* sim, uint64_t address, uint64_t bytes) {
+    sim->memory.fail_from = address;
+    sim->memory.fail_to = address + bytes;
 }
 
-EXPORT std::size_t sim_sending(const Sim* sim) { return sim->send_left; }
-EXPORT std::size_t sim_received(const Sim* sim) { return sim->received; }
-// 0 under way, 1 done, -1 more words than room
-EXPORT int sim_receive_state(const Sim* sim) { return sim->receive_overflow ? -1 : sim->receive_done; }
+// The first rule of AXI that the accelerator broke, or an empty text.
+EXPORT const char* sim_broken(const Sim* sim) { return sim->memory.broken.c_str(); }
 
-// Let up to `cycles` cycles pass, fewer if all that was started is done before.
+EXPORT int sim_busy(const Sim* sim) { return sim->busy(); }
+EXPORT int sim_interrupt(const Sim* sim) { return sim->top.interrupt; }
+
+// Let up to `cycles` cycles pass, fewer if nothing is under way any more or the interrupt line rises.
 EXPORT void sim_run(Sim* sim, uint64_t cycles) {
-    while (cycles-- && (sim->send_left || !sim->receive_done)) sim->tick();
+    const bool high = sim->top.interrupt;
+    while (cycles-- && sim->busy() && (high || !sim->top.interrupt)) sim->tick();
 }
 EXPORT void sim_idle(Sim* sim, uint64_t cycles) {
     while (cycles--) sim->tick();
-}
-
-// Stall either stream at random in this share of the cycles, in 1/65536.
-EXPORT void sim_stall(Sim* sim, uint64_t seed, uint32_t send, uint32_t receive) {
-    sim->random = seed ? seed : 1;
-    sim->stall_send = send;
-    sim->stall_receive = receive;
 }
 
 // Record in a SAIF file how often every signal toggles, with a clock of twice `half` ps; null ends the record and writes it.
