@@ -1,9 +1,6 @@
-"""The accelerator on a PYNQ board: its bitstream, registers, DMA and buffers, by the `pynq` package."""
+"""The accelerator on a PYNQ board: its bitstream, registers and buffers, by the `pynq` package."""
 
-import time
 import warnings
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,11 +10,10 @@ from spikeline import overlay as overlay_package
 from spikeline.device import hand_off, numpy_for_pynq, ownership
 from spikeline.device.driver import Driver
 from spikeline.errors import DeviceError
-from spikeline.model.spec import DMA_CR, DMA_LENGTH, DMA_SR, DmaRegister, Register
+from spikeline.model.spec import Register
 
 try:
     import pynq
-    import pynq.lib.dma
     from pynq.buffer import PynqBuffer
 except ImportError as error:
     raise DeviceError(
@@ -26,30 +22,24 @@ except ImportError as error:
     ) from None
 numpy_for_pynq.check(PynqBuffer)
 
-SMALLEST = 1024  # words of a buffer: XRT may place smaller ones where a DMA of 32-bit addresses does not reach
-CHANNEL_TIMEOUT = 1.0  # seconds in which a DMA channel has to follow a command
-DMA_ERRORS = {
-    "internal_error": "a packet did not fit its buffer",
-    "slave_error": "the memory refused an access",
-    "decode_error": "a buffer is not in memory that the DMA reaches",
-}
+SMALLEST = 1024  # words of a buffer: XRT may place smaller ones where addresses of 32 bits do not reach
 PRIVILEGE = "the programmable logic needs root; run it by sudo, with the image's environment: sudo -E env PATH=$PATH …"
 
 
 class Registers(pynq.DefaultIP):
     """The accelerator's AXI4-Lite registers, by name in `register_map`; bound to the packaged IP and to the bare module."""
 
-    bindto: ClassVar = [hand_off.VLNV["ACCELERATOR"], hand_off.MODULE_REFERENCE]
+    bindto: ClassVar = [hand_off.VLNV, hand_off.MODULE_REFERENCE]
 
 
 class Board:
-    """A `spikeline.device.driver.Device` over `pynq`: overlay, DMA in simple mode, two buffers for each direction.
+    """A `spikeline.device.transfers.Device` over `pynq`: overlay, registers and buffers.
 
     bitstream: the .bit file, its .hwh beside it; a bare name is looked for in spikeline/overlay too. device: a `pynq.Device`,
     the board's own if None. download: False leaves the logic, and the model in it, as they are.
     Whoever opens a board owns it: an older handle of this process has lost it then, and another process is refused. `turns`
     are those of all handles; opening takes one.
-    Buffers are cacheable: `pynq` flushes what is sent, what is received is invalidated here.
+    Buffers are cacheable: what is sent has to be flushed, what is received invalidated.
     Raises DeviceError that names the fix; until the bitstream is found sound, an older handle keeps the board.
     """
 
@@ -63,9 +53,6 @@ class Board:
                 raise DeviceError(f"{path} is missing; copy .bit and .hwh of one build side by side (`make bit` makes them)")
         self._name = bitstream.name
         self._memory: dict[tuple[str, int], PynqBuffer] = {}
-        self._sending: PynqBuffer | None = None  # what is in flight, and so must stay
-        self._receiving: PynqBuffer | None = None
-        self._receiving_done = True
         self._device = _active_device() if device is None else device
         self.turns = ownership.turns(self._device)
         with self.turns.take():
@@ -86,42 +73,27 @@ class Board:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # pynq's, about every file that it leaves open
             self._overlay: Any = pynq.Overlay(str(bitstream), device=self._device, download=False)
-            accelerator, dma = self._find(Registers), self._find(pynq.lib.dma.DMA)
-            self._check_dma(self._overlay.ip_dict[dma]["parameters"])
+            accelerator = self._find()
             self._lease: ownership.Lease | None = ownership.Lease(self._device)
             try:
                 if download:
                     self._overlay.download()
                 self._ip = getattr(self._overlay, accelerator)
                 self._check_build(bitstream, self._overlay.ip_dict[accelerator]["parameters"])
-                described = self._overlay.ip_dict[dma]
-                self._mmio = pynq.MMIO(described["phys_addr"], described["addr_range"], device=self._device)
-                self._reset_dma()  # whatever an earlier program left: pynq's driver waits for a DMA that has failed, without end
-                self._dma = getattr(self._overlay, dma)
             except BaseException:
                 self._lease.release()
                 raise
 
-    def _find(self, driver: type) -> str:
-        """The name of the one IP of the overlay that is bound to `driver`."""
+    def _find(self) -> str:
+        """The name of the one accelerator of the overlay."""
         found = {name: ip["type"] for name, ip in self._overlay.ip_dict.items()}
-        bound = [name for name, ip in self._overlay.ip_dict.items() if ip.get("driver") is driver]
+        bound = [name for name, ip in self._overlay.ip_dict.items() if ip.get("driver") is Registers]
         if len(bound) != 1:
             listed = ", ".join(f"{name} ({kind})" for name, kind in found.items())
-            wanted = " or ".join(driver.bindto)  # type: ignore[attr-defined]
+            wanted = " or ".join(Registers.bindto)
             text = f"{self._name}: the overlay has {len(bound)} of {wanted}, needs one; it has {listed}"
             raise DeviceError(f"{text}; load a Spikeline bitstream")
         return bound[0]
-
-    def _check_dma(self, parameters: dict[str, Any]) -> None:
-        bits, needed = int(parameters.get("c_sg_length_width", 0)), DMA_LENGTH.fields["bytes"][1]
-        both = all(int(parameters.get(f"c_include_{channel}", 0)) for channel in ("mm2s", "s2mm"))
-        if not both or int(parameters.get("c_include_sg", 1)) or bits < needed:
-            raise DeviceError(
-                f"{self._name}: the DMA must have both channels, no scatter-gather and a length of {needed} bits "
-                f"(it has {bits}); "
-                "build the design with `make bit`"
-            )
 
     def _check_build(self, bitstream: Path, parameters: dict[str, Any]) -> None:
         """Are the .hwh and what runs in the logic of one build?"""
@@ -160,7 +132,7 @@ class Board:
         self._ip.write(int(address), int(value))
 
     def buffer(self, name: str, words: int) -> np.ndarray:
-        """Memory that the DMA reaches, uint64 (words,): a part of a buffer that is kept until `close` or until it must grow.
+        """Memory that the accelerator reaches, uint64 (words,): a part of a buffer that is kept until it must grow, or `close`.
 
         Each name has a buffer for each range of sizes, since newer XRT flushes a buffer whole. One that has to grow is let
         go of, not freed: PYNQ frees it when nothing looks at it any more, and may unmap another's memory before that.
@@ -184,13 +156,17 @@ class Board:
         try:
             return pynq.allocate((words,), np.uint64, target=self._device, cacheable=True)
         except (MemoryError, RuntimeError, OSError) as error:
-            raise DeviceError(f"no memory for {8 * words:,} bytes of DMA buffer ({error}); use a smaller batch") from None
+            raise DeviceError(f"no memory for {8 * words:,} bytes of buffer ({error}); use a smaller batch") from None
 
     def _ours(self, memory: np.ndarray) -> PynqBuffer:
         self._check()
         if not (isinstance(memory, PynqBuffer) and memory.device is self._device):
-            raise DeviceError("only what `buffer` returned can be streamed: the DMA reaches no other memory")
+            raise DeviceError("only what `buffer` returned can be transferred: the accelerator reaches no other memory")
         return memory
+
+    def address(self, memory: np.ndarray) -> int:
+        """Where the accelerator finds a part of a buffer."""
+        return int(self._ours(memory).device_address)
 
     def flush(self, memory: np.ndarray) -> None:
         """Write what the processor's cache holds of it back to memory."""
@@ -200,70 +176,11 @@ class Board:
         """Drop what the processor's cache holds of it."""
         self._ours(memory).invalidate()
 
-    def start(self, send: np.ndarray, receive: np.ndarray | None = None) -> None:
-        """Queue `receive`, if any, then send; both are from `buffer`."""
-        send, receive = self._ours(send), None if receive is None else self._ours(receive)
-        self._sending, self._receiving = send, receive
-        self._receiving_done = receive is None
-        try:
-            if receive is not None:
-                receive.invalidate()  # no line of it may be written back over what the DMA writes
-                self._dma.recvchannel.transfer(receive)
-            self._dma.sendchannel.transfer(send)
-        except (RuntimeError, ValueError) as error:
-            raise DeviceError(f"{error}; reset() and load the model again") from None
-
-    def poll(self) -> bool:
-        """Is all that was started done? Raises DeviceError for a DMA that met an error or was halted."""
-        self._check()
-        if not self._receiving_done and self._idle("S2MM"):
-            assert self._receiving is not None
-            came = DMA_LENGTH.unpack(self._mmio.read(DmaRegister.S2MM_LENGTH))["bytes"]
-            if came != self._receiving.nbytes:
-                raise DeviceError(f"{came} bytes of results, {self._receiving.nbytes} were due; reset() and load the model again")
-            self._receiving.invalidate()  # before it is read
-            self._receiving_done = True
-        return self._idle("MM2S") and self._receiving_done
-
-    def _idle(self, channel: str) -> bool:
-        status = DMA_SR.unpack(self._mmio.read(DmaRegister[f"{channel}_SR"]))
-        way = "sending" if channel == "MM2S" else "receiving"
-        for name, meaning in DMA_ERRORS.items():
-            if status[name]:
-                raise DeviceError(f"the DMA stopped {way}: {meaning}; reset() and load the model again")
-        if status["halted"]:
-            raise DeviceError(f"the DMA was halted while {way}; reset() and load the model again")
-        return bool(status["idle"])
-
-    def halt(self) -> None:
-        """Reset the DMA, both channels, and start it again. Raises DeviceError if it does not follow."""
-        self._check()
-        self._reset_dma()
-        for channel in (self._dma.sendchannel, self._dma.recvchannel):
-            channel.start()  # it runs already, so this does not wait; it tells pynq that the next transfer is the first
-
-    def _reset_dma(self) -> None:
-        self._mmio.write(DmaRegister.MM2S_CR, DMA_CR.pack(reset=1))
-        self._await(lambda: not DMA_CR.unpack(self._mmio.read(DmaRegister.MM2S_CR))["reset"])
-        for control, status in ((DmaRegister.MM2S_CR, DmaRegister.MM2S_SR), (DmaRegister.S2MM_CR, DmaRegister.S2MM_SR)):
-            self._mmio.write(control, DMA_CR.pack(run=1))
-            self._await(partial(self._running, status))
-        self._sending, self._receiving, self._receiving_done = None, None, True
-
-    def _running(self, status: DmaRegister) -> bool:
-        return not DMA_SR.unpack(self._mmio.read(status))["halted"]
-
-    def _await(self, done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + CHANNEL_TIMEOUT
-        while not done():
-            if time.monotonic() > deadline:
-                raise DeviceError(f"the DMA did not come out of reset within {CHANNEL_TIMEOUT:g} s; load the bitstream again")
-
     def close(self) -> None:
         """Let go of the board and of all buffers; nothing of it is touched, and the bitstream stays loaded."""
         if self._lease is not None:
             self._lease.release()
-        self._lease = self._sending = self._receiving = self._overlay = self._ip = self._dma = None
+        self._lease = self._overlay = self._ip = None
         self._memory.clear()
 
 

@@ -1,10 +1,11 @@
-"""Drive the accelerator by its registers and streams: what every device, simulated or real, has in common."""
+"""Drive the accelerator by its registers and memory: what every device, simulated or real, has in common."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import cycle
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +13,13 @@ from spikeline.device import throughput
 from spikeline.device.backend import Backend, Counters, Result
 from spikeline.device.ownership import Turns
 from spikeline.device.packets import Batch
+from spikeline.device.transfers import Device, Transfers
 from spikeline.errors import DeviceError
 from spikeline.model.geometry import Geometry, LayerGeometry
 from spikeline.model.model_file import Model
 from spikeline.model.network import VALUE_BITS
 from spikeline.model.spec import (
     CONTROL,
-    DMA_LENGTH,
     ERROR,
     FEATURES,
     GEOMETRY,
@@ -34,39 +35,14 @@ from spikeline.model.spec import (
     Register,
 )
 
-MAX_TRANSFER = (1 << DMA_LENGTH.fields["bytes"][1]) - 8  # bytes, in whole words
+AHEAD = 2  # batches that are under way while the next one is packed
+RESET_TIMEOUT = 1.0  # seconds in which the memory has to end what it has begun
 
 FIXES = {
     ErrorCode.CONFIG: "compile for this accelerator's geometry",
     ErrorCode.LAYER: "compile for this accelerator's geometry",
     ErrorCode.NOT_LOADED: "load a model first",
 }
-
-
-class Device(Protocol):
-    """Registers, one stream in and one out, and memory that the streams reach."""
-
-    def read(self, address: int) -> int: ...
-    def write(self, address: int, value: int) -> None: ...
-    def buffer(self, name: str, words: int) -> np.ndarray:
-        """Memory for a stream, uint64 (words,); what it holds lasts until the same name is asked for again."""
-
-    def start(self, send: np.ndarray, receive: np.ndarray | None = None) -> None:
-        """Stream `send` in and what comes out to `receive`, both from `buffer`."""
-
-    def flush(self, memory: np.ndarray) -> None:
-        """Write what the processor's cache holds of a part of a buffer back to memory; `start` does so by itself."""
-
-    def invalidate(self, memory: np.ndarray) -> None:
-        """Drop what the processor's cache holds of it; `poll` does so by itself."""
-
-    def poll(self) -> bool:
-        """Is all that was started done? Raises DeviceError for a transfer that failed."""
-
-    def halt(self) -> None:
-        """Give up what was started; `Driver.reset` says between which steps."""
-
-    def close(self) -> None: ...
 
 
 class Driver(Backend):
@@ -92,7 +68,8 @@ class Driver(Backend):
                 f"{VERSION_MAJOR}.{VERSION_MINOR}; install matching versions"
             )
         self.geometry = self._geometry(name, clock_mhz)
-        if not STATUS.unpack(device.read(Register.STATUS))["idle"] or device.read(Register.ERROR):
+        self.transfers = Transfers(device)
+        if not self._idle() or any(device.read(x) for x in (Register.ERROR, Register.MEMORY_ERROR, Register.QUEUED)):
             self.reset()  # an earlier program ended in the middle of its work
 
     def _geometry(self, name: str, clock_mhz: float) -> Geometry:
@@ -159,32 +136,31 @@ class Driver(Backend):
     ) -> list[Result]:
         """Classify batches, one transfer each.
 
-        A batch is packed, and the results of the one before read, while the accelerator works on another.
+        While the accelerator works on some, another is packed and queued, and the results of the one before are read.
         Raises DeviceError, with the accelerator to be loaded anew, if it refuses a packet or makes no progress. Whatever else
         ends the work, such as an interrupt, leaves it idle with the same model.
         """
         self.require_model()
         results: list[Result] = []
-        running: tuple[np.ndarray, Batch] | None = None
+        running: deque[tuple[np.ndarray, Batch]] = deque()
         begun = self.device.read(Register.IMAGES_LO)
 
         def count(images: int) -> None:
             progress(images - begun & 0xFFFFFFFF)
 
+        def collect(left: int) -> None:
+            while len(running) > left:
+                self.wait(count, left)
+                results.append(self.unpack(*running.popleft(), scores, every_step))
+
         with self.mended():
-            for slot, batch in zip(cycle("01"), batches, strict=False):
+            self.ask(scores, every_step)
+            for slot, batch in zip(cycle(range(AHEAD + 1)), batches, strict=False):
                 send, receive = self.prepare(batch, scores, every_step, slot)
-                if running:
-                    self.wait(count)
-                else:
-                    self.ask(scores, every_step)
                 self.start(send, receive)
-                if running:
-                    results.append(self.unpack(*running, scores, every_step))
-                running = receive, batch
-            if running:
-                self.wait(count)
-                results.append(self.unpack(*running, scores, every_step))
+                running.append((receive, batch))
+                collect(AHEAD)
+            collect(0)
         return results
 
     @contextmanager
@@ -206,15 +182,12 @@ class Driver(Backend):
         self.device.write(Register.CONTROL, CONTROL.pack(scores=scores, every_step=every_step))
 
     def prepare(
-        self, batch: Batch, scores: bool = False, every_step: bool = False, slot: str = "0"
+        self, batch: Batch, scores: bool = False, every_step: bool = False, slot: int = 0
     ) -> tuple[np.ndarray, np.ndarray]:
         """Pack a batch; return its packet and room for the results, both memory of the device."""
         network = super().require_model().network
         words = 1 + -(-self._classes // 2) if scores else 1
         results = len(batch) * (network.decisions if every_step else 1)
-        for size in (batch.words * 8, results * words * 8):
-            if size > MAX_TRANSFER:
-                raise DeviceError(f"{size} bytes in one transfer, the DMA takes {MAX_TRANSFER}; use a smaller batch")
         send = self.device.buffer(f"send{slot}", batch.words)
         batch.pack(np.asarray(send))
         return send, self.device.buffer(f"receive{slot}", results * words)
@@ -240,44 +213,49 @@ class Driver(Backend):
         return self.model.network.layers[-1].neurons
 
     def start(self, send: np.ndarray, receive: np.ndarray | None = None) -> None:
-        """Begin to stream `send` in and what comes out to `receive`, both from `Device.buffer`; to be followed by `wait`."""
+        """Queue a packet and room for what comes of it, both from `Device.buffer`; to be followed by `wait`."""
         self._under_way = True
-        self.device.start(send, receive)
+        self.transfers.start(send, receive)
 
-    def wait(self, progress: Callable[[int], None] = lambda images: None) -> None:
-        """Wait until the transfer is done; `progress` is told the counter of images whenever it has moved.
+    def wait(self, progress: Callable[[int], None] = lambda images: None, left: int = 0) -> None:
+        """Wait until at most `left` transfers are under way; `progress` is told the counter of images whenever it has moved.
 
         Raises DeviceError, after a reset, for a refused packet and for a device that makes no progress.
         """
         begin = time.process_time()
         images, since = None, time.monotonic()
-        self._under_way = True
-        while self._under_way:
+        self._under_way, done = True, False
+        while not done:
             try:
-                done, now = self._look()
+                done, now = self._look(left)
                 if now == images and not done and time.monotonic() - since > self.timeout:
                     text = f"the accelerator made no progress for {self.timeout:g} s"
                     raise DeviceError(f"{text}; reset() and load the model again")
             except DeviceError:
-                with suppress(DeviceError):  # of a DMA that does not answer either
+                with suppress(DeviceError):  # of a device that does not answer either
                     self.reset()
                 raise
-            self._under_way = not done
             if now != images:
                 images, since = now, time.monotonic()
                 progress(now)
+        self._under_way = left > 0
         self.waiting += time.process_time() - begin
 
-    def _look(self) -> tuple[bool, int]:
-        """Is the transfer done, and the counter of images. Raises DeviceError for one that failed."""
-        done = self.device.poll() and bool(STATUS.unpack(self.device.read(Register.STATUS))["idle"])
-        error = ERROR.unpack(self.device.read(Register.ERROR))
+    def _look(self, left: int) -> tuple[bool, int]:
+        """Are at most `left` transfers under way, and the counter of images. Raises DeviceError for one that failed."""
+        done = self.transfers.poll() <= left and (left > 0 or self._idle())
+        error = ERROR.unpack(self.device.read(Register.ERROR))  # after the look at idle: of what is done all errors are known
         if error["code"]:
             code = ErrorCode(error["code"])
             kind = next((k.name for k in PacketType if k == error["packet"]), f"unknown (type {error['packet']})")
             fix = FIXES.get(code, "reset() and send a sound packet")
             raise DeviceError(f"the accelerator refused a {kind} packet of layer {error['layer']}: {code.name}; {fix}")
+        if fault := self.transfers.fault():
+            raise DeviceError(f"the transfer stopped: {fault}; reset() and load the model again")
         return done, self.device.read(Register.IMAGES_LO)
+
+    def _idle(self) -> bool:
+        return bool(STATUS.unpack(self.device.read(Register.STATUS))["idle"])
 
     def throughput_test(self, batch: Batch) -> dict[str, Any]:
         """Run a batch step by step and time each; see `spikeline.device.throughput`. Raises DeviceError as `classify` does."""
@@ -326,14 +304,16 @@ class Driver(Backend):
     def reset(self) -> None:
         """Stop all work and forget the model and any error; the bitstream stays.
 
-        The accelerator is reset first: what it still offers would be taken by a DMA that has been reset, and head its next
-        transfer. Then the DMA; then the accelerator again, for what the DMA sent in between.
+        The accelerator ends the bursts that it has begun and asks for no more. Raises DeviceError if the memory does not answer.
         """
         self.model = None
-        stop = CONTROL.pack(reset=1, clear_error=1)
-        self.device.write(Register.CONTROL, stop)
-        self.device.halt()
-        self.device.write(Register.CONTROL, stop)
+        self.device.write(Register.CONTROL, CONTROL.pack(reset=1, clear_error=1))
+        deadline = time.monotonic() + RESET_TIMEOUT
+        while not self._idle():
+            if time.monotonic() > deadline:
+                text = f"the memory did not end the last burst within {RESET_TIMEOUT:g} s"
+                raise DeviceError(f"{text}; load the bitstream again")
+        self.transfers.forget()
         self._under_way = False
 
     def close(self) -> None:

@@ -4,57 +4,36 @@ The part of Vivado's format that `pynq` looks at, for the block design of rtl/bo
 """
 
 import re
+from collections.abc import Mapping
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from spikeline.model.geometry import Geometry
-from spikeline.model.spec import DMA_LENGTH, REGISTERS, Base
+from spikeline.model.spec import REGISTERS, Base
 
 PS = "processing_system7_0"
 RANGE = 1 << 16  # bytes of address space of each
 IO_PLL_MHZ = 1000
-VLNV = {"ACCELERATOR": "spikeline:ip:spikeline:1.0", "DMA": "xilinx.com:ip:axi_dma:7.1"}
+VLNV = "spikeline:ip:spikeline:1.0"
 MODULE_REFERENCE = "xilinx.com:module_ref:spikeline:1.0"  # the accelerator's if it was not packaged
-INSTANCE = {"ACCELERATOR": "spikeline_0", "DMA": "axi_dma_0"}
-SLAVE = {"ACCELERATOR": "s_axil", "DMA": "S_AXI_LITE"}
-DMA_PARAMETERS: dict[str, object] = {
-    "c_include_sg": 0,
-    "c_sg_include_stscntrl_strm": 0,
-    "c_micro_dma": 0,
-    "c_sg_length_width": DMA_LENGTH.fields["bytes"][1],
-    "c_addr_width": 32,
-    "c_include_mm2s": 1,
-    "c_include_mm2s_dre": 0,
-    "c_m_axi_mm2s_data_width": 64,
-    "c_m_axis_mm2s_tdata_width": 64,
-    "c_mm2s_burst_size": 16,
-    "c_include_s2mm": 1,
-    "c_include_s2mm_dre": 0,
-    "c_m_axi_s2mm_data_width": 64,
-    "c_s_axis_s2mm_tdata_width": 64,
-    "c_s2mm_burst_size": 16,
-}
+INSTANCE = "spikeline_0"
+SLAVE = "s_axil"
 
 
-def write(geometry: Geometry, parameters: dict[str, str], accelerator: str = VLNV["ACCELERATOR"]) -> str:
-    """The file for a geometry. `parameters` are those of the top module; `accelerator` is the VLNV of its IP."""
+def write(geometry: Geometry, parameters: dict[str, str], vlnv: str = VLNV) -> str:
+    """The file for a geometry. `parameters` are those of the top module; `vlnv` is that of its IP."""
     root = Element("EDKSYSTEM", EDWVERSION="1.2", VIVADOVERSION="none: simulated")
     SubElement(root, "SYSTEMINFO", ARCH="zynq", BOARD="", DEVICE="7z020", NAME="spikeline", PACKAGE="clg400", SPEEDGRADE="-1")
     SubElement(root, "EXTERNALPORTS")
     SubElement(root, "EXTERNALINTERFACES")
     modules = SubElement(root, "MODULES")
     _processor(modules, geometry.clock_mhz)
-    values: dict[str, dict[str, object]] = {
-        "ACCELERATOR": {name: re.sub(r"\d+'h", "0x", value) for name, value in parameters.items()},
-        "DMA": DMA_PARAMETERS,
-    }
-    for name in ("ACCELERATOR", "DMA"):
-        _ip(modules, name, {**VLNV, "ACCELERATOR": accelerator}[name], values[name])
+    _ip(modules, vlnv, {name: re.sub(r"\d+'h", "0x", value) for name, value in parameters.items()})
     ElementTree.indent(root)
     return ElementTree.tostring(root, "unicode", xml_declaration=True) + "\n"
 
 
-def _module(modules: Element, instance: str, vlnv: str, parameters: dict[str, object]) -> Element:
+def _module(modules: Element, instance: str, vlnv: str, parameters: Mapping[str, object]) -> Element:
     kind, version = vlnv.split(":")[2:]
     module = SubElement(
         modules, "MODULE", FULLNAME=f"/{instance}", HWVERSION=version, INSTANCE=instance, IPTYPE="PERIPHERAL",
@@ -89,23 +68,22 @@ def _processor(modules: Element, clock_mhz: float) -> None:
     module.set("IS_PL", "FALSE")
     _interface(module, "M_AXI_GP0", "MASTER")
     memory = SubElement(module, "MEMORYMAP")
-    for name, base in (("ACCELERATOR", Base.ACCELERATOR), ("DMA", Base.DMA)):
-        SubElement(
-            memory, "MEMRANGE", ADDRESSBLOCK="Reg", BASENAME="C_BASEADDR", BASEVALUE=f"0x{base:08X}", HIGHNAME="C_HIGHADDR",
-            HIGHVALUE=f"0x{base + RANGE - 1:08X}", INSTANCE=INSTANCE[name], IS_DATA="TRUE", IS_INSTRUCTION="TRUE",
-            MASTERBUSINTERFACE="M_AXI_GP0", MEMTYPE="REGISTER", SLAVEBUSINTERFACE=SLAVE[name],
-        )  # fmt: skip
+    SubElement(
+        memory, "MEMRANGE", ADDRESSBLOCK="Reg", BASENAME="C_BASEADDR", BASEVALUE=f"0x{Base.ACCELERATOR:08X}",
+        HIGHNAME="C_HIGHADDR", HIGHVALUE=f"0x{Base.ACCELERATOR + RANGE - 1:08X}", INSTANCE=INSTANCE, IS_DATA="TRUE",
+        IS_INSTRUCTION="TRUE", MASTERBUSINTERFACE="M_AXI_GP0", MEMTYPE="REGISTER", SLAVEBUSINTERFACE=SLAVE,
+    )  # fmt: skip
 
 
-def _ip(modules: Element, name: str, vlnv: str, parameters: dict[str, object]) -> None:
-    module = _module(modules, INSTANCE[name], vlnv, parameters)
-    _interface(module, SLAVE[name], "SLAVE")
+def _ip(modules: Element, vlnv: str, parameters: Mapping[str, object]) -> None:
+    module = _module(modules, INSTANCE, vlnv, parameters)
+    _interface(module, SLAVE, "SLAVE")
     blocks = SubElement(module, "ADDRESSBLOCKS")
     block = SubElement(
-        blocks, "ADDRESSBLOCK", ACCESS="read-write", INTERFACE=SLAVE[name], NAME="Reg", RANGE=str(RANGE), USAGE="register"
+        blocks, "ADDRESSBLOCK", ACCESS="read-write", INTERFACE=SLAVE, NAME="Reg", RANGE=str(RANGE), USAGE="register"
     )
     registers = SubElement(block, "REGISTERS")
-    for register, offset, access, fields in REGISTERS[name]:
+    for register, offset, access, fields in REGISTERS:
         described = SubElement(registers, "REGISTER", NAME=register)
         properties = {"DESCRIPTION": register, "ADDRESS_OFFSET": hex(offset), "SIZE": 32, "ACCESS": access, "IS_ENABLED": "true"}
         _properties(described, properties)

@@ -2,9 +2,9 @@
 
 Unlike FINN's test it takes real images: the work of a spiking network is its spikes.
 
-* `runtime[ms]`, `throughput[images/s]`, `DRAM_in_bandwidth[MB/s]`, `DRAM_out_bandwidth[MB/s]`: from the start of the DMA to
-  the last result. `runtime_source` says how that was timed: by the wall clock, or of simulated hardware by its own cycles
-* `pack_input[ms]`: pixels to a packet in the DMA's buffer; `copy_input_data_to_device[ms]`: the flush of it;
+* `runtime[ms]`, `throughput[images/s]`, `DRAM_in_bandwidth[MB/s]`, `DRAM_out_bandwidth[MB/s]`: from the first command
+  to the last result. `runtime_source` says how that was timed: by the wall clock, or of simulated hardware by its own cycles
+* `pack_input[ms]`: pixels to a packet in the device's memory; `copy_input_data_to_device[ms]`: the flush of it;
   `copy_output_data_from_device[ms]`: the invalidation of the results; `unpack_output[ms]`: results to labels; by the wall clock
 * `batch_size`, `fclk[mhz]`
 """

@@ -1,7 +1,7 @@
-"""A PYNQ board without the board: a `pynq.Device` whose programmable logic is the Verilated accelerator and a DMA model.
+"""A PYNQ board without the board: a `pynq.Device` whose programmable logic is the Verilated accelerator.
 
-The `pynq` package above it is the real one. The processor and the DMA each see memory of their own, and only a flush or an
-invalidation copies between them, so a missing one shows; and buffers end as XRT's do, so one that is freed too early shows.
+The `pynq` package above it is the real one. The processor and the accelerator each see memory of their own, and only a flush
+or an invalidation copies between them, so a missing one shows; and buffers end as XRT's do, so one that is freed too early shows.
 """
 
 import os
@@ -22,12 +22,8 @@ from spikeline.device import hand_off
 from spikeline.model.geometry import Geometry
 from spikeline.model.spec import Base
 from spikeline.simulation import verilated
-from spikeline.simulation.dma import DmaModel
-from spikeline.simulation.verilated import SimDevice
+from spikeline.simulation.verilated import MEMORY_BASE, MEMORY_BYTES, PAGE, SimDevice
 
-MEMORY_BASE = 0x1000_0000
-MEMORY_BYTES = 128 << 20  # what a PYNQ-Z2 image sets aside for buffers
-PAGE = 4096
 SMALLEST = 8192  # bytes of a buffer, as PYNQ 3.1 allocates it
 SLCR = 0xF800_0000  # the processor's clock registers: PLLs of a 50 MHz crystal, then dividers as `pynq` sets them
 SLCR_VALUES = {0x100: 26 << 12, 0x104: 21 << 12, 0x108: hand_off.IO_PLL_MHZ // 50 << 12, 0x120: 2 << 8}
@@ -35,7 +31,7 @@ SLCR_VALUES |= {0x170 + 0x10 * n: 1 << 20 | 10 << 8 for n in range(4)}
 
 
 class Memory:
-    """Memory for buffers: what the processor sees of it by its own addresses (`host`), what the DMA by physical ones (`dma`).
+    """Memory for buffers: what the processor sees by its own addresses (`host`), what the accelerator by physical ones (`logic`).
 
     Both addresses of a buffer are given out and given back apart, as Linux and XRT do it. So a mapping that is taken away
     twice may by then be another buffer's.
@@ -43,7 +39,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.host = np.zeros(MEMORY_BYTES, np.uint8)
-        self.dma = np.zeros(MEMORY_BYTES, np.uint8)
+        self.logic = np.zeros(MEMORY_BYTES, np.uint8)
         self.taken: dict[int, int] = {}  # page-aligned physical offset → bytes
         self.mapped: dict[int, int] = {}  # page-aligned offset in `host` → bytes
 
@@ -119,10 +115,9 @@ class SimulatedBoard(pynq.Device):
         self.memory = Memory()
         self.downloads = 0
         self._slcr = dict(SLCR_VALUES)
-        self.simulator = SimDevice(geometry)
+        self.simulator = SimDevice(geometry, memory=self.memory.logic)
         self.lock_folder = Path(tempfile.mkdtemp(prefix="spikeline-"))  # of its own: no other process can reach this board
         self._clean = weakref.finalize(self, _remove, self.lock_folder, os.getpid())
-        self.dma = DmaModel(self.simulator, self.memory.dma, MEMORY_BASE)
 
     @property
     def bitstream(self) -> Path:
@@ -147,8 +142,6 @@ class SimulatedBoard(pynq.Device):
     def _read(self, address: int) -> int:
         if 0 <= address - Base.ACCELERATOR < hand_off.RANGE:
             return self.simulator.read(address - Base.ACCELERATOR)
-        if 0 <= address - Base.DMA < hand_off.RANGE:
-            return self.dma.read(address - Base.DMA)
         if address - SLCR in self._slcr:
             return self._slcr[address - SLCR]
         raise OSError(f"bus error: nothing answers at 0x{address:08x}")
@@ -156,8 +149,6 @@ class SimulatedBoard(pynq.Device):
     def _write(self, address: int, value: int) -> None:
         if 0 <= address - Base.ACCELERATOR < hand_off.RANGE:
             self.simulator.write(address - Base.ACCELERATOR, value)
-        elif 0 <= address - Base.DMA < hand_off.RANGE:
-            self.dma.write(address - Base.DMA, value)
         elif address - SLCR in self._slcr:
             self._slcr[address - SLCR] = value
         else:
@@ -169,7 +160,7 @@ class SimulatedBoard(pynq.Device):
         """A buffer of physical memory; without `cacheable` the processor's writes would go straight through."""
         dtype = np.dtype(dtype)
         bo = BufferObject(self.memory, int(np.prod(shape)) * dtype.itemsize)
-        view, offset = (self.memory.host, bo.pointer) if cacheable else (self.memory.dma, bo.at)
+        view, offset = (self.memory.host, bo.pointer) if cacheable else (self.memory.logic, bo.at)
         buffer = Buffer(
             shape, dtype, buffer=view.data, offset=offset, device=self, device_address=MEMORY_BASE + bo.at, bo=bo,
             coherent=not cacheable,
@@ -179,18 +170,18 @@ class SimulatedBoard(pynq.Device):
 
     def flush(self, bo: BufferObject, offset: int, pointer: int, size: int) -> None:
         """Write the processor's cache back."""
-        dma, host = self._parts(bo, offset, size)
-        dma[:] = host
+        logic, host = self._parts(bo, offset, size)
+        logic[:] = host
 
     def invalidate(self, bo: BufferObject, offset: int, pointer: int, size: int) -> None:
         """Drop what the processor's cache holds."""
-        dma, host = self._parts(bo, offset, size)
-        host[:] = dma
+        logic, host = self._parts(bo, offset, size)
+        host[:] = logic
 
     def _parts(self, bo: BufferObject, offset: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """A part of a buffer as the DMA and as the processor sees it."""
+        """A part of a buffer as the accelerator and as the processor sees it."""
         bo.check()
-        return self.memory.dma[bo.at + offset :][:size], self.memory.host[bo.pointer + offset :][:size]
+        return self.memory.logic[bo.at + offset :][:size], self.memory.host[bo.pointer + offset :][:size]
 
     # ---- bitstream: pynq.Overlay ----
 
@@ -203,9 +194,8 @@ class SimulatedBoard(pynq.Device):
         return parser
 
     def download(self, bitstream: Any, parser: Any = None) -> None:
-        """Configure the logic: the accelerator and the DMA start anew."""
+        """Configure the logic: the accelerator starts anew."""
         self.simulator.restart()
-        self.dma = DmaModel(self.simulator, self.memory.dma, MEMORY_BASE)
         self.downloads += 1
         self.post_download(bitstream, parser)
 

@@ -1,4 +1,4 @@
-"""The simulated device: the accelerator's Verilog, compiled by Verilator, behind registers and streams."""
+"""The simulated device: the accelerator's Verilog, compiled by Verilator, between registers and memory."""
 
 import _ctypes
 import ctypes
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import weakref
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,16 @@ import numpy as np
 from spikeline.errors import DeviceError
 from spikeline.files import atomic, cache_dir, caching
 from spikeline.model.geometry import Geometry
+from spikeline.model.spec import Register
 
 _PACKAGE = importlib.util.find_spec("spikeline_rtl")
 RTL = Path(_PACKAGE.origin).parent if _PACKAGE and _PACKAGE.origin else Path()  # where the Verilog is
 MISSING = "is missing"
-CHUNK_CYCLES = 20_000  # between two looks at the clock
+CHUNK_CYCLES = 20_000  # that pass between two looks at what is done
+MEMORY_BASE = 0x1000_0000
+MEMORY_BYTES = 128 << 20  # what a PYNQ-Z2 image sets aside for buffers
+PAGE = 4096
+PROGRESS = (Register.SENT, Register.RECEIVED, Register.INTERRUPT)  # who reads these waits for something to happen
 
 
 def sources() -> list[Path]:
@@ -174,28 +180,48 @@ def _fault(library: Path) -> str | None:
     return None
 
 
-class SimDevice:
-    """The Verilated accelerator: registers, one stream in, one out. Time is counted in clock cycles.
+@dataclass(frozen=True)
+class Timing:
+    """What the memory is like: by default an ideal one, which answers in the next cycle and never waits.
 
-    The streams stall at random if asked to (`stall`), and what passes between the layers can be recorded (`record`), or, if
-    built with `saif`, how often every signal toggles (`activity`).
+    latency: least and most clock cycles from an address to its first word, and from the last word written to the answer.
+    stall_read, stall_write: the shares, 0 to 1, of the cycles in which a channel of reads, or of writes, waits.
+    refresh: every how many cycles nothing moves, and for how many.
     """
 
-    def __init__(self, geometry: Geometry, saif: bool = False):
+    latency: tuple[int, int] = (0, 0)
+    stall_read: float = 0.0
+    stall_write: float = 0.0
+    refresh: tuple[int, int] = (0, 0)
+
+
+# A DDR3 memory behind a port of a Zynq: the latencies that UG585 and users measure, and a refresh every 7.8 µs.
+BOARD_LIKE = Timing(latency=(20, 80), stall_read=0.1, stall_write=0.1, refresh=(780, 30))
+
+
+class SimDevice:
+    """The Verilated accelerator between its registers and a memory. Time is counted in clock cycles.
+
+    `memory`, uint8, is what the accelerator finds from MEMORY_BASE on; its own if None. What passes between the layers can be
+    recorded (`record`), or, if built with `saif`, how often every signal toggles (`activity`).
+    """
+
+    def __init__(self, geometry: Geometry, saif: bool = False, memory: np.ndarray | None = None):
         self.geometry = geometry
         self._lib = _bind(build(geometry, saif))
-        self._sent: np.ndarray | None = None  # alive while a transfer uses it, as the next
-        self._received: np.ndarray | None = None
+        self.memory = np.zeros(MEMORY_BYTES, np.uint8) if memory is None else memory
+        self._buffers: dict[str, np.ndarray] = {}
+        self._taken = 0  # bytes of the memory that are buffers
         self._power_on()
 
     def _power_on(self) -> None:
         pointer = self._lib.sim_new()
         self._pointer: int | None = pointer
         self._off = weakref.finalize(self, self._lib.sim_free, pointer)
+        self._lib.sim_memory(pointer, self.memory.ctypes.data, self.memory.nbytes, MEMORY_BASE)
 
     def restart(self) -> None:
         """Power off and on."""
-        self._lib.sim_halt(self._sim)
         self.close()
         self._power_on()
 
@@ -216,7 +242,9 @@ class SimDevice:
         return self._lib.sim_cycles(self._sim)
 
     def read(self, address: int) -> int:
-        """Read a 32-bit register."""
+        """Read a 32-bit register; time passes before one that tells of progress is read."""
+        if address in PROGRESS:
+            self.run(CHUNK_CYCLES)
         value = ctypes.c_uint32()
         if self._lib.sim_read(self._sim, address, ctypes.byref(value)):
             raise DeviceError(f"no answer to a read of register 0x{address:03x}")
@@ -228,8 +256,19 @@ class SimDevice:
             raise DeviceError(f"no answer to a write of register 0x{address:03x}")
 
     def buffer(self, name: str, words: int) -> np.ndarray:
-        """Memory for a stream, uint64 (words,)."""
-        return np.empty(words, np.uint64)
+        """A part of the memory, uint64 (words,)."""
+        held = self._buffers.get(name)
+        if held is None or held.size < words:
+            size = -(-8 * words // PAGE) * PAGE
+            if self._taken + size > self.memory.nbytes:
+                raise DeviceError(f"no memory for {8 * words:,} bytes of buffer; use a smaller batch")
+            held = self._buffers[name] = self.memory[self._taken : self._taken + size].view(np.uint64)
+            self._taken += size
+        return held[:words]
+
+    def address(self, memory: np.ndarray) -> int:
+        """Where the accelerator finds a part of a buffer."""
+        return MEMORY_BASE + memory.ctypes.data - self.memory.ctypes.data
 
     def flush(self, memory: np.ndarray) -> None:
         """Nothing: there is no cache."""
@@ -237,68 +276,37 @@ class SimDevice:
     def invalidate(self, memory: np.ndarray) -> None:
         """Nothing: there is no cache."""
 
-    def send(self, words: np.ndarray, last: bool = True) -> None:
-        """Begin to stream `words`, uint64 contiguous, with TLAST at its end if `last`."""
-        self._sent = words
-        self._lib.sim_send(self._sim, words.ctypes.data, words.size, last)
+    @property
+    def busy(self) -> bool:
+        """Whether a command is queued, or anything under way."""
+        return bool(self._lib.sim_busy(self._sim))
 
-    def receive(self, words: np.ndarray) -> None:
-        """Begin to fill `words`, uint64 contiguous, up to a TLAST."""
-        self._received = words
-        self._lib.sim_receive(self._sim, words.ctypes.data, words.size)
-
-    def start(self, send: np.ndarray, receive: np.ndarray | None = None, last: bool = True) -> None:
-        """Begin to `receive`, if a buffer is given, and to `send`."""
-        if receive is not None:
-            self.receive(receive)
-        self.send(send, last)
+    @property
+    def interrupt(self) -> bool:
+        """The interrupt line."""
+        return bool(self._lib.sim_interrupt(self._sim))
 
     def run(self, cycles: int) -> None:
-        """Let up to `cycles` clock cycles pass, fewer if all that was started is done before."""
+        """Let up to `cycles` clock cycles pass, fewer if all is done before or the interrupt line rises.
+
+        Raises DeviceError if the accelerator broke a rule of AXI.
+        """
         self._lib.sim_run(self._sim, cycles)
-
-    def poll(self) -> bool:
-        """Let some time pass; True when all that was started is done. Raises DeviceError if results overran the buffer."""
-        self.run(CHUNK_CYCLES)
-        if self.overflow:
-            raise DeviceError("more results than the receive buffer holds")
-        return not self.receiving and not self.sending
-
-    @property
-    def sending(self) -> int:
-        """Words still to be sent."""
-        return self._lib.sim_sending(self._sim)
-
-    @property
-    def receiving(self) -> bool:
-        """Whether the TLAST of a transfer is still to come."""
-        return self._lib.sim_receive_state(self._sim) == 0
-
-    @property
-    def overflow(self) -> bool:
-        """Whether more came than the receive buffer holds."""
-        return self._lib.sim_receive_state(self._sim) < 0
-
-    @property
-    def received(self) -> int:
-        """Words received since the last transfer began."""
-        return self._lib.sim_received(self._sim)
-
-    def take_ahead(self, beats: int) -> None:
-        """Take up to `beats` words while nothing is to be received; they head the next transfer unless `halt` drops them."""
-        self._lib.sim_take_ahead(self._sim, beats)
-
-    def halt(self) -> None:
-        """Stop both transfers where they are."""
-        self._lib.sim_halt(self._sim)
+        if broken := self._lib.sim_broken(self._sim):
+            raise DeviceError(f"the accelerator broke a rule of AXI: {broken.decode()}")
 
     def idle(self, cycles: int) -> None:
         """Let `cycles` clock cycles pass."""
         self._lib.sim_idle(self._sim, cycles)
 
-    def stall(self, seed: int, send: float, receive: float) -> None:
-        """Stall the streams at random: `send` and `receive` are the shares of cycles, 0 to 1."""
-        self._lib.sim_stall(self._sim, seed, int(send * 65536), int(receive * 65536))
+    def timing(self, timing: Timing, seed: int = 1) -> None:
+        """What the memory is like from now on; `seed` is that of its random latencies and stalls."""
+        shares = (int(share * 65536) for share in (timing.stall_read, timing.stall_write))
+        self._lib.sim_timing(self._sim, seed, *timing.latency, *shares, *timing.refresh)
+
+    def fail(self, address: int, size: int) -> None:
+        """Let the memory refuse all accesses to `size` bytes from `address` on (SLVERR); 0: none."""
+        self._lib.sim_fail(self._sim, address, size)
 
     def activity(self, path: Path | None) -> None:
         """Begin to record how often every signal toggles, at the geometry's clock; None ends that and writes the SAIF file.
@@ -354,16 +362,14 @@ def _bind(library: Path) -> ctypes.CDLL:
         ("sim_cycles", u64, [pointer]),
         ("sim_read", flag, [pointer, u32, pointer]),
         ("sim_write", flag, [pointer, u32, u32, u32]),
-        ("sim_send", None, [pointer, pointer, size, flag]),
-        ("sim_receive", None, [pointer, pointer, size]),
-        ("sim_take_ahead", None, [pointer, size]),
-        ("sim_halt", None, [pointer]),
-        ("sim_sending", size, [pointer]),
-        ("sim_received", size, [pointer]),
-        ("sim_receive_state", flag, [pointer]),
+        ("sim_memory", None, [pointer, pointer, u64, u64]),
+        ("sim_timing", None, [pointer, u64, u32, u32, u32, u32, u32, u32]),
+        ("sim_fail", None, [pointer, u64, u64]),
+        ("sim_broken", ctypes.c_char_p, [pointer]),
+        ("sim_busy", flag, [pointer]),
+        ("sim_interrupt", flag, [pointer]),
         ("sim_run", None, [pointer, u64]),
         ("sim_idle", None, [pointer, u64]),
-        ("sim_stall", None, [pointer, u64, u32, u32]),
         ("sim_saif", flag, [pointer, ctypes.c_char_p, u64]),
         ("sim_coverage", flag, [pointer, ctypes.c_char_p]),
         ("sim_record", None, [pointer, flag]),

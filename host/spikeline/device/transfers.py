@@ -1,0 +1,114 @@
+"""What passes between memory and accelerator: commands to its AXI master, in the order in which they are queued."""
+
+from collections import deque
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from spikeline.errors import DeviceError
+from spikeline.model.spec import MEMORY_ERROR, RECEIVE, SEND, MemoryFault, Register
+
+QUEUE = 8  # commands that each queue takes
+WORD_BYTES = 8
+
+FAULTS = {
+    MemoryFault.READ_SLAVE: "the memory refused a read",
+    MemoryFault.READ_DECODE: "a read where no memory is",
+    MemoryFault.WRITE_SLAVE: "the memory refused a write",
+    MemoryFault.WRITE_DECODE: "a write where no memory is",
+    MemoryFault.RESULTS_SHORT: "fewer results than were due",
+    MemoryFault.RESULTS_LONG: "more results than were due",
+    MemoryFault.QUEUE: "a command that cannot be carried out",
+}
+
+
+class Device(Protocol):
+    """Registers, and memory that the accelerator reaches."""
+
+    def read(self, address: int) -> int: ...
+    def write(self, address: int, value: int) -> None: ...
+    def buffer(self, name: str, words: int) -> np.ndarray:
+        """Memory of the device, uint64 (words,); what it holds lasts until the same name is asked for again."""
+
+    def address(self, memory: np.ndarray) -> int:
+        """Where the accelerator finds a part of a buffer. Raises DeviceError for other memory."""
+
+    def flush(self, memory: np.ndarray) -> None:
+        """Write what the processor's cache holds of a part of a buffer back to memory."""
+
+    def invalidate(self, memory: np.ndarray) -> None:
+        """Drop what the processor's cache holds of it."""
+
+    def close(self) -> None: ...
+
+
+class _Transfer(NamedTuple):
+    sends: int  # that the accelerator has counted when this one is done
+    receives: int
+    send: np.ndarray  # what is in flight, and so must stay
+    receive: np.ndarray | None
+
+
+class Transfers:
+    """The transfers of a device: up to QUEUE at once, done in order.
+
+    Raises DeviceError, with nothing queued, for memory that is not the device's.
+    """
+
+    def __init__(self, device: Device):
+        self.device = device
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: nothing is under way. To be called after a reset of the accelerator."""
+        self._flying: deque[_Transfer] = deque()
+        self._sends = self.device.read(Register.SENT)
+        self._receives = self.device.read(Register.RECEIVED)
+
+    def start(self, send: np.ndarray, receive: np.ndarray | None = None, last: bool = True) -> None:
+        """Queue the sending of `send`, uint64 contiguous, and the receiving of results that fill `receive`, if given.
+
+        last: it ends a packet. Both are parts of buffers, and stay as they are until `poll` says that they are done.
+        """
+        places = [self._place(memory) for memory in (send, receive) if memory is not None]
+        if receive is not None:
+            self.device.invalidate(receive)  # no line of it may be written back over what is received
+            self._push(Register.RECEIVE_ADDRESS_LO, Register.RECEIVE, places[1], RECEIVE.pack(words=receive.size))
+        self.device.flush(send)
+        self._push(Register.SEND_ADDRESS_LO, Register.SEND, places[0], SEND.pack(words=send.size, last=last))
+        self._sends = self._sends + 1 & 0xFFFFFFFF
+        self._receives = self._receives + (receive is not None) & 0xFFFFFFFF
+        self._flying.append(_Transfer(self._sends, self._receives, send, receive))
+
+    def _place(self, memory: np.ndarray) -> int:
+        address = self.device.address(memory)
+        if address % WORD_BYTES or memory.nbytes % WORD_BYTES or not memory.flags.c_contiguous:
+            raise DeviceError("only whole words, one after another, can be transferred; pass memory that `buffer` returned")
+        return address
+
+    def _push(self, low: Register, command: Register, address: int, value: int) -> None:
+        self.device.write(low, address & 0xFFFFFFFF)
+        self.device.write(low + 4, address >> 32)
+        self.device.write(command, value)
+
+    def poll(self) -> int:
+        """How many transfers are still under way. What the others have received can be read."""
+        sent, received = self.device.read(Register.SENT), self.device.read(Register.RECEIVED)
+        while self._flying and _reached(sent, self._flying[0].sends) and _reached(received, self._flying[0].receives):
+            done = self._flying.popleft()
+            if done.receive is not None:
+                self.device.invalidate(done.receive)
+        return len(self._flying)
+
+    def fault(self) -> str | None:
+        """What has stopped all transfers until a reset, in words, or None."""
+        code = MEMORY_ERROR.unpack(self.device.read(Register.MEMORY_ERROR))["code"]
+        if not code:
+            return None
+        low, high = (self.device.read(register) for register in (Register.ERROR_ADDRESS_LO, Register.ERROR_ADDRESS_HI))
+        return f"{FAULTS[MemoryFault(code)]}, at 0x{high << 32 | low:08x}"
+
+
+def _reached(count: int, target: int) -> bool:
+    """Has a counter of 32 bits that wraps come to `target`?"""
+    return count - target & 0xFFFFFFFF < 1 << 31
