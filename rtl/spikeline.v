@@ -140,21 +140,21 @@ wire                count_step;
 wire                count_stall_input;
 wire                count_stall_output;
 wire [LAYERS*4-1:0] count_row_reads;
-wire                send_valid;
-wire                receive_valid;
+wire                command_valid;
+wire                command_receive;
 wire                command_last;
-wire [28:0]         command_words;
-wire [39:0]         send_address;
-wire [39:0]         receive_address;
+wire [31:0]         command_bytes;
+wire [39:0]         command_address;
 wire                memory_quiet;
 wire                memory_idle;
 wire                send_done;
 wire                receive_done;
-wire [31:0]         sent;
-wire [31:0]         received;
-wire [7:0]          queued_sends;
-wire [7:0]          queued_receives;
-wire [7:0]          memory_error;
+wire [31:0]         sends;
+wire [31:0]         receives;
+wire [7:0]          sends_left;
+wire [7:0]          receives_left;
+wire [2:0]          memory_error_code;
+wire                memory_error_receive;
 wire [39:0]         memory_error_address;
 wire [63:0]         packet_data;
 wire                packet_valid;
@@ -207,20 +207,20 @@ spk_regs #(
     .error_code(error_code),
     .error_packet(error_packet),
     .error_layer(error_layer),
-    .send_valid(send_valid),
-    .receive_valid(receive_valid),
+    .command_valid(command_valid),
+    .command_receive(command_receive),
     .command_last(command_last),
-    .command_words(command_words),
-    .send_address(send_address),
-    .receive_address(receive_address),
+    .command_bytes(command_bytes),
+    .command_address(command_address),
     .quiet(memory_quiet),
     .send_done(send_done),
     .receive_done(receive_done),
-    .sent(sent),
-    .received(received),
-    .queued_sends(queued_sends),
-    .queued_receives(queued_receives),
-    .memory_error(memory_error),
+    .sends(sends),
+    .receives(receives),
+    .sends_left(sends_left),
+    .receives_left(receives_left),
+    .memory_error_code(memory_error_code),
+    .memory_error_receive(memory_error_receive),
     .memory_error_address(memory_error_address),
     .count_cycle(count_cycle),
     .count_image(count_image),
@@ -230,8 +230,69 @@ spk_regs #(
     .count_row_reads(count_row_reads)
 );
 
+generate
+    if (ADDRESS_BITS < 40) begin : short_address
+        assign memory_error_address[39:ADDRESS_BITS] = 0;
+    end
+endgenerate
+
 spk_memory #(.ADDRESS_BITS(ADDRESS_BITS)) memory (
-@@
+    .aclk(aclk),
+    .aresetn(aresetn),
+    .reset(soft_reset),
+    .quiet(memory_quiet),
+    .idle(memory_idle),
+    .command_address(command_address[ADDRESS_BITS-1:0]),
+    .command_bytes(command_bytes),
+    .command_last(command_last),
+    .command_receive(command_receive),
+    .command_valid(command_valid),
+    .m_axis_tdata(packet_data),
+    .m_axis_tlast(packet_last),
+    .m_axis_tvalid(packet_valid),
+    .m_axis_tready(packet_ready),
+    .s_axis_tdata(result_data),
+    .s_axis_tlast(result_last),
+    .s_axis_tvalid(result_valid),
+    .s_axis_tready(result_ready),
+    .m_axi_araddr(m_axi_araddr),
+    .m_axi_arlen(m_axi_arlen),
+    .m_axi_arsize(m_axi_arsize),
+    .m_axi_arburst(m_axi_arburst),
+    .m_axi_arcache(m_axi_arcache),
+    .m_axi_arprot(m_axi_arprot),
+    .m_axi_arvalid(m_axi_arvalid),
+    .m_axi_arready(m_axi_arready),
+    .m_axi_rdata(m_axi_rdata),
+    .m_axi_rresp(m_axi_rresp),
+    .m_axi_rlast(m_axi_rlast),
+    .m_axi_rvalid(m_axi_rvalid),
+    .m_axi_rready(m_axi_rready),
+    .m_axi_awaddr(m_axi_awaddr),
+    .m_axi_awlen(m_axi_awlen),
+    .m_axi_awsize(m_axi_awsize),
+    .m_axi_awburst(m_axi_awburst),
+    .m_axi_awcache(m_axi_awcache),
+    .m_axi_awprot(m_axi_awprot),
+    .m_axi_awvalid(m_axi_awvalid),
+    .m_axi_awready(m_axi_awready),
+    .m_axi_wdata(m_axi_wdata),
+    .m_axi_wstrb(m_axi_wstrb),
+    .m_axi_wlast(m_axi_wlast),
+    .m_axi_wvalid(m_axi_wvalid),
+    .m_axi_wready(m_axi_wready),
+    .m_axi_bresp(m_axi_bresp),
+    .m_axi_bvalid(m_axi_bvalid),
+    .m_axi_bready(m_axi_bready),
+    .send_done(send_done),
+    .receive_done(receive_done),
+    .sends(sends),
+    .receives(receives),
+    .sends_left(sends_left),
+    .receives_left(receives_left),
+    .error_code(memory_error_code),
+    .error_receive(memory_error_receive),
+    .error_address(memory_error_address[ADDRESS_BITS-1:0])
 );
 
 spk_core #(

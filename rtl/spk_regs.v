@@ -57,20 +57,20 @@ module spk_regs #(
     input  wire [         7:0] error_packet,
     input  wire [         7:0] error_layer,
     // Commands to the memory, each for one cycle, and what has become of them
-    output reg                 send_valid,
-    output reg                 receive_valid,
+    output reg                 command_valid,
+    output reg                 command_receive,
     output reg                 command_last,
-    output reg  [        28:0] command_words,
-    output reg  [        39:0] send_address,
-    output reg  [        39:0] receive_address,
+    output reg  [        31:0] command_bytes,
+    output reg  [        39:0] command_address,
     input  wire                quiet,
     input  wire                send_done,
     input  wire                receive_done,
-    input  wire [        31:0] sent,
-    input  wire [        31:0] received,
-    input  wire [         7:0] queued_sends,
-    input  wire [         7:0] queued_receives,
-    input  wire [         7:0] memory_error,
+    input  wire [        31:0] sends,
+    input  wire [        31:0] receives,
+    input  wire [         7:0] sends_left,
+    input  wire [         7:0] receives_left,
+    input  wire [         2:0] memory_error_code,
+    input  wire                memory_error_receive,
     input  wire [        39:0] memory_error_address,
     // What happens in this cycle, to be counted
     input  wire                count_cycle,
@@ -125,30 +125,27 @@ always @(posedge aclk) begin
     if (write)
         case (write_address)
             `SPK_REG_MODEL: model_reg <= model_reg & ~mask | written;
-            `SPK_REG_SEND_ADDRESS_LO: send_address[31:0] <= send_address[31:0] & ~mask | written;
-            `SPK_REG_SEND_ADDRESS_HI: send_address[39:32] <= send_address[39:32] & ~mask[7:0] | written[7:0];
-            `SPK_REG_RECEIVE_ADDRESS_LO: receive_address[31:0] <= receive_address[31:0] & ~mask | written;
-            `SPK_REG_RECEIVE_ADDRESS_HI: receive_address[39:32] <= receive_address[39:32] & ~mask[7:0] | written[7:0];
+            `SPK_REG_ADDRESS_LO: command_address[31:0] <= command_address[31:0] & ~mask | written;
+            `SPK_REG_ADDRESS_HI: command_address[39:32] <= command_address[39:32] & ~mask[7:0] | written[7:0];
             `SPK_REG_INTERRUPT_ENABLE: enable_reg <= enable_reg & ~mask[2:0] | written[2:0];
             default: ;
         endcase
     if (!aresetn || soft_reset || !loaded) model_reg <= 32'd0;
     if (!aresetn) begin
-        send_address <= 40'd0;
-        receive_address <= 40'd0;
+        command_address <= 40'd0;
         enable_reg <= 3'd0;
     end
 end
 
-// ---- commands to the memory: pushed by a write of all four bytes; what is off a word is told as an error there ----
-wire misplaced = |(write_address == `SPK_REG_SEND ? send_address[2:0] : receive_address[2:0]);
+// ---- commands to the memory: pushed by a write of all four bytes ----
+wire command = write && &s_axil_wstrb && !soft_reset;
 
 always @(posedge aclk) begin
-    send_valid <= write && write_address == `SPK_REG_SEND && &s_axil_wstrb;
-    receive_valid <= write && write_address == `SPK_REG_RECEIVE && &s_axil_wstrb;
+    command_valid <= command && (write_address == `SPK_REG_SEND || write_address == `SPK_REG_RECEIVE);
+    command_receive <= write_address == `SPK_REG_RECEIVE;
     command_last <= |s_axil_wdata[`SPK_SEND_LAST];
-    command_words <= |s_axil_wdata[2:1] || misplaced ? 29'd0 : s_axil_wdata[`SPK_SEND_WORDS];
-    if (!aresetn || soft_reset) {send_valid, receive_valid} <= 2'b00;
+    command_bytes <= {s_axil_wdata[31:1], write_address == `SPK_REG_RECEIVE && s_axil_wdata[0]};
+    if (!aresetn) command_valid <= 1'b0;
 end
 
 // ---- the first error stays ----
@@ -172,7 +169,7 @@ end
 // ---- interrupt: what has happened stays until a 1 is written over it ----
 reg  [2:0] pending_reg;
 reg        failed_reg; // as it was: an error that stays is told once
-wire       failed = error_code_reg != `SPK_ERROR_CODE_NONE || memory_error != `SPK_MEMORY_FAULT_NONE;
+wire       failed = error_code_reg != `SPK_ERROR_CODE_NONE || memory_error_code != `SPK_MEMORY_FAULT_NONE;
 wire [2:0] happened = {failed && !failed_reg, send_done, receive_done}; // in the order of the register
 
 always @(posedge aclk) begin
@@ -244,17 +241,18 @@ always @* begin
             data[`SPK_FEATURES_DIRECT] = DIRECT != 0;
         end
         `SPK_REG_MODEL: data[`SPK_MODEL_VALUE] = model_reg;
-        `SPK_REG_SEND_ADDRESS_LO: data = send_address[31:0];
-        `SPK_REG_SEND_ADDRESS_HI: data = {24'd0, send_address[39:32]};
-        `SPK_REG_RECEIVE_ADDRESS_LO: data = receive_address[31:0];
-        `SPK_REG_RECEIVE_ADDRESS_HI: data = {24'd0, receive_address[39:32]};
-        `SPK_REG_SENT: data = sent;
-        `SPK_REG_RECEIVED: data = received;
-        `SPK_REG_QUEUED: begin
-            data[`SPK_QUEUED_SENDS] = queued_sends;
-            data[`SPK_QUEUED_RECEIVES] = queued_receives;
+        `SPK_REG_ADDRESS_LO: data = command_address[31:0];
+        `SPK_REG_ADDRESS_HI: data = {24'd0, command_address[39:32]};
+        `SPK_REG_SENT: data = sends;
+        `SPK_REG_RECEIVED: data = receives;
+        `SPK_REG_COMMANDS: begin
+            data[`SPK_COMMANDS_SENDS] = sends_left;
+            data[`SPK_COMMANDS_RECEIVES] = receives_left;
         end
-        `SPK_REG_MEMORY_ERROR: data[`SPK_MEMORY_ERROR_CODE] = memory_error;
+        `SPK_REG_MEMORY_ERROR: begin
+            data[`SPK_MEMORY_ERROR_CODE] = memory_error_code;
+            data[`SPK_MEMORY_ERROR_RECEIVE] = memory_error_receive;
+        end
         `SPK_REG_ERROR_ADDRESS_LO: data = memory_error_address[31:0];
         `SPK_REG_ERROR_ADDRESS_HI: data = {24'd0, memory_error_address[39:32]};
         `SPK_REG_INTERRUPT_ENABLE: data[2:0] = enable_reg;

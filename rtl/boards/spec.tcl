@@ -80,50 +80,45 @@ set spk_registers {
     {MODEL 0x044 read-write {Identity of the loaded model, which the host writes once it has loaded one: the CRC-32 of its file. 0: unknown.} {
         {value 0 32 read-write {Zero, whatever is written, while STATUS.loaded is 0; so a reset, or any packet of another model, clears it.}}
     }}
-    {SEND_ADDRESS_LO 0x048 read-write {Physical address of the next SEND, a multiple of 8.} {
+    {ADDRESS_LO 0x048 read-write {Physical address of the memory that the next command is about, a multiple of 8.} {
         {value 0 32 read-write {}}
     }}
-    {SEND_ADDRESS_HI 0x04C read-write {Its upper half.} {
+    {ADDRESS_HI 0x04C read-write {Its upper half.} {
         {value 0 32 read-write {}}
     }}
-    {SEND 0x050 write-only {Queues a command: read this many words of memory and take them as (a part of) a packet.} {
-        {last 0 1 write-only {They end the packet; else the next command goes on with it.}}
+    {SEND 0x050 write-only {Queues a command: read these words of memory and take them as a packet, or a part of one.} {
+        {last 0 1 write-only {They end the packet; else the next SEND goes on with it.}}
         {words 3 29 write-only {64-bit words; so the register holds bytes.}}
     }}
-    {RECEIVE_ADDRESS_LO 0x054 read-write {Physical address of the next RECEIVE, a multiple of 8.} {
-        {value 0 32 read-write {}}
-    }}
-    {RECEIVE_ADDRESS_HI 0x058 read-write {Its upper half.} {
-        {value 0 32 read-write {}}
-    }}
-    {RECEIVE 0x05C write-only {Queues a command: write the results of the next packet of images to this many words of memory, no more and no fewer.} {
+    {RECEIVE 0x054 write-only {Queues a command: write the results of the next packet of images to these words of memory, all of them and no more.} {
         {words 3 29 write-only {64-bit words; so the register holds bytes.}}
     }}
-    {SENT 0x060 read-only {Number of SENDs done since power-on or reset: all their words are read. It wraps.} {
+    {SENT 0x058 read-only {SENDs done since power-on or reset: all their words are read. It wraps.} {
         {value 0 32 read-only {}}
     }}
-    {RECEIVED 0x064 read-only {Number of RECEIVEs done since power-on or reset: all their words are in memory. It wraps.} {
+    {RECEIVED 0x05C read-only {RECEIVEs done since power-on or reset: all their words are in memory. It wraps.} {
         {value 0 32 read-only {}}
     }}
-    {QUEUED 0x068 read-only {Commands queued or under way; each queue takes 8.} {
+    {COMMANDS 0x060 read-only {Commands that are queued or under way. Of each kind there may be 8.} {
         {sends 0 8 read-only {SENDs.}}
         {receives 8 8 read-only {RECEIVEs.}}
     }}
-    {MEMORY_ERROR 0x06C read-only {First error of the memory since the last reset; it stops all transfers.} {
-        {code 0 8 read-only {What was wrong.}}
+    {MEMORY_ERROR 0x064 read-only {First error of the memory since the last reset; it stops all transfers.} {
+        {code 0 3 read-only {What was wrong.}}
+        {receive 8 1 read-only {With a RECEIVE, not a SEND.}}
     }}
-    {ERROR_ADDRESS_LO 0x070 read-only {Where: the address of the burst, or of the command's next word.} {
+    {ERROR_ADDRESS_LO 0x068 read-only {Address of the burst, or of the command, that met it.} {
         {value 0 32 read-only {}}
     }}
-    {ERROR_ADDRESS_HI 0x074 read-only {Its upper half.} {
+    {ERROR_ADDRESS_HI 0x06C read-only {Its upper half.} {
         {value 0 32 read-only {}}
     }}
-    {INTERRUPT_ENABLE 0x078 read-write {What pulls the interrupt line.} {
+    {INTERRUPT_ENABLE 0x070 read-write {What pulls the interrupt line.} {
         {received 0 1 read-write {A RECEIVE is done.}}
         {sent 1 1 read-write {A SEND is done.}}
         {failed 2 1 read-write {ERROR or MEMORY_ERROR is not 0.}}
     }}
-    {INTERRUPT 0x07C read-write {What has happened, enabled or not; a 1 that is written clears the bit.} {
+    {INTERRUPT 0x074 read-write {What has happened, enabled or not; a 1 that is written clears the bit.} {
         {received 0 1 read-write {A RECEIVE is done.}}
         {sent 1 1 read-write {A SEND is done.}}
         {failed 2 1 read-write {ERROR or MEMORY_ERROR is not 0.}}

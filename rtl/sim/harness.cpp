@@ -204,8 +204,8 @@ struct Sim {
     // Is a command queued, or anything under way?
     bool busy() const {
         const auto& root = *top.rootp;
-        return !root.spikeline__DOT__core_idle || !root.spikeline__DOT__memory_idle || root.spikeline__DOT__queued_sends
-            || root.spikeline__DOT__queued_receives;
+        return !root.spikeline__DOT__core_idle || !root.spikeline__DOT__memory_idle || root.spikeline__DOT__sends_left
+            || root.spikeline__DOT__receives_left;
     }
 
     void probe() {

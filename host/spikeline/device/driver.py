@@ -69,7 +69,7 @@ class Driver(Backend):
             )
         self.geometry = self._geometry(name, clock_mhz)
         self.transfers = Transfers(device)
-        if not self._idle() or any(device.read(x) for x in (Register.ERROR, Register.MEMORY_ERROR, Register.QUEUED)):
+        if not self._idle() or any(device.read(x) for x in (Register.ERROR, Register.MEMORY_ERROR, Register.COMMANDS)):
             self.reset()  # an earlier program ended in the middle of its work
 
     def _geometry(self, name: str, clock_mhz: float) -> Geometry:

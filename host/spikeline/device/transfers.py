@@ -12,13 +12,12 @@ QUEUE = 8  # commands that each queue takes
 WORD_BYTES = 8
 
 FAULTS = {
-    MemoryFault.READ_SLAVE: "the memory refused a read",
-    MemoryFault.READ_DECODE: "a read where no memory is",
-    MemoryFault.WRITE_SLAVE: "the memory refused a write",
-    MemoryFault.WRITE_DECODE: "a write where no memory is",
-    MemoryFault.RESULTS_SHORT: "fewer results than were due",
-    MemoryFault.RESULTS_LONG: "more results than were due",
-    MemoryFault.QUEUE: "a command that cannot be carried out",
+    MemoryFault.REFUSED: "the memory refused an access",
+    MemoryFault.NOWHERE: "there is no memory",
+    MemoryFault.SHORT: "there were fewer results than were due",
+    MemoryFault.LONG: "there were more results than were due",
+    MemoryFault.FULL: "a command was one too many",
+    MemoryFault.COMMAND: "a command was not of whole words",
 }
 
 
@@ -73,9 +72,9 @@ class Transfers:
         places = [self._place(memory) for memory in (send, receive) if memory is not None]
         if receive is not None:
             self.device.invalidate(receive)  # no line of it may be written back over what is received
-            self._push(Register.RECEIVE_ADDRESS_LO, Register.RECEIVE, places[1], RECEIVE.pack(words=receive.size))
+            self._push(Register.RECEIVE, places[1], RECEIVE.pack(words=receive.size))
         self.device.flush(send)
-        self._push(Register.SEND_ADDRESS_LO, Register.SEND, places[0], SEND.pack(words=send.size, last=last))
+        self._push(Register.SEND, places[0], SEND.pack(words=send.size, last=last))
         self._sends = self._sends + 1 & 0xFFFFFFFF
         self._receives = self._receives + (receive is not None) & 0xFFFFFFFF
         self._flying.append(_Transfer(self._sends, self._receives, send, receive))
@@ -86,9 +85,9 @@ class Transfers:
             raise DeviceError("only whole words, one after another, can be transferred; pass memory that `buffer` returned")
         return address
 
-    def _push(self, low: Register, command: Register, address: int, value: int) -> None:
-        self.device.write(low, address & 0xFFFFFFFF)
-        self.device.write(low + 4, address >> 32)
+    def _push(self, command: Register, address: int, value: int) -> None:
+        self.device.write(Register.ADDRESS_LO, address & 0xFFFFFFFF)
+        self.device.write(Register.ADDRESS_HI, address >> 32)
         self.device.write(command, value)
 
     def poll(self) -> int:
@@ -102,11 +101,12 @@ class Transfers:
 
     def fault(self) -> str | None:
         """What has stopped all transfers until a reset, in words, or None."""
-        code = MEMORY_ERROR.unpack(self.device.read(Register.MEMORY_ERROR))["code"]
-        if not code:
+        error = MEMORY_ERROR.unpack(self.device.read(Register.MEMORY_ERROR))
+        if not error["code"]:
             return None
         low, high = (self.device.read(register) for register in (Register.ERROR_ADDRESS_LO, Register.ERROR_ADDRESS_HI))
-        return f"{FAULTS[MemoryFault(code)]}, at 0x{high << 32 | low:08x}"
+        way = "receiving to" if error["receive"] else "sending from"
+        return f"{FAULTS[MemoryFault(error['code'])]}, {way} 0x{high << 32 | low:08x}"
 
 
 def _reached(count: int, target: int) -> bool:

@@ -20,13 +20,12 @@ class ErrorCode(IntEnum):
 
 class MemoryFault(IntEnum):
     NONE = 0  # No error.
-    READ_SLAVE = 1  # The memory refused a read (SLVERR).
-    READ_DECODE = 2  # A read of an address where no memory is (DECERR).
-    WRITE_SLAVE = 3  # The memory refused a write (SLVERR).
-    WRITE_DECODE = 4  # A write to an address where no memory is (DECERR).
-    RESULTS_SHORT = 5  # A packet of results is shorter than the memory that is to receive it.
-    RESULTS_LONG = 6  # A packet of results is longer than the memory that is to receive it.
-    QUEUE = 7  # A command for a queue that is full, or of no words.
+    REFUSED = 2  # The memory refused an access (SLVERR).
+    NOWHERE = 3  # There is no memory at the address (DECERR).
+    SHORT = 4  # A packet of results has fewer words than the RECEIVE.
+    LONG = 5  # A packet of results has more words than the RECEIVE.
+    FULL = 6  # A command for a queue that is full.
+    COMMAND = 7  # A command of no words, or whose address or bytes are no multiples of 8.
 
 
 class PacketType(IntEnum):
@@ -71,20 +70,18 @@ class Register(IntEnum):
     LAYER = 0x20  # 8 of them, 4 bytes apart
     FEATURES = 0x40
     MODEL = 0x44
-    SEND_ADDRESS_LO = 0x48
-    SEND_ADDRESS_HI = 0x4C
+    ADDRESS_LO = 0x48
+    ADDRESS_HI = 0x4C
     SEND = 0x50
-    RECEIVE_ADDRESS_LO = 0x54
-    RECEIVE_ADDRESS_HI = 0x58
-    RECEIVE = 0x5C
-    SENT = 0x60
-    RECEIVED = 0x64
-    QUEUED = 0x68
-    MEMORY_ERROR = 0x6C
-    ERROR_ADDRESS_LO = 0x70
-    ERROR_ADDRESS_HI = 0x74
-    INTERRUPT_ENABLE = 0x78
-    INTERRUPT = 0x7C
+    RECEIVE = 0x54
+    SENT = 0x58
+    RECEIVED = 0x5C
+    COMMANDS = 0x60
+    MEMORY_ERROR = 0x64
+    ERROR_ADDRESS_LO = 0x68
+    ERROR_ADDRESS_HI = 0x6C
+    INTERRUPT_ENABLE = 0x70
+    INTERRUPT = 0x74
     CYCLES_LO = 0x80
     CYCLES_HI = 0x84
     IMAGES_LO = 0x88
@@ -127,8 +124,8 @@ LAYER = BitFields(32, inputs=(0, 16), neurons=(16, 16))
 FEATURES = BitFields(32, continuous=(0, 1), max_leak=(4, 4), direct=(8, 1))
 SEND = BitFields(32, last=(0, 1), words=(3, 29))
 RECEIVE = BitFields(32, words=(3, 29))
-QUEUED = BitFields(32, sends=(0, 8), receives=(8, 8))
-MEMORY_ERROR = BitFields(32, code=(0, 8))
+COMMANDS = BitFields(32, sends=(0, 8), receives=(8, 8))
+MEMORY_ERROR = BitFields(32, code=(0, 3), receive=(8, 1))
 INTERRUPT_ENABLE = BitFields(32, received=(0, 1), sent=(1, 1), failed=(2, 1))
 INTERRUPT = BitFields(32, received=(0, 1), sent=(1, 1), failed=(2, 1))
 HEADER = BitFields(64, kind=(0, 8), layer=(8, 8), magic=(16, 16), length=(32, 32))
@@ -192,20 +189,18 @@ REGISTERS = (
     ("LAYER_7", 0x3C, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
     ("FEATURES", 0x40, "read-only", {"continuous": (0, 1), "max_leak": (4, 4), "direct": (8, 1)}),
     ("MODEL", 0x44, "read-write", {"value": (0, 32)}),
-    ("SEND_ADDRESS_LO", 0x48, "read-write", {"value": (0, 32)}),
-    ("SEND_ADDRESS_HI", 0x4C, "read-write", {"value": (0, 32)}),
+    ("ADDRESS_LO", 0x48, "read-write", {"value": (0, 32)}),
+    ("ADDRESS_HI", 0x4C, "read-write", {"value": (0, 32)}),
     ("SEND", 0x50, "write-only", {"last": (0, 1), "words": (3, 29)}),
-    ("RECEIVE_ADDRESS_LO", 0x54, "read-write", {"value": (0, 32)}),
-    ("RECEIVE_ADDRESS_HI", 0x58, "read-write", {"value": (0, 32)}),
-    ("RECEIVE", 0x5C, "write-only", {"words": (3, 29)}),
-    ("SENT", 0x60, "read-only", {"value": (0, 32)}),
-    ("RECEIVED", 0x64, "read-only", {"value": (0, 32)}),
-    ("QUEUED", 0x68, "read-only", {"sends": (0, 8), "receives": (8, 8)}),
-    ("MEMORY_ERROR", 0x6C, "read-only", {"code": (0, 8)}),
-    ("ERROR_ADDRESS_LO", 0x70, "read-only", {"value": (0, 32)}),
-    ("ERROR_ADDRESS_HI", 0x74, "read-only", {"value": (0, 32)}),
-    ("INTERRUPT_ENABLE", 0x78, "read-write", {"received": (0, 1), "sent": (1, 1), "failed": (2, 1)}),
-    ("INTERRUPT", 0x7C, "read-write", {"received": (0, 1), "sent": (1, 1), "failed": (2, 1)}),
+    ("RECEIVE", 0x54, "write-only", {"words": (3, 29)}),
+    ("SENT", 0x58, "read-only", {"value": (0, 32)}),
+    ("RECEIVED", 0x5C, "read-only", {"value": (0, 32)}),
+    ("COMMANDS", 0x60, "read-only", {"sends": (0, 8), "receives": (8, 8)}),
+    ("MEMORY_ERROR", 0x64, "read-only", {"code": (0, 3), "receive": (8, 1)}),
+    ("ERROR_ADDRESS_LO", 0x68, "read-only", {"value": (0, 32)}),
+    ("ERROR_ADDRESS_HI", 0x6C, "read-only", {"value": (0, 32)}),
+    ("INTERRUPT_ENABLE", 0x70, "read-write", {"received": (0, 1), "sent": (1, 1), "failed": (2, 1)}),
+    ("INTERRUPT", 0x74, "read-write", {"received": (0, 1), "sent": (1, 1), "failed": (2, 1)}),
     ("CYCLES_LO", 0x80, "read-only", {"value": (0, 32)}),
     ("CYCLES_HI", 0x84, "read-only", {"value": (0, 32)}),
     ("IMAGES_LO", 0x88, "read-only", {"value": (0, 32)}),
