@@ -3,7 +3,7 @@
 //
 //   s_axil      AXI4-Lite   registers: identity, control, status, commands to the memory, counters    docs/registers.md
 //   m_axi       AXI4        memory: packets are read, results are written                             64 bits
-//   interrupt               level: what INTERRUPT holds and INTERRUPT_ENABLE lets through
+//   irq                     level: what INTERRUPT holds and INTERRUPT_ENABLE lets through
 //
 //   regs ── commands ──► memory ── packets ──► core ── results ──► memory
 //
@@ -88,7 +88,7 @@ module spikeline #(
     input  wire [ 1:0] m_axi_bresp,
     input  wire        m_axi_bvalid,
     output wire        m_axi_bready,
-    output wire        interrupt
+    output wire        irq
 );
 
 initial begin : check
@@ -153,6 +153,7 @@ wire [31:0]         sends;
 wire [31:0]         receives;
 wire [7:0]          sends_left;
 wire [7:0]          receives_left;
+wire                memory_error;
 wire [2:0]          memory_error_code;
 wire                memory_error_receive;
 wire [39:0]         memory_error_address;
@@ -197,7 +198,7 @@ spk_regs #(
     .s_axil_rresp(s_axil_rresp),
     .s_axil_rvalid(s_axil_rvalid),
     .s_axil_rready(s_axil_rready),
-    .interrupt(interrupt),
+    .irq(irq),
     .soft_reset(soft_reset),
     .scores(scores),
     .every_step(every_step),
@@ -219,6 +220,7 @@ spk_regs #(
     .receives(receives),
     .sends_left(sends_left),
     .receives_left(receives_left),
+    .memory_error(memory_error),
     .memory_error_code(memory_error_code),
     .memory_error_receive(memory_error_receive),
     .memory_error_address(memory_error_address),
@@ -290,6 +292,7 @@ spk_memory #(.ADDRESS_BITS(ADDRESS_BITS)) memory (
     .receives(receives),
     .sends_left(sends_left),
     .receives_left(receives_left),
+    .error_valid(memory_error),
     .error_code(memory_error_code),
     .error_receive(memory_error_receive),
     .error_address(memory_error_address[ADDRESS_BITS-1:0])

@@ -44,7 +44,7 @@ module spk_regs #(
     output wire [         1:0] s_axil_rresp,
     output reg                 s_axil_rvalid,
     input  wire                s_axil_rready,
-    output reg                 interrupt,
+    output reg                 irq,
     // Control
     output reg                 soft_reset,
     output reg                 scores,
@@ -69,6 +69,7 @@ module spk_regs #(
     input  wire [        31:0] receives,
     input  wire [         7:0] sends_left,
     input  wire [         7:0] receives_left,
+    input  wire                memory_error,
     input  wire [         2:0] memory_error_code,
     input  wire                memory_error_receive,
     input  wire [        39:0] memory_error_address,
@@ -169,15 +170,15 @@ end
 // ---- interrupt: what has happened stays until a 1 is written over it ----
 reg  [2:0] pending_reg;
 reg        failed_reg; // as it was: an error that stays is told once
-wire       failed = error_code_reg != `SPK_ERROR_CODE_NONE || memory_error_code != `SPK_MEMORY_FAULT_NONE;
+wire       failed = error_code_reg != `SPK_ERROR_CODE_NONE || memory_error;
 wire [2:0] happened = {failed && !failed_reg, send_done, receive_done}; // in the order of the register
 
 always @(posedge aclk) begin
     failed_reg <= failed;
     pending_reg <= happened | pending_reg & ~(write && write_address == `SPK_REG_INTERRUPT ? written[2:0] : 3'd0);
-    interrupt <= |(pending_reg & enable_reg);
+    irq <= |(pending_reg & enable_reg);
     if (!aresetn || soft_reset) pending_reg <= 3'd0;
-    if (!aresetn) interrupt <= 1'b0;
+    if (!aresetn) irq <= 1'b0;
 end
 
 // ---- counters; reading a low word captures the high one ----

@@ -333,12 +333,12 @@ EXPORT void sim_fail(Sim* sim, uint64_t address, uint64_t bytes) {
 EXPORT const char* sim_broken(const Sim* sim) { return sim->memory.broken.c_str(); }
 
 EXPORT int sim_busy(const Sim* sim) { return sim->busy(); }
-EXPORT int sim_interrupt(const Sim* sim) { return sim->top.interrupt; }
+EXPORT int sim_interrupt(const Sim* sim) { return sim->top.irq; }
 
 // Let up to `cycles` cycles pass, fewer if nothing is under way any more or the interrupt line rises.
 EXPORT void sim_run(Sim* sim, uint64_t cycles) {
-    const bool high = sim->top.interrupt;
-    while (cycles-- && sim->busy() && (high || !sim->top.interrupt)) sim->tick();
+    const bool high = sim->top.irq;
+    while (cycles-- && sim->busy() && (high || !sim->top.irq)) sim->tick();
 }
 EXPORT void sim_idle(Sim* sim, uint64_t cycles) {
     while (cycles--) sim->tick();

@@ -139,7 +139,7 @@ def verilog(spec: Spec) -> str:
                 out.append(f"`define SPK_REG_{w.name} 12'h{w.address:03x}")
             for f in w.fields:
                 out.append(f"`define SPK_{w.name}_{f.name.upper()} {f.lsb + f.bits - 1}:{f.lsb}")
-                if f.reset:
+                if f.reset or w.name == "VERSION":
                     out.append(f"`define SPK_{w.name}_{f.name.upper()}_RESET {f.bits}'h{f.reset:x}")
     for e in spec.enums:
         out += ["", f"// {e.name}"] + [f"`define SPK_{e.name.upper()}_{n} {v}" for n, v, _ in e.members]
@@ -237,7 +237,7 @@ def c(spec: Spec) -> str:
                     f"#define {name}_LSB {f.lsb}",
                     f"#define {name}_MASK 0x{((1 << f.bits) - 1) << f.lsb:X}{suffix}",
                 ]
-                if f.reset:
+                if f.reset or w.name == "VERSION":
                     out.append(f"#define {name}_RESET 0x{f.reset:X}{suffix}")
     for e in spec.enums:
         out += (
