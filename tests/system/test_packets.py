@@ -1,11 +1,13 @@
 """Packets that are wrong: the right error code, drained to TLAST, and nothing else changed."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from spikeline.device.packets import Pixels, Spikes, pack_events, packed
+from spikeline.device.transfers import QUEUE, Transfers
 from spikeline.errors import DeviceError, ModelError
 from spikeline.model import golden, model_file
 from spikeline.model.network import Layer, Network
@@ -19,6 +21,8 @@ from spikeline.model.spec import (
     PacketType,
     Register,
 )
+from spikeline.simulation.verilated import Timing
+from support.memory import change, send, start
 from support.networks import lasting
 from support.packets import HARMLESS, STEP, config, header, unsound
 
@@ -40,20 +44,27 @@ def loaded(driver, random_network):
             driver.device.write(Register.MODEL, driver.model.crc)
         np.testing.assert_array_equal(driver.run(spikes, scores=False)[0], expected)
 
+    def again():
+        """After a packet that gave only some of its results, which nobody can take."""
+        driver.reset()
+        driver.load(model_file.build(network))
+        still_works()
+
     still_works()
-    return driver, network, spikes, still_works
-
-
-def send(device, words, last=True):
-    device.start(np.asarray(words, WORD), last=last)
-    while not device.poll():
-        pass
-    device.idle(50)
+    return driver, network, spikes, still_works, again
 
 
 def of_layer_0(driver, kind):
     """The loaded model's packet of a kind."""
     return next(p for p in driver.model.packets if HEADER.unpack(p[0])["kind"] == kind)
+
+
+def classified(driver, words):
+    """Send a packet that is not as it should be; return how many of its images are classified."""
+    before = driver.counters().images
+    start(driver.device, words)
+    driver.device.idle(5000)
+    return driver.counters().images - before
 
 
 def error(device):
@@ -62,9 +73,9 @@ def error(device):
 
 @pytest.mark.parametrize("name", HARMLESS)
 def test_refused_packet_leaves_the_model_as_it_is(loaded, name):
-    driver, _, _, still_works = loaded
+    driver, _, _, still_works, *_ = loaded
     words, code = HARMLESS[name]
-    driver.device.stall(1, 0.3, 0.3)
+    driver.device.timing(Timing((3, 30), 0.3, 0.3))
     send(driver.device, words)
     assert error(driver.device)["code"] == code
     assert error(driver.device)["packet"] == words[0] & 0xFF
@@ -89,7 +100,7 @@ def test_images_before_a_model(device, kind):
 
 @pytest.mark.parametrize("kind", [PacketType.WEIGHTS, PacketType.THRESHOLDS, PacketType.BIASES])
 def test_model_cut_short_counts_as_not_loaded_until_sent_again(loaded, kind):
-    driver, _, spikes, still_works = loaded
+    driver, _, spikes, still_works, *_ = loaded
     packet = of_layer_0(driver, kind)
     send(driver.device, packet[:-1])
     assert error(driver.device) == {"code": ErrorCode.SHORT, "packet": kind, "layer": 0}
@@ -105,7 +116,7 @@ def test_model_cut_short_counts_as_not_loaded_until_sent_again(loaded, kind):
 @pytest.mark.parametrize("left_out", range(1, 9))
 def test_a_new_configuration_wants_the_whole_model_again(loaded, left_out):
     """What was loaded before it does not count, whichever of the packets is missing."""
-    driver, _, spikes, still_works = loaded
+    driver, _, spikes, still_works, *_ = loaded
     packets = driver.model.packets
     assert len(packets) == 9  # configuration; weights and thresholds of three layers, biases of two
     for n, packet in enumerate(packets):
@@ -128,48 +139,38 @@ def test_weights_that_go_on_too_long(loaded):
 
 @pytest.mark.parametrize("words_left", [1, 3])
 def test_spikes_cut_short_lose_only_the_last_image(loaded, words_left):
-    driver, network, spikes, still_works = loaded
-    driver.device.start(packed(Spikes(spikes))[:-words_left], np.zeros(9, WORD))
-    driver.device.poll()
-    assert error(driver.device)["code"] == ErrorCode.SHORT
+    driver, network, spikes, _, again = loaded
     words_per_image = network.time_steps * -(-network.sizes[0] // 64)
-    assert driver.device.received == len(spikes) - -(-words_left // words_per_image)
-    driver.device.halt()
-    driver.device.write(Register.CONTROL, 2)
-    still_works()
+    images = classified(driver, packed(Spikes(spikes))[:-words_left])
+    assert error(driver.device)["code"] == ErrorCode.SHORT
+    assert images == len(spikes) - -(-words_left // words_per_image)
+    again()
 
 
 @pytest.mark.parametrize("name", unsound(100))
 @pytest.mark.parametrize("more", [0, 3])
 def test_unsound_events_lose_only_what_follows(loaded, name, more):
-    driver, network, _, still_works = loaded
+    driver, network, spikes, _, again = loaded
     assert network.sizes[0] <= 100
     entries, code = unsound(network.sizes[0])[name]
     words = np.array([5, STEP | 1, 3, STEP | 2, *entries], "<u2").view(WORD)
     words = np.concatenate([np.array([2], WORD), words, np.full(more, 0xFFFFFFFFFFFFFFFF, WORD)])
-    driver.device.stall(1, 0.3, 0)
-    driver.device.start(np.concatenate([np.array([header(PacketType.EVENTS, len(words))], WORD), words]), np.zeros(9, WORD))
-    driver.device.poll()
+    driver.device.timing(Timing((3, 30), 0.3))
+    images = classified(driver, np.concatenate([np.array([header(PacketType.EVENTS, len(words))], WORD), words]))
     code = ErrorCode.EVENT if name == "an image too many" else code
     assert error(driver.device) == {"code": code, "packet": PacketType.EVENTS, "layer": 0}
-    assert driver.device.received == (2 if name == "an image too many" else 1)
-    driver.device.halt()
-    driver.device.write(Register.CONTROL, 2)
-    still_works()
+    assert images == (2 if name == "an image too many" else 1)
+    again()
     spikes = np.ones((4, 2, network.sizes[0]), np.uint8)
     np.testing.assert_array_equal(driver.run(spikes, False, events=True)[0], golden.run(network, spikes).labels)
 
 
 def test_events_cut_short(loaded):
-    driver, _, spikes, still_works = loaded
+    driver, _, spikes, _, again = loaded
     packet = pack_events(spikes)
-    driver.device.start(packet[:-1], np.zeros(9, WORD))
-    driver.device.poll()
+    assert classified(driver, packet[:-1]) == len(spikes) - 1
     assert error(driver.device) == {"code": ErrorCode.SHORT, "packet": PacketType.EVENTS, "layer": 0}
-    assert driver.device.received == len(spikes) - 1
-    driver.device.halt()
-    driver.device.write(Register.CONTROL, 2)
-    still_works()
+    again()
 
 
 def test_a_network_without_an_encoder_takes_no_pixels(driver, random_network):
@@ -181,40 +182,32 @@ def test_a_network_without_an_encoder_takes_no_pixels(driver, random_network):
 
 @pytest.mark.parametrize("words_left", [1, 2, 13, 14, 20])
 def test_pixels_cut_short_lose_only_the_last_images(loaded, words_left):
-    driver, network, _, still_works = loaded
+    driver, network, _, _, again = loaded
     pixels = np.random.default_rng(0).integers(0, 256, (5, network.sizes[0])).astype(np.uint8)
     packet = packed(Pixels(pixels))
     words_per_image = 1 + -(-network.sizes[0] // 8)
-    driver.device.start(packet[:-words_left], np.zeros(9, WORD))
-    driver.device.poll()
+    assert classified(driver, packet[:-words_left]) == 5 - -(-words_left // words_per_image)
     assert error(driver.device) == {"code": ErrorCode.SHORT, "packet": PacketType.PIXELS, "layer": 0}
-    assert driver.device.received == 5 - -(-words_left // words_per_image)
-    driver.device.halt()
-    driver.device.write(Register.CONTROL, 2)
-    still_works()
+    again()
     assert (driver.run_pixels(pixels, 0, 0, scores=False)[1] == network.time_steps).all()
 
 
 @pytest.mark.parametrize("kind", [PacketType.SPIKES, PacketType.PIXELS])
 def test_images_that_are_not_whole(loaded, kind):
-    driver, network, spikes, still_works = loaded
+    driver, network, spikes, _, again = loaded
     pixels = np.zeros((3, network.sizes[0]), np.uint8)
     whole = packed(Spikes(spikes)) if kind == PacketType.SPIKES else packed(Pixels(pixels))
     packet = whole[:-1].copy()
     packet[0] = header(kind, len(packet) - 1)
-    driver.device.start(packet, np.zeros(9, WORD))
-    driver.device.poll()
+    classified(driver, packet)
     assert error(driver.device)["code"] == ErrorCode.LENGTH
-    driver.device.halt()
-    driver.device.write(Register.CONTROL, 2)
-    still_works()
+    again()
 
 
 def test_spikes_that_go_on_too_long_give_their_results(loaded):
-    driver, _, spikes, still_works = loaded
-    received = np.zeros(len(spikes), WORD)
-    driver.device.start(np.append(packed(Spikes(spikes)), WORD(5)), received)
-    assert driver.device.poll()
+    driver, network, spikes, still_works, *_ = loaded
+    received = send(driver.device, np.append(packed(Spikes(spikes)), WORD(5)), len(spikes))
+    np.testing.assert_array_equal(received & WORD(0xFFFF), golden.run(driver.model.network, spikes).labels)
     assert error(driver.device)["code"] == ErrorCode.LONG
     driver.device.write(Register.CONTROL, 2)
     still_works()
@@ -222,11 +215,11 @@ def test_spikes_that_go_on_too_long_give_their_results(loaded):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_reset_in_the_middle_of_anything(loaded, seed):
-    driver, network, spikes, still_works = loaded
+    driver, network, spikes, still_works, *_ = loaded
     rng = np.random.default_rng(seed)
     packet = packed(Spikes(spikes)) if seed % 2 else driver.model.packets[2 + 2 * (seed % 3)]
-    driver.device.stall(seed + 1, 0.2, 0.2)
-    driver.device.start(packet, np.zeros(len(spikes), WORD) if seed % 2 else None)
+    change(driver.device, rng)
+    start(driver.device, packet, len(spikes) if seed % 2 else 0)
     driver.device.idle(int(rng.integers(1, 3 * len(packet))))
     driver.reset()
     assert STATUS.unpack(driver.device.read(Register.STATUS)) == {"idle": 1, "loaded": 0}
@@ -238,57 +231,74 @@ def test_reset_in_the_middle_of_anything(loaded, seed):
 
 def test_results_wait_for_a_slow_receiver(loaded):
     """Far more images than the queues hold, sent before anyone takes a result: nothing is lost."""
-    driver, network, _, _ = loaded
+    driver, network, spikes, *_ = loaded
     rng = np.random.default_rng(3)
     spikes = (rng.random((60, network.time_steps, network.sizes[0])) < 0.2).astype(np.uint8)
-    driver.device.stall(1, 0, 0.98)
+    driver.device.timing(Timing(stall_write=0.998))
     labels, _, _ = driver.run(spikes, scores=False)
     np.testing.assert_array_equal(labels, golden.run(network, spikes).labels)
-    assert driver.counters().stall_output > 60 * 20
+    assert driver.counters().stall_output > 60 * 5
 
 
 def test_packets_back_to_back(loaded):
-    """The second packet is sent while results of the first are still to come: both give their own."""
-    driver, _, spikes, _ = loaded
+    """All that the queues take, at once: each transfer has its own results, in its own memory and nowhere else."""
+    driver, network, spikes, *_ = loaded
     device, expected = driver.device, golden.run(driver.model.network, spikes).labels
-    first, second = np.zeros(len(spikes), WORD), np.zeros(len(spikes), WORD)
-    sent = packed(Spikes(spikes))
-    device.start(sent, first)
-    while device.sending:
-        device.idle(1)
-    assert device.received < len(spikes)
-    device.start(sent)
-    assert device.poll()
-    device.start(np.zeros(0, WORD), second)
-    assert device.poll()
-    for received in (first, second):
-        np.testing.assert_array_equal(received & WORD(0xFFFF), expected)
-        np.testing.assert_array_equal(received >> WORD(32), np.arange(len(spikes)))
+    transfers, packet = Transfers(device), packed(Spikes(spikes))
+    sent, received = device.buffer("sent", len(packet)), device.buffer("received", QUEUE * (len(spikes) + 1))
+    sent[:] = packet
+    received[:] = 7
+    parts = received.reshape(QUEUE, -1)
+    for part in parts:
+        transfers.start(sent, part[:-1])
+    while transfers.poll():
+        pass
+    np.testing.assert_array_equal(parts[:, :-1] & WORD(0xFFFF), np.tile(expected, (QUEUE, 1)))
+    np.testing.assert_array_equal(parts[:, :-1] >> WORD(32), np.tile(np.arange(len(spikes)), (QUEUE, 1)))
+    assert (parts[:, -1] == 7).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_packet_is_gathered_from_parts(loaded, seed):
+    """Header here, images there, in parts of any size."""
+    driver, network, spikes, *_ = loaded
+    device, rng = driver.device, np.random.default_rng(seed)
+    packet = packed(Spikes(spikes))
+    change(device, rng)
+    cuts = [0, 1, *sorted(rng.choice(np.arange(2, len(packet)), 5, replace=False)), len(packet)]
+    memory, transfers = device.buffer("parts", 3 * len(packet)), Transfers(device)
+    received = device.buffer("received", len(spikes))
+    for begin, end in pairwise(cuts):
+        part = memory[2 * begin : begin + end]
+        part[:] = packet[begin:end]
+        transfers.start(part, received if begin == 0 else None, last=end == len(packet))
+    while transfers.poll():
+        assert device.read(Register.MEMORY_ERROR) == 0
+    np.testing.assert_array_equal(received & WORD(0xFFFF), golden.run(network, spikes).labels)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_model_waits_for_the_images_before_it(loaded, random_network, seed):
     """It is sent while the network before it still works: each image is classified by the one that it was sent for."""
-    driver, network, _, _ = loaded
+    driver, network, spikes, *_ = loaded
     device, rng = driver.device, np.random.default_rng(seed)
     other = random_network(rng, int(rng.integers(1, 4)))
-    received = []
-    for net, images in ((network, 3), (other, 4), (network, 5), (other, 2)):
-        if received:
-            for packet in model_file.build(net).packets:
-                device.send(packet)
-                while device.sending:
-                    device.run(1)
-            assert device.poll()
+    transfers, expected = Transfers(device), []
+    for number, (net, images) in enumerate(((network, 3), (other, 4), (network, 5), (other, 2))):
         spikes = np.ones((images, net.time_steps, net.sizes[0]), np.uint8)
-        received.append((np.zeros(images, WORD), golden.run(net, spikes).labels))
-        device.start(packed(Spikes(spikes)), received[-1][0])
-        while device.sending:
-            device.run(1)
-        assert device.receiving, "the last image is still under way"
-    assert device.poll()
+        packets = [*(model_file.build(net).packets if number else ()), packed(Spikes(spikes))]
+        received = device.buffer(f"received{number}", images)
+        for n, packet in enumerate(packets):
+            memory = device.buffer(f"packet{number}.{n}", len(packet))
+            memory[:] = packet
+            while transfers.poll() >= QUEUE:
+                pass
+            transfers.start(memory, received if n + 1 == len(packets) else None)
+        expected.append((received, golden.run(net, spikes).labels))
+    while transfers.poll():
+        pass
     assert error(device)["code"] == ErrorCode.NONE
-    for words, labels in received:
+    for words, labels in expected:
         np.testing.assert_array_equal(words & WORD(0xFFFF), labels)
 
 
@@ -311,7 +321,7 @@ def test_wait_without_progress_ends(driver, random_network):
     network = random_network(np.random.default_rng(4), 1)
     driver.load(model_file.build(network))
     driver.timeout = 0.05
-    driver.device.stall(1, 0, 1)  # the receiver never takes a word
+    driver.device.timing(Timing(stall_write=1))  # the memory never takes a word
     with pytest.raises(DeviceError, match="no progress"):
         driver.run(np.ones((1, network.time_steps, network.sizes[0]), np.uint8), scores=False)
 
@@ -319,7 +329,7 @@ def test_wait_without_progress_ends(driver, random_network):
 @pytest.mark.parametrize("value", [0x5555, 0xAAAA, 0xFFFF])
 def test_every_bit_of_a_size_counts(loaded, value):
     """Sizes far beyond what is built are refused, whichever of their bits says so; then T takes every bit."""
-    driver, _, _, still_works = loaded
+    driver, _, spikes, still_works, *_ = loaded
     device = driver.device
     for layers in ([(value, 5)], [(5, value)], [(5, 5), (5, value)], [(5, 5), (5, 5), (value, 5)]):
         send(device, config(layers))
