@@ -24,7 +24,7 @@ from spikeline.files import atomic
 from spikeline.model import golden, model_file
 from spikeline.model.geometry import Geometry
 from spikeline.model.network import Network
-from spikeline.simulation.verilated import SimDevice
+from spikeline.simulation.verilated import SimDevice, Timing
 from spikeline_compiler.lower import compile_onnx
 from spikeline_compiler.verify import verify
 from support.recipes import GEOMETRIES, Recipe, batch, build, recipes
@@ -66,7 +66,7 @@ class Bench:
 
     def _check_rtl(self, driver: Driver, recipe: Recipe, network: Network, trains: np.ndarray, reference: golden.Trace) -> None:
         device = driver.device
-        device.stall(recipe.seed | 1, recipe.stalls[0] / 10, recipe.stalls[1] / 10)
+        device.timing(Timing((0, 4 * max(recipe.stalls)), recipe.stalls[0] / 10, recipe.stalls[1] / 10), recipe.seed | 1)
         driver.load(model_file.build(network))
         driver.clear_counters()
         device.record(True)

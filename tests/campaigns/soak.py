@@ -1,4 +1,4 @@
-"""Soak: classify MNIST over and over on the simulated accelerator, under random stalls, with resets and other networks between.
+"""Soak: classify MNIST over and over on the simulated accelerator; memories of every kind, resets and other networks between.
 
 soak.py IMAGE... --images 1000000 --seed 1 --out docs/results/soak.json
 
@@ -25,8 +25,9 @@ from spikeline.measure import evaluate
 from spikeline.model import golden, model_file
 from spikeline.model.encode import encode
 from spikeline.model.geometry import Geometry
-from spikeline.model.spec import CONTROL, Register
+from spikeline.model.spec import Register
 from spikeline.simulation.verilated import SimDevice
+from support.memory import change, start
 
 SHORT, LONG = (0, 0.1, 0.5, 0.9), (0, 0, 0, 0.02, 0.1)  # shares of the cycles that stall, of short and of long batches
 SHOWN = 50_000  # images between two lines of progress
@@ -48,9 +49,9 @@ def subject(path: Path, pixels: np.ndarray, seed: int) -> Subject:
     samples.require(loaded)
     network = loaded.network
     traces = []
-    for start in range(0, len(pixels), 1000):
-        part = pixels[start : start + 1000]
-        traces.append(golden.run(network, encode(part, network.encoder.name.lower(), network.time_steps, seed, start)))
+    for first in range(0, len(pixels), 1000):
+        part = pixels[first : first + 1000]
+        traces.append(golden.run(network, encode(part, network.encoder.name.lower(), network.time_steps, seed, first)))
     return Subject(path, loaded, np.concatenate([x.labels for x in traces]), np.concatenate([x.steps for x in traces]))
 
 
@@ -58,12 +59,9 @@ def interrupted(driver: Driver, pixels: np.ndarray, rng: np.random.Generator) ->
     """Begin to send a batch, let some cycles pass, reset: nothing may be left of network, packet or result."""
     device = driver.device
     words = packed(Pixels(pixels))
-    results = device.buffer("interrupted", 2 * len(pixels) + 1)
-    device.start(words, results)
-    device.run(int(rng.integers(1, 4000)))
-    device.halt()
-    device.write(Register.CONTROL, CONTROL.pack(reset=1))
-    device.idle(10)
+    start(device, words, len(pixels))
+    device.idle(int(rng.integers(1, 4000)))
+    driver.reset()
     if device.read(Register.STATUS) != 1:
         raise AssertionError("idle, and without a network, is what a reset leaves")
 
@@ -84,13 +82,13 @@ def soak(paths: list[Path], geometry: Geometry, images: int, seed: int) -> dict:
         loads += 1
         for _ in range(int(rng.integers(1, 4))):
             size = min(int(rng.choice([1, 7, 300, 5000, 10_000])), images - done)
-            device.stall(int(rng.integers(1, 1 << 32)), *rng.choice(SHORT if size <= 300 else LONG, 2))
-            start = int(rng.integers(0, len(pixels) - size + 1))
-            part = slice(start, start + size)
-            ((labels, steps, *_),) = driver.classify([Pixels(pixels[part], seed, start)], False)
+            change(device, rng, SHORT if size <= 300 else LONG)
+            first = int(rng.integers(0, len(pixels) - size + 1))
+            part = slice(first, first + size)
+            ((labels, steps, *_),) = driver.classify([Pixels(pixels[part], seed, first)], False)
             different = (labels != chosen.labels[part]) | (steps != chosen.steps[part])
             wrong += int(different.sum())
-            assert not wrong, f"seed {seed}, image {done}: {chosen.path} gives other labels from test image {start} on"
+            assert not wrong, f"seed {seed}, image {done}: {chosen.path} gives other labels from test image {first} on"
             done += size
             if done >= images:
                 break

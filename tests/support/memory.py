@@ -1,23 +1,22 @@
 """Memories of every kind for the simulator, and packets that are sent by hand."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from spikeline.device.transfers import Device, Transfers
 from spikeline.model.spec import STATUS, Register
 from spikeline.simulation.verilated import SimDevice, Timing
 
+SHARES = (0, 0, 0.1, 0.5, 0.9)
 
-def any_timing(rng: np.random.Generator) -> Timing:
-    """An ideal memory, or one that is late, stalls or refreshes, by little or by much."""
-    latency = sorted(rng.choice([0, 1, 7, 40, 150], 2).tolist())
-    read, write = rng.choice([0, 0, 0.1, 0.5, 0.9], 2).tolist()
+
+def change(device: SimDevice, rng: np.random.Generator, shares: Sequence[float] = SHARES) -> None:
+    """Give the device another memory: an ideal one, or one that is late, stalls or refreshes, by little or by much."""
+    least, most = sorted(rng.choice([0, 1, 7, 40, 150], 2).tolist())
+    read, write = rng.choice(shares, 2).tolist()
     refresh = (int(rng.integers(100, 1000)), int(rng.integers(1, 60))) if rng.random() < 0.3 else (0, 0)
-    return Timing((latency[0], latency[1]), read, write, refresh)
-
-
-def change(device: SimDevice, rng: np.random.Generator) -> None:
-    """Give the device another memory."""
-    device.timing(any_timing(rng), int(rng.integers(1, 1 << 32)))
+    device.timing(Timing((least, most), read, write, refresh), int(rng.integers(1, 1 << 32)))
 
 
 def start(device: Device, words, results: int = 0, last: bool = True) -> tuple[Transfers, np.ndarray | None]:

@@ -12,6 +12,7 @@ from spikeline.model.encode import encode
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Encoder
 from support import networks
+from support.memory import change, send
 
 
 def trace(device, network):
@@ -51,7 +52,7 @@ def test_random_networks_one_after_the_other_without_reset(driver, random_networ
     rng = np.random.default_rng(seed)
     for _ in range(4):
         network = random_network(rng)
-        driver.device.stall(int(rng.integers(1, 1 << 32)), *rng.choice([0, 0.1, 0.5, 0.9], 2))
+        change(driver.device, rng)
         driver.load(model_file.build(network))
         driver.clear_counters()
         reads = 0
@@ -68,7 +69,7 @@ def test_random_continuous_networks(driver, random_network, random_spikes, seed)
     rng = np.random.default_rng(seed)
     for _ in range(4):
         network = random_network(rng, time_steps=int(rng.integers(2, 25)), continuous=1)
-        driver.device.stall(int(rng.integers(1, 1 << 32)), *rng.choice([0, 0.1, 0.5, 0.9], 2))
+        change(driver.device, rng)
         driver.load(model_file.build(network))
         for batch in (1, 10):
             check(driver, network, random_spikes(rng, network, batch))
@@ -82,7 +83,7 @@ def test_direct_input(driver, random_network, seed):
         network = networks.direct(rng, random_network(rng))
         if network.sizes[-1] > 1 and rng.random() < 0.3:
             network = replace(network, exit_margin=int(rng.integers(50)))
-        driver.device.stall(int(rng.integers(1, 1 << 32)), *rng.choice([0, 0.1, 0.5, 0.9], 2))
+        change(driver.device, rng)
         driver.load(model_file.build(network))
         driver.clear_counters()
         pixels = networks.pictures(rng, network, int(rng.integers(1, 40)))
@@ -123,7 +124,7 @@ def test_running_class(driver, random_network, random_spikes, seed):
     if network.sizes[-1] > 1:
         network = replace(network, exit_margin=1)
     driver.load(model_file.build(network))
-    driver.device.stall(seed + 1, *rng.choice([0, 0.3, 0.8], 2))
+    change(driver.device, rng)
     spikes = random_spikes(rng, network, 12)
     expected, leading = golden.run(network, spikes).running
     driver.clear_counters()
@@ -146,7 +147,7 @@ def test_events(driver, random_network, random_spikes, seed):
         network = replace(network, exit_margin=int(rng.integers(50)))
     driver.load(model_file.build(network))
     for _ in range(4):
-        driver.device.stall(int(rng.integers(1, 1 << 32)), *rng.choice([0, 0, 0.3, 0.8], 2))
+        change(driver.device, rng)
         spikes = random_spikes(rng, network, int(rng.integers(1, 20)))
         reference = golden.run(network, spikes)
         for how in rng.permutation(["events", "events", "spikes", "pixels"]):
@@ -216,10 +217,7 @@ def test_bits_beyond_the_last_input_are_ignored(driver, random_network):
     sent = packed(Spikes(spikes))
     words, used = -(-network.sizes[0] // 64), network.sizes[0] % 64
     sent[words::words] |= np.uint64((1 << 64) - (1 << used)) if used else np.uint64(0)
-    received = np.zeros(3, np.uint64)
-    driver.device.start(sent, received)
-    while not driver.device.poll():
-        pass
+    received = send(driver.device, sent, 3)
     np.testing.assert_array_equal(received & np.uint64(0xFFFF), golden.run(network, spikes).labels)
 
 
@@ -255,7 +253,7 @@ def test_encoder_on_chip_makes_the_same_spikes(driver, random_network, seed):
             pixels[rng.random(pixels.shape) < 0.2] = rng.choice([0, 127, 128, 255])
             spikes = encode(pixels, network.encoder.name.lower(), network.time_steps, seed, first_image=5)
             reference = golden.run(network, spikes)
-            driver.device.stall(seed + 1, *rng.choice([0, 0.3, 0.8], 2))
+            change(driver.device, rng)
             driver.device.record(True)
             labels, _, values = driver.run_pixels(pixels, seed, 5, scores=True)
             np.testing.assert_array_equal(labels, reference.labels)
@@ -280,7 +278,7 @@ def test_early_exit(driver, random_network, random_spikes, seed):
         network = replace(network, exit_margin=margin)
         reference = golden.run(network, spikes)
         driver.load(model_file.build(network))
-        driver.device.stall(seed + 1, *rng.choice([0, 0, 0.3, 0.8], 2))
+        change(driver.device, rng)
         runs = [driver.run(spikes, True), driver.run_pixels(pixels, seed, 0, True), driver.run(spikes, True)]
         for labels, steps, values in runs:
             np.testing.assert_array_equal(labels, reference.labels)

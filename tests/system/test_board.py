@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pynq.buffer import PynqBuffer
+from spikeline.simulation.dma import DmaModel
 
 from spikeline import Accelerator, Events
 from spikeline.device import hand_off
@@ -30,7 +31,6 @@ from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Encoder, Register
 from spikeline.simulation import verilated
 from spikeline.simulation.board import MEMORY_BYTES, PAGE, Memory, SimulatedBoard
-from spikeline.simulation.dma import DmaModel
 
 
 @pytest.fixture

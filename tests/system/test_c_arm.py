@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from spikeline.simulation.dma import DmaModel
 
 from spikeline.cli.demo import SHIPPED
 from spikeline.data import mnist
@@ -27,7 +28,6 @@ from spikeline.model import golden, model_file
 from spikeline.model.geometry import Geometry
 from spikeline.model.spec import GEOMETRY, ID, LAYER, VERSION, VERSION_MAJOR, VERSION_MINOR, Base, Register
 from spikeline.simulation import verilated
-from spikeline.simulation.dma import DmaModel
 from spikeline.simulation.verilated import SimDevice
 
 ROOT = Path(__file__).parents[2]

@@ -205,7 +205,7 @@ def test_images_that_are_not_whole(loaded, kind):
 
 
 def test_spikes_that_go_on_too_long_give_their_results(loaded):
-    driver, network, spikes, still_works, *_ = loaded
+    driver, _, spikes, still_works, *_ = loaded
     received = send(driver.device, np.append(packed(Spikes(spikes)), WORD(5)), len(spikes))
     np.testing.assert_array_equal(received & WORD(0xFFFF), golden.run(driver.model.network, spikes).labels)
     assert error(driver.device)["code"] == ErrorCode.LONG
@@ -242,7 +242,7 @@ def test_results_wait_for_a_slow_receiver(loaded):
 
 def test_packets_back_to_back(loaded):
     """All that the queues take, at once: each transfer has its own results, in its own memory and nowhere else."""
-    driver, network, spikes, *_ = loaded
+    driver, _, spikes, *_ = loaded
     device, expected = driver.device, golden.run(driver.model.network, spikes).labels
     transfers, packet = Transfers(device), packed(Spikes(spikes))
     sent, received = device.buffer("sent", len(packet)), device.buffer("received", QUEUE * (len(spikes) + 1))

@@ -9,6 +9,7 @@ from spikeline.device.driver import Driver
 from spikeline.errors import DeviceError
 from spikeline.model import model_file, spec
 from spikeline.model.spec import Register
+from support.memory import send
 
 
 def test_identity_and_geometry(device, tiny):
@@ -24,10 +25,21 @@ def test_every_other_address_reads_zero_and_ignores_writes(device):
     known |= {Register.LAYER + 4 * n for n in range(3)} | {Register.ROW_READS_LO + 4 * n for n in range(6)}
     before = {a: device.read(a) for a in range(0, 0x1000, 4)}
     assert [a for a in before if a not in known and before[a]] == []
+    writable = {address for _, address, access, _ in spec.REGISTERS if access != "read-only"}
     for address in range(0, 0x1000, 4):
-        if address != Register.CONTROL:
+        if address not in writable:
             device.write(address, 0xFFFFFFFF)
     assert {a: device.read(a) for a in before} == before
+
+
+def test_byte_strobes_of_addresses_and_enables(device):
+    for register, bits in ((Register.ADDRESS_LO, 32), (Register.ADDRESS_HI, 8), (Register.INTERRUPT_ENABLE, 3)):
+        device.write(register, 0xFFFFFFFF)
+        assert device.read(register) == (1 << bits) - 1
+        device.write(register, 0, strobe=0b0001)
+        assert device.read(register) == (1 << bits) - 1 & ~0xFF
+        device.write(register, 0x12345678)
+        assert device.read(register) == 0x12345678 & (1 << bits) - 1
 
 
 def test_byte_strobes(device):
@@ -56,10 +68,7 @@ def test_identity_of_the_model(device, driver, random_network):
             driver.load(ours)
         device.write(Register.MODEL, 1)
         assert device.read(Register.MODEL) == 1
-        send = device.buffer("send0", len(packet))
-        send[:] = packet
-        device.start(send)
-        driver.wait()
+        send(device, packet)
         assert device.read(Register.MODEL) == 0, spec.PacketType(int(packet[0]) & 0xFF).name
     driver.load(ours)
     device.write(Register.MODEL, 1)
@@ -110,8 +119,8 @@ class Wrong:
     ("registers", "message"),
     [
         ({}, "load its bitstream"),
-        ({"ID": spec.ID, "VERSION": 7 << 16}, "interface 7.0, this runtime 1.1"),
-        ({"ID": spec.ID, "VERSION": 1 << 16}, "interface 1.0, this"),
+        ({"ID": spec.ID, "VERSION": 7 << 16}, "interface 7.0, this runtime 2.0"),
+        ({"ID": spec.ID, "VERSION": 1 << 16 | 1}, "interface 1.1, this"),
     ],
 )
 def test_driver_refuses_another_device(registers, message):

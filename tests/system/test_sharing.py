@@ -19,6 +19,7 @@ from spikeline.model import golden, model_file
 from spikeline.model.encode import encode
 from spikeline.model.spec import CONTROL, Encoder, Register
 from spikeline.simulation.board import MEMORY_BYTES, SimulatedBoard
+from spikeline.simulation.verilated import Timing
 
 TAKEN = "another handle has taken this accelerator over since; use that one, or open a new one"
 CLOSED = "closed; open a new one"
@@ -189,7 +190,7 @@ def test_a_bitstream_that_is_loaded_anew_is_noticed(board, models):
             accelerator.infer(pixels)
         accelerator.load(one)
         np.testing.assert_array_equal(accelerator.infer(pixels).labels, of_one)
-        for packet in two.packets:  # a program that goes to the registers and the DMA by itself
+        for packet in two.packets:  # a program that goes to the registers by itself
             driver = accelerator._backend
             send = driver.device.buffer("send0", len(packet))
             send[:] = packet
@@ -209,19 +210,20 @@ def test_a_bitstream_that_is_loaded_under_a_transfer(board, models):
         send, receive = driver.prepare(Pixels(pixels))
         driver.start(send, receive)
         accelerator.overlay.download()
-        with pytest.raises(DeviceError, match=r"halted while .*reset\(\) and load the model again"):
+        with pytest.raises(DeviceError, match=r"was reset in the middle of a transfer; reset\(\) and load the model again"):
             driver.wait()
         accelerator.reset()
         accelerator.load(one)
         np.testing.assert_array_equal(accelerator.infer(pixels).labels, of_one)
 
 
-@pytest.mark.parametrize("channel", ["sendchannel", "recvchannel"])
-def test_another_program_stops_the_dma(board, models, channel):
+def test_another_program_resets_the_accelerator(board, models):
     one, _, pixels, of_one, _ = models
     with Accelerator(board.bitstream, one, device=board, timeout=3) as accelerator:
-        getattr(accelerator.overlay.axi_dma_0, channel).stop()
-        with pytest.raises(DeviceError, match=r"not started; reset\(\) and load the model again|halted"):
+        reset = CONTROL.pack(reset=1)
+        with pytest.raises(DeviceError, match=r"was reset in the middle of a transfer; reset\(\) and load the model again"):
+            accelerator.infer(pixels, batch=5, progress=lambda done: board.simulator.write(Register.CONTROL, reset))
+        with pytest.raises(DeviceError, match="no model is loaded"):
             accelerator.infer(pixels)
         accelerator.load(one)
         np.testing.assert_array_equal(accelerator.infer(pixels).labels, of_one)
@@ -248,18 +250,22 @@ def test_attaching_goes_on_with_the_model_that_is_there(board, models, monkeypat
     assert board.downloads == 1
 
 
-@pytest.mark.parametrize("fault", ["a transfer under way", "an error", "a DMA that has failed"])
+@pytest.mark.parametrize("fault", ["a transfer under way", "an error", "a memory that refused", "results that never come"])
 def test_attaching_to_what_a_dead_program_left(board, models, fault):
     one, _, pixels, of_one, _ = models
     dead = Accelerator(board.bitstream, one, device=board)
-    if fault == "a DMA that has failed":
-        board.dma.fail("MM2S", "slave_error")
+    send, receive = dead._backend.prepare(Pixels(pixels))
+    if fault == "an error":
+        send[0] = 0
+    if fault == "results that never come":
+        board.simulator.write(Register.ADDRESS_LO, receive.device_address)
+        board.simulator.write(Register.RECEIVE, receive.nbytes)
     else:
-        send, receive = dead._backend.prepare(Pixels(pixels))
-        if fault == "an error":
-            send[0] = 0
-        dead._backend.device.start(send, receive)
-        board.simulator.run(300)
+        if fault == "a memory that refused":
+            board.simulator.fail(send.device_address, send.nbytes)
+        dead._backend.start(send, receive)
+    board.simulator.idle(300)
+    board.simulator.fail(0, 0)
     with Accelerator(board.bitstream, one, device=board, download=False) as accelerator:
         np.testing.assert_array_equal(accelerator.infer(pixels).labels, of_one)
     assert board.downloads == 1
@@ -273,12 +279,11 @@ def test_no_memory_for_the_second_buffer(board, models):
     one, _, pixels, of_one, _ = models
     many = np.tile(pixels, (500, 1))
     with Accelerator(board.bitstream, one, device=board, timeout=5) as accelerator:
-        free = 10_000 * 8 * (2 + -(-pixels.shape[1] // 8)) + 30_000
+        free = 10_000 * 8 * (2 + -(-pixels.shape[1] // 8)) + 90_000
         board.memory.taken[free] = MEMORY_BYTES - free
         with pytest.raises(DeviceError, match=r"no memory for .*; use a smaller batch"):
             accelerator.infer(many, batch=10_000)
-        assert not board.simulator.sending
-        assert not board.simulator.receiving
+        assert not board.simulator.busy
         for batch in (40, 20, 1, 40):
             np.testing.assert_array_equal(accelerator.infer(pixels, batch=batch).labels, of_one)
         accelerator.load(one)
@@ -325,60 +330,39 @@ def test_an_interrupt_in_a_throughput_test(board, models, monkeypatch):
         np.testing.assert_array_equal(accelerator.infer(pixels).labels, of_one)
 
 
-@pytest.mark.parametrize("after", [0, 100, 1500, 6000])
-def test_results_that_nobody_took_do_not_head_the_next_transfer(board, models, after):
-    """The DMA takes up to four beats before it is told to: the accelerator must offer none when the DMA has been reset."""
+@pytest.mark.parametrize("after", [0, 30, 100, 1500, 6000])
+def test_a_reset_under_a_transfer_leaves_the_memory_alone(board, models, after):
+    """Bursts that have begun end before the reset does, however late the memory is; then nothing is written any more."""
     one, _, pixels, of_one, _ = models
     with Accelerator(board.bitstream, one, device=board, timeout=5) as accelerator:
         driver = accelerator._backend
+        board.simulator.timing(Timing((20, 300), 0.3, 0.3))
         send, receive = driver.prepare(Pixels(np.tile(pixels, (20, 1))))
         driver.start(send, receive)
-        board.simulator.run(after)
-        halt = driver.device.halt
-        driver.device.halt = lambda: (halt(), board.simulator.idle(3000))  # a processor is slow
+        board.simulator.idle(after)
         driver.reset()
+        assert not board.simulator.busy
+        before = board.memory.logic.copy()
+        board.simulator.idle(3000)
+        np.testing.assert_array_equal(board.memory.logic, before)
         accelerator.load(one)
         np.testing.assert_array_equal(accelerator.infer(pixels).labels, of_one)
 
 
-def test_the_dma_first_would_leave_results_in_it(board, models, monkeypatch):
-    """That the test above can fail: the order in which the results of the aborted batch are taken."""
-    one, _, pixels, _, _ = models
-
-    def dma_first(self):
-        self.device.halt()
-        board.simulator.idle(3000)
-        self.device.write(Register.CONTROL, CONTROL.pack(reset=1, clear_error=1))
-        self.model, self._under_way = None, False
-
-    with Accelerator(board.bitstream, one, device=board, timeout=0.5) as accelerator:
-        driver = accelerator._backend
-        send, receive = driver.prepare(Pixels(np.tile(pixels, (20, 1))))
-        driver.start(send, receive)
-        board.simulator.run(1500)
-        with monkeypatch.context() as patch:
-            patch.setattr(Driver, "reset", dma_first)
-            driver.reset()
-            patch.setattr(Driver, "reset", lambda self: None)  # load() resets too, and would mend it
-            driver.load(one)
-            with pytest.raises(DeviceError, match=r"bytes of results|out of order|stopped receiving"):
-                driver.classify([Pixels(pixels)])
-
-
-def test_beats_that_are_taken_early_head_the_next_transfer(board, models):
-    """What PG021 says of S_AXIS_S2MM, in the model of the DMA."""
+def test_a_memory_that_never_answers_a_burst(board, models, monkeypatch):
+    """Then a reset cannot end, and says so."""
     one, _, pixels, of_one, _ = models
-    with Accelerator(board.bitstream, one, device=board) as accelerator:
-        driver = accelerator._backend
-        send, _ = driver.prepare(Pixels(pixels))
-        driver.device.flush(send)
-        board.simulator.send(board.memory.dma[send.physical_address - 0x1000_0000 :][: send.nbytes].view("<u8"))
-        board.simulator.idle(20_000)
-        results = np.zeros(len(pixels), np.uint64)
-        board.simulator.receive(results)
-        assert board.simulator.received == 4
-        board.simulator.run(100_000)
-        np.testing.assert_array_equal(results.astype(np.uint16), of_one)
+    monkeypatch.setattr("spikeline.device.driver.RESET_TIMEOUT", 0.05)
+    with Accelerator(board.bitstream, one, device=board, timeout=0.2) as accelerator:
+        board.simulator.timing(Timing(stall_read=0.9999, latency=(10**6, 10**6)))
+        with pytest.raises(DeviceError, match="no progress"):
+            accelerator.infer(pixels)
+        with pytest.raises(DeviceError, match=r"did not end the last burst within 0\.05 s; load the bitstream again"):
+            accelerator.reset()
+        accelerator.overlay.download()
+        board.simulator.timing(Timing())
+        accelerator.load(one)
+        np.testing.assert_array_equal(accelerator.infer(pixels).labels, of_one)
 
 
 # ---- closed is closed ----
@@ -413,7 +397,7 @@ def test_closed_is_closed(board, models, backend):
         for call in (lambda: registers.STATUS.idle, lambda: registers.ID.value, lambda: simulator.cycles, simulator.restart):
             with pytest.raises(DeviceError, match=CLOSED):
                 call()
-        for call in (device.poll, device.halt, lambda: device.read(0), lambda: device.buffer("x", 1), lambda: device.overlay):
+        for call in (lambda: device.read(0), lambda: device.buffer("x", 1), lambda: device.overlay):
             with pytest.raises(DeviceError, match=CLOSED):
                 call()
 
@@ -423,11 +407,10 @@ def test_every_call_of_a_closed_simulator(tiny):
 
     device = SimDevice(tiny)
     device.close()
-    words = np.zeros(4, np.uint64)
-    arguments = {"read": (0,), "write": (0, 0), "send": (words,), "receive": (words,), "start": (words, words), "run": (1,)}
-    arguments |= {"idle": (1,), "stall": (1, 0, 0), "activity": (None,), "record": (True,), "take_ahead": (4,)}
+    arguments = {"read": (0,), "write": (0, 0), "run": (1,), "idle": (1,), "timing": (Timing(),), "fail": (0, 0)}
+    arguments |= {"activity": (None,), "record": (True,)}
     arguments |= dict.fromkeys(("recorded_spikes", "recorded_membranes", "recorded_states"), (0,))
-    harmless = {"close", "geometry", "buffer", "flush", "invalidate"}
+    harmless = {"close", "geometry", "memory", "buffer", "address", "flush", "invalidate"}
     for name in {name for name in dir(SimDevice) if not name.startswith("_")} - harmless:
         with pytest.raises(DeviceError, match=CLOSED):
             getattr(device, name)(*arguments.get(name, ()))

@@ -61,7 +61,7 @@ class Transfers:
     def forget(self) -> None:
         """Begin anew: nothing is under way. To be called after a reset of the accelerator."""
         self._flying: deque[_Transfer] = deque()
-        self._sends = self.device.read(Register.SENT)
+        self._sends = self._sent = self.device.read(Register.SENT)
         self._receives = self.device.read(Register.RECEIVED)
 
     def start(self, send: np.ndarray, receive: np.ndarray | None = None, last: bool = True) -> None:
@@ -91,8 +91,14 @@ class Transfers:
         self.device.write(command, value)
 
     def poll(self) -> int:
-        """How many transfers are still under way. What the others have received can be read."""
+        """How many transfers are still under way. What the others have received can be read.
+
+        Raises DeviceError if the accelerator was reset, or loaded anew, by somebody else.
+        """
         sent, received = self.device.read(Register.SENT), self.device.read(Register.RECEIVED)
+        if not _reached(sent, self._sent):
+            raise DeviceError("the accelerator was reset in the middle of a transfer; reset() and load the model again")
+        self._sent = sent
         while self._flying and _reached(sent, self._flying[0].sends) and _reached(received, self._flying[0].receives):
             done = self._flying.popleft()
             if done.receive is not None:

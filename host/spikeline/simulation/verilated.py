@@ -222,7 +222,8 @@ class SimDevice:
 
     def restart(self) -> None:
         """Power off and on."""
-        self.close()
+        self._lib.sim_free(self._sim)
+        self._off.detach()
         self._power_on()
 
     def close(self) -> None:
