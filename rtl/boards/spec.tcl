@@ -107,7 +107,7 @@ set spk_registers {
         {code 0 3 read-only {What was wrong.}}
         {receive 8 1 read-only {With a RECEIVE, not a SEND.}}
     }}
-    {ERROR_ADDRESS_LO 0x068 read-only {Address of the burst, or of the command, that met it.} {
+    {ERROR_ADDRESS_LO 0x068 read-only {Address of the burst that met it, or should have begun; FULL and COMMAND have none.} {
         {value 0 32 read-only {}}
     }}
     {ERROR_ADDRESS_HI 0x06C read-only {Its upper half.} {

@@ -338,7 +338,8 @@ EXPORT int sim_interrupt(const Sim* sim) { return sim->top.irq; }
 // Let up to `cycles` cycles pass, fewer if nothing is under way any more or the interrupt line rises.
 EXPORT void sim_run(Sim* sim, uint64_t cycles) {
     const bool high = sim->top.irq;
-    while (cycles-- && sim->busy() && (high || !sim->top.irq)) sim->tick();
+    constexpr int settle = 3;  // cycles from the end of the work to the interrupt line
+    for (int idle = 0; cycles-- && idle < settle && (high || !sim->top.irq); idle = sim->busy() ? 0 : idle + 1) sim->tick();
 }
 EXPORT void sim_idle(Sim* sim, uint64_t cycles) {
     while (cycles--) sim->tick();

@@ -49,7 +49,7 @@ def fault(device):
 )
 def test_commands_that_are_not_of_whole_words(device, register, address, value):
     command(device, register, address, value)
-    assert fault(device) == (MemoryFault.COMMAND, register == Register.RECEIVE, address)
+    assert fault(device)[:2] == (MemoryFault.COMMAND, register == Register.RECEIVE)
     assert COMMANDS.unpack(device.read(Register.COMMANDS)) == {"sends": 0, "receives": 0}
 
 
@@ -73,7 +73,7 @@ def test_one_command_too_many(device, register):
         command(device, register, FIRST + 4096 * n, SEND.pack(words=400))
         if fault(device)[0] != MemoryFault.NONE:
             break
-    assert fault(device) == (MemoryFault.FULL, register == Register.RECEIVE, FIRST + 4096 * n)
+    assert fault(device)[:2] == (MemoryFault.FULL, register == Register.RECEIVE)
 
 
 @pytest.mark.parametrize("due", [1, 3, 19, 21, 40])

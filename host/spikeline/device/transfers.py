@@ -110,6 +110,8 @@ class Transfers:
         error = MEMORY_ERROR.unpack(self.device.read(Register.MEMORY_ERROR))
         if not error["code"]:
             return None
+        if error["code"] in (MemoryFault.FULL, MemoryFault.COMMAND):
+            return FAULTS[MemoryFault(error["code"])]
         low, high = (self.device.read(register) for register in (Register.ERROR_ADDRESS_LO, Register.ERROR_ADDRESS_HI))
         way = "receiving to" if error["receive"] else "sending from"
         return f"{FAULTS[MemoryFault(error['code'])]}, {way} 0x{high << 32 | low:08x}"
