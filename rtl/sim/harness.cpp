@@ -335,11 +335,12 @@ EXPORT const char* sim_broken(const Sim* sim) { return sim->memory.broken.c_str(
 EXPORT int sim_busy(const Sim* sim) { return sim->busy(); }
 EXPORT int sim_interrupt(const Sim* sim) { return sim->top.irq; }
 
-// Let up to `cycles` cycles pass, fewer if nothing is under way any more or the interrupt line rises.
+// Let up to `cycles` cycles pass, fewer if a command is done before, or nothing is under way any more.
 EXPORT void sim_run(Sim* sim, uint64_t cycles) {
-    const bool high = sim->top.irq;
-    constexpr int settle = 3;  // cycles from the end of the work to the interrupt line
-    for (int idle = 0; cycles-- && idle < settle && (high || !sim->top.irq); idle = sim->busy() ? 0 : idle + 1) sim->tick();
+    const auto& root = *sim->top.rootp;
+    const uint32_t sends = root.spikeline__DOT__sends, receives = root.spikeline__DOT__receives;
+    while (cycles-- && sim->busy() && root.spikeline__DOT__sends == sends && root.spikeline__DOT__receives == receives) sim->tick();
+    for (int settle = 0; settle < 3; ++settle) sim->tick();  // from the end of the work to the interrupt line
 }
 EXPORT void sim_idle(Sim* sim, uint64_t cycles) {
     while (cycles--) sim->tick();

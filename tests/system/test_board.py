@@ -11,18 +11,17 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pynq
-import pynq.lib.dma
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pynq.buffer import PynqBuffer
-from spikeline.simulation.dma import DmaModel
 
 from spikeline import Accelerator, Events
 from spikeline.device import hand_off
 from spikeline.device.board import Board, Registers
-from spikeline.device.driver import MAX_TRANSFER, Driver
+from spikeline.device.driver import Driver
 from spikeline.device.packets import Pixels, Spikes, packed
+from spikeline.device.transfers import Transfers
 from spikeline.errors import DeviceError, ModelError
 from spikeline.model import golden, model_file, spec
 from spikeline.model.encode import encode
@@ -31,6 +30,8 @@ from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Encoder, Register
 from spikeline.simulation import verilated
 from spikeline.simulation.board import MEMORY_BYTES, PAGE, Memory, SimulatedBoard
+from spikeline.simulation.verilated import Timing
+from support.memory import change
 
 
 @pytest.fixture
@@ -84,7 +85,6 @@ def test_pynq_is_unmodified():
 def test_the_classes_are_pynqs(accelerator):
     device = accelerator._backend.device
     assert type(accelerator.overlay) is pynq.Overlay
-    assert type(device._dma) is pynq.lib.dma.DMA
     assert type(device._ip) is Registers
     assert isinstance(device.buffer("send0", 8), PynqBuffer)
     assert isinstance(accelerator._backend, Driver)
@@ -98,7 +98,7 @@ def test_random_networks_and_batches_equal_the_golden_model(board, random_networ
         for _ in range(3):
             network = random_network(rng)
             accelerator.load(model_file.build(network))
-            board.simulator.stall(int(rng.integers(1, 1000)), rng.choice([0, 0.3, 0.8]), rng.choice([0, 0.3, 0.8]))
+            change(board.simulator, rng)
             for kind in (Spikes, Events):
                 spikes = random_spikes(rng, network, int(rng.integers(1, 30)))
                 result, trace = accelerator.infer(kind(spikes), scores=True), golden.run(network, spikes)
@@ -119,17 +119,17 @@ def test_batches_of_any_size_give_the_same(accelerator, pixels, expected, batch)
 def test_the_next_batch_is_packed_while_one_runs(accelerator, board, pixels, monkeypatch):
     busy = []
     pack = Pixels.pack
-    monkeypatch.setattr(Pixels, "pack", lambda self, out: (busy.append(board.simulator.sending > 0), pack(self, out))[1])
+    monkeypatch.setattr(Pixels, "pack", lambda self, out: (busy.append(board.simulator.busy), pack(self, out))[1])
     accelerator.infer(pixels, batch=10)
     assert busy == [False, True, True, True]
 
 
-def test_receive_is_queued_before_send(accelerator, pixels, monkeypatch):
-    started = []
-    start = DmaModel._start
-    monkeypatch.setattr(DmaModel, "_start", lambda self, name, *rest: (started.append(name), start(self, name, *rest))[1])
-    accelerator.infer(pixels, batch=20)
-    assert started == ["S2MM", "MM2S"] * 2
+def test_up_to_three_batches_are_queued(accelerator, board, pixels, monkeypatch):
+    queued = []
+    start = Transfers.start
+    monkeypatch.setattr(Transfers, "start", lambda self, *rest: (queued.append(len(self._flying)), start(self, *rest))[1])
+    accelerator.infer(pixels, batch=5)
+    assert queued == [0, 1, 2, 2, 2, 2, 2, 2]
 
 
 @pytest.mark.parametrize("method", ["flush", "invalidate"])
@@ -142,21 +142,21 @@ def test_a_missing_flush_or_invalidation_shows(accelerator, pixels, expected, mo
     assert (labels != expected).any()
 
 
-def test_processor_and_dma_see_memory_of_their_own(board):
+def test_processor_and_accelerator_see_memory_of_their_own(board):
     with board.allocate((4,), "u8", cacheable=True) as buffer:
         at = buffer.physical_address - 0x1000_0000
         buffer[:] = 7
-        assert not board.memory.dma[at : at + 32].any()
+        assert not board.memory.logic[at : at + 32].any()
         buffer[1:2].flush()
-        assert board.memory.dma[at : at + 32].view("u8").tolist() == [0, 7, 0, 0]
-        board.memory.dma[at] = 9
+        assert board.memory.logic[at : at + 32].view("u8").tolist() == [0, 7, 0, 0]
+        board.memory.logic[at] = 9
         assert buffer[0] == 7
         buffer.invalidate()
         assert buffer.tolist() == [9, 7, 0, 0]
     with board.allocate((4,), "u8") as uncached:
         uncached[:] = 3
         at = uncached.physical_address - 0x1000_0000
-        assert board.memory.dma[at : at + 32].view("u8").tolist() == [3] * 4
+        assert board.memory.logic[at : at + 32].view("u8").tolist() == [3] * 4
 
 
 @given(st.lists(st.tuples(st.integers(1, MEMORY_BYTES // 4), st.booleans()), max_size=30))
@@ -193,7 +193,7 @@ def test_clock_is_the_boards_not_the_builds(tiny, network):
 
 
 def test_the_bare_module_is_bound_too(board, network, pixels, expected):
-    text = hand_off.write(board.geometry, verilated.parameters(board.geometry), accelerator=hand_off.MODULE_REFERENCE)
+    text = hand_off.write(board.geometry, verilated.parameters(board.geometry), vlnv=hand_off.MODULE_REFERENCE)
     board.bitstream.with_suffix(".hwh").write_text(text)
     with Accelerator(board.bitstream, model_file.build(network), device=board) as accelerator:
         np.testing.assert_array_equal(accelerator.infer(pixels).labels, expected)
@@ -322,49 +322,47 @@ def recovers(accelerator, board, network, pixels, expected):
     return check
 
 
-@pytest.mark.parametrize(("send", "receive"), [(1, 0), (0, 1)])
-def test_stalled_stream(accelerator, board, pixels, recovers, send, receive):
-    board.simulator.stall(1, send, receive)
+@pytest.mark.parametrize("timing", [Timing(stall_read=1), Timing(stall_write=1), Timing((10**9, 10**9))])
+def test_memory_that_stalls(accelerator, board, pixels, recovers, monkeypatch, timing):
+    monkeypatch.setattr("spikeline.device.driver.RESET_TIMEOUT", 0.05)
+    board.simulator.timing(timing)
     with pytest.raises(DeviceError, match=r"no progress for 0\.5 s; reset\(\) and load the model again"):
         accelerator.infer(pixels)
-    board.simulator.stall(1, 0, 0)
+    board.simulator.timing(Timing())
+    if timing.latency[0]:  # a burst is open for ever
+        with pytest.raises(DeviceError, match="did not end the last burst"):
+            accelerator.reset()
+        board.simulator.restart()
+        return
     recovers()
 
 
-@pytest.mark.parametrize("channel", ["MM2S", "S2MM"])
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        ("internal_error", "a packet did not fit its buffer"),
-        ("slave_error", "the memory refused an access"),
-        ("decode_error", "a buffer is not in memory that the DMA reaches"),
-        ("", "the DMA was halted while"),
-    ],
-)
-def test_dma_that_stops(accelerator, board, pixels, recovers, monkeypatch, channel, error, message):
-    run = board.simulator.run
-    monkeypatch.setattr(board.simulator, "run", lambda cycles: (run(50), board.dma.fail(channel, error)))
-    way = "sending" if channel == "MM2S" else "receiving"
-    with pytest.raises(DeviceError, match=f"{way}.*reset\\(\\) and load the model again") as raised:
-        accelerator.infer(pixels)
-    assert message in str(raised.value)
-    monkeypatch.undo()
+@pytest.mark.parametrize("way", ["sending from", "receiving to"])
+@pytest.mark.parametrize("where", ["refused", "nowhere"])
+def test_memory_that_fails(accelerator, board, pixels, recovers, monkeypatch, way, where):
+    """Named with its address."""
+    driver = accelerator._backend
+    send, receive = driver.prepare(Pixels(pixels))
+    failing = send if way == "sending from" else receive
+    at = 0x2000_0000 if where == "nowhere" else failing.device_address
+    if where == "refused":
+        board.simulator.fail(at, 8)
+    else:
+        address = driver.device.address
+        monkeypatch.setattr(driver.device, "address", lambda memory: at if memory is failing else address(memory))
+    driver.start(send, receive)
+    cause = "the memory refused an access" if where == "refused" else "there is no memory"
+    with pytest.raises(DeviceError, match=rf"stopped: {cause}, {way} 0x{at:08x}; reset\(\) and load the model again"):
+        driver.wait()
+    board.simulator.fail(0, 0)
     recovers()
-
-
-def test_dma_that_stays_in_reset(accelerator, board, monkeypatch):
-    monkeypatch.setattr("spikeline.device.board.CHANNEL_TIMEOUT", 0.05)
-    board.dma.stuck = True
-    with pytest.raises(DeviceError, match=r"did not come out of reset within 0\.05 s; load the bitstream again"):
-        accelerator.reset()
-    board.dma.stuck = False
 
 
 def test_refused_packet(accelerator, board, pixels, recovers):
     driver = accelerator._backend
     send, receive = driver.prepare(Pixels(pixels))
     send[0] = 0
-    driver.device.start(send, receive)
+    driver.start(send, receive)
     with pytest.raises(DeviceError, match=r"refused .* HEADER; reset"):
         driver.wait()
     recovers()
@@ -373,8 +371,8 @@ def test_refused_packet(accelerator, board, pixels, recovers):
 def test_results_longer_than_the_buffer(accelerator, board, pixels, recovers):
     driver = accelerator._backend
     send, receive = driver.prepare(Pixels(pixels))
-    driver.device.start(send, receive[:-1])
-    with pytest.raises(DeviceError, match="receiving: a packet did not fit its buffer"):
+    driver.start(send, receive[:-1])
+    with pytest.raises(DeviceError, match="there were more results than were due, receiving to 0x"):
         driver.wait()
     recovers()
 
@@ -383,8 +381,8 @@ def test_results_shorter_than_the_buffer(accelerator, board, pixels, recovers):
     driver = accelerator._backend
     driver.prepare(Pixels(pixels))
     send, _ = driver.prepare(Pixels(pixels[:20]))
-    driver.device.start(send, driver.device.buffer("receive0", 40))
-    with pytest.raises(DeviceError, match="160 bytes of results, 320 were due"):
+    driver.start(send, driver.device.buffer("receive0", 40))
+    with pytest.raises(DeviceError, match="there were fewer results than were due, receiving to 0x"):
         driver.wait()
     recovers()
 
@@ -393,7 +391,7 @@ def test_results_out_of_order(accelerator, pixels):
     driver = accelerator._backend
     batch = Pixels(pixels)
     send, receive = driver.prepare(batch)
-    driver.device.start(send, receive)
+    driver.start(send, receive)
     driver.wait()
     with pytest.raises(DeviceError, match="out of order or lost"):
         driver.unpack(receive[::-1], batch)
@@ -406,37 +404,27 @@ def test_an_error_of_the_host_stops_the_transfer_and_keeps_the_model(accelerator
 
     with pytest.raises(interrupt):
         accelerator.infer(pixels, batch=10, progress=stop)
-    assert not board.simulator.sending
-    assert not board.simulator.receiving
+    assert not board.simulator.busy
     np.testing.assert_array_equal(accelerator.infer(pixels, batch=15).labels, expected)
     recovers()
 
 
-def test_memory_that_the_dma_does_not_reach(accelerator, pixels):
+def test_memory_that_the_accelerator_does_not_reach(accelerator, board, pixels):
     device = accelerator._backend.device
+    transfers = Transfers(device)
     with pytest.raises(DeviceError, match="only what `buffer` returned"):
-        device.start(packed(Pixels(pixels)))
+        transfers.start(packed(Pixels(pixels)))
     with pytest.raises(DeviceError, match="only what `buffer` returned"):
-        device.start(device.buffer("send0", 8), np.zeros(3, WORD))
-
-
-def test_memory_off_a_word(accelerator):
-    device = accelerator._backend.device
-    with pytest.raises(DeviceError, match="aligned to 8 bytes"):
-        device.start(device.buffer("send0", 8).view(np.uint8)[4:12])
-
-
-def test_transfer_beyond_the_dmas_length(accelerator, network):
-    steps, inputs = network.time_steps, network.sizes[0]
-    too_many = MAX_TRANSFER // (8 * steps * -(-inputs // 64)) + 1
-    spikes = np.broadcast_to(np.zeros((1, steps, inputs), np.uint8), (too_many, steps, inputs))
-    with pytest.raises(DeviceError, match=f"the DMA takes {MAX_TRANSFER}; use a smaller batch"):
-        accelerator._backend.prepare(Spikes(spikes))
+        transfers.start(device.buffer("send0", 8), np.zeros(3, WORD))
+    for off in (device.buffer("send0", 8).view(np.uint8)[4:12], device.buffer("send0", 8)[::2]):
+        with pytest.raises(DeviceError, match="only whole words, one after another"):
+            transfers.start(off)
+    assert not board.simulator.busy
 
 
 def test_no_memory_left(accelerator, board):
     board.memory.taken[1 << 20] = MEMORY_BYTES - (1 << 20)
-    with pytest.raises(DeviceError, match=r"no memory for 16,000,000 bytes of DMA buffer .* use a smaller batch"):
+    with pytest.raises(DeviceError, match=r"no memory for 16,000,000 bytes of buffer .* use a smaller batch"):
         accelerator._backend.device.buffer("send0", 2_000_000)
     del board.memory.taken[1 << 20]
 
@@ -474,13 +462,6 @@ def test_bitstream_of_something_else(board):
         Accelerator(board.bitstream, device=board)
 
 
-@pytest.mark.parametrize(("name", "value"), [("c_include_sg", 1), ("c_sg_length_width", 14), ("c_include_s2mm", 0)])
-def test_dma_of_another_kind(board, name, value):
-    rewrite(board, lambda root: root.find(f".//PARAMETER[@NAME='{name}']").set("VALUE", str(value)))
-    with pytest.raises(DeviceError, match="the DMA must have both channels, no scatter-gather and a length of 26 bits"):
-        Accelerator(board.bitstream, device=board)
-
-
 def test_hwh_of_another_build(board):
     rewrite(board, lambda root: root.find(".//PARAMETER[@NAME='BUILD']").set("VALUE", "0x00000001"))
     with pytest.raises(DeviceError, match=r"spikeline\.hwh is of build 0x00000001, the loaded bitstream of 0x"):
@@ -492,7 +473,7 @@ def test_hwh_of_another_build(board):
     ("register", "value", "message"),
     [
         (Register.ID, 0x1234, "no Spikeline accelerator here .identity 0x00001234.; load its bitstream"),
-        (Register.VERSION, 0x2_0000, rf"speaks interface 2\.0, this runtime 1\.{spec.VERSION_MINOR}; install matching versions"),
+        (Register.VERSION, 0x1_0001, r"speaks interface 1\.1, this runtime 2\.0; install matching versions"),
     ],
 )
 def test_logic_that_speaks_otherwise(board, monkeypatch, register, value, message):

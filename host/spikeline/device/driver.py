@@ -143,10 +143,13 @@ class Driver(Backend):
         self.require_model()
         results: list[Result] = []
         running: deque[tuple[np.ndarray, Batch]] = deque()
-        begun = self.device.read(Register.IMAGES_LO)
+        begun = told = self.device.read(Register.IMAGES_LO)
 
         def count(images: int) -> None:
-            progress(images - begun & 0xFFFFFFFF)
+            nonlocal told
+            if images != told:
+                told = images
+                progress(images - begun & 0xFFFFFFFF)
 
         def collect(left: int) -> None:
             while len(running) > left:

@@ -288,7 +288,7 @@ class SimDevice:
         return bool(self._lib.sim_interrupt(self._sim))
 
     def run(self, cycles: int) -> None:
-        """Let up to `cycles` clock cycles pass, fewer if all is done before or the interrupt line rises.
+        """Let up to `cycles` clock cycles pass, fewer if a command, or all, is done before.
 
         Raises DeviceError if the accelerator broke a rule of AXI.
         """
