@@ -68,6 +68,10 @@ MODULES = {
     "loader": ["spk_loader"],
     "decode": ["spk_decode"],
     "encode": ["spk_encode"],
+    "bursts": ["spk_bursts", "spk_fifo"],
+    "reader": ["spk_reader", "spk_bursts", "spk_fifo"],
+    "writer": ["spk_writer", "spk_bursts", "spk_fifo"],
+    "memory": ["spk_memory", "spk_reader", "spk_writer", "spk_bursts", "spk_fifo"],
 }
 CUT = {"layer": "spk_slice"}  # modules whose outputs may be anything: more than they can do, so a proof holds with them too
 
@@ -203,6 +207,15 @@ TABLE = [
         "Two whole images of one word; one leaves while the next is read.",
         {"GUIDED": 2},
     ),
+    Proof(
+        "bursts",
+        "bursts",
+        "induction",
+        3,
+        "Every word of a command is asked for once, in order; no burst over 16 words or 4 KiB; an address stays until it is "
+        "taken; at most four are open, and come to the front in order.",
+    ),
+    Proof("bursts-cover", "bursts", "cover", 9, "Four open, 4 KiB crossed, a command a cycle, a reset while an address waits."),
 ]
 
 
