@@ -74,7 +74,7 @@ MODULES = {
     "memory": ["spk_memory", "spk_reader", "spk_writer", "spk_bursts", "spk_fifo"],
 }
 # Instances whose outputs may be anything: more than they can do, so a proof holds with them too
-CUT = {"layer": "*spk_layer*/t:*spk_slice*", "reader": "*spk_reader*/queue *spk_reader*/split"}
+CUT = {"layer": "*spk_layer*/t:*spk_slice*", "reader": "*spk_reader*/queue *spk_reader*/split", "writer": "*spk_writer*/queue *spk_writer*/split"}
 
 SCAN = "Each set bit of the lane is shown exactly once, lowest first, nothing else, and no cycle is wasted."
 EVENTS = "No input beyond the network's; T steps an image; events in order, none lost; silence after an invalid one."
@@ -225,6 +225,15 @@ TABLE = [
         "for whenever it has room; a reset leaves none open.",
     ),
     Proof("reader-cover", "reader", "cover", 14, "A packet ends, an error, a queue without room, a reset with words to come."),
+    Proof(
+        "writer",
+        "writer",
+        "induction",
+        3,
+        "Every word of a packet is written once, in bursts whose words are all there, WLAST with the last; a packet of another "
+        "length is an error; after a reset no new word has a strobe, and no burst is left open.",
+    ),
+    Proof("writer-cover", "writer", "cover", 14, "A packet of three words, burst on burst, packets too short and too long, resets."),
     Proof("bursts-cover", "bursts", "cover", 9, "Four open, 4 KiB crossed, a command a cycle, a reset while an address waits."),
 ]
 
