@@ -9,7 +9,7 @@
 //
 // A soft reset must be held until `quiet`: nothing new is asked for, and the words under way are dropped.
 //
-// Latency: three cycles from a command to its address, one from a word to the stream; then a word a cycle.
+// Latency: two cycles from a command to its address, one from a word to the stream; then a word a cycle.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
