@@ -8,10 +8,10 @@
 // order, and are counted.
 //
 //   error_code   0 none, 2 SLVERR, 3 DECERR (as the bus responds), 4 packet too short, 5 packet too long,
-//                6 queue full, 7 a command of no bytes or no multiple of 8
+//                6 queue full, 7 a command of no bytes, or bytes or address no multiple of 8
 //
-// The first error is kept, with its direction and the address of its burst (6, 7: no address). It stops everything until
-// a reset: bursts that have begun end, no other begins, and what completes later is not counted.
+// The first error is kept, with its direction and the address of its burst (6, 7: none). It stops everything until a
+// reset: bursts that have begun end, no other begins, and what completes later is not counted.
 //
 // A soft reset must be held until `quiet`. It drops commands, words, counts and error, and what is commanded meanwhile;
 // no burst is left unfinished by it. aresetn resets all at once, with the bus.

@@ -4,8 +4,8 @@
 //   command   `words` from `address` on; `last`: TLAST on its last word, so commands without it gather one packet
 //
 // A burst is asked for only when the queue has room for all its words: the bus never waits for the stream, RREADY is
-// always 1. Four bursts and a queue of 64 words hide a latency of 40 cycles. `done`: the last word of a command has come,
-// and its memory may be used again. A word with an error is not passed on, and none after it.
+// always 1. Four bursts and a queue of 64 words hide a latency of 40 cycles. `done`: the last word of a command has
+// come, and its memory may be used again. A word with an error is not passed on, and none after it.
 //
 // A soft reset must be held until `quiet`: nothing new is asked for, and the words under way are dropped.
 //

@@ -1,4 +1,4 @@
-// A command of 20 words that begins two words before a border of 4 KiB, and one of a single word; the bus takes its time.
+// A command of 20 words that begins two words before a border of 4 KiB, and one of a single word; the bus waits.
 `timescale 1ns / 1ps
 
 module wave;

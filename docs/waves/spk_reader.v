@@ -1,4 +1,4 @@
-// Two commands of two words, the second with TLAST, from a memory that answers after three cycles; the stream waits once.
+// Two commands of two words, the second with TLAST, from a memory that answers after three cycles; the stream waits.
 `timescale 1ns / 1ps
 
 module wave;

@@ -2,10 +2,10 @@
 // spk_bursts asks for every word of a command once, in order, in bursts that AXI3 and AXI4 allow.
 //
 // The words of the command that no burst has are followed here from the command alone: where they begin, and how many
-// are left. Each burst must begin there, be as long as 128 bytes and the command allow, and stand on the address channel
-// in the next cycle, until it is taken. Of the open bursts the solver picks any one: it must come to the front when all
-// before it are closed, with its address and flags. Resets, stalls and commands are free; a burst is closed only after
-// its address was taken.
+// are left. Each burst must begin there, be as long as 128 bytes and the command allow, and stand on the address
+// channel in the next cycle, until it is taken. Of the open bursts the solver picks any one: it must come to the front
+// when all before it are closed, with its address and flags. Resets, stalls and commands are free; a burst is closed
+// only after its address was taken.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none

@@ -3,8 +3,8 @@
 //
 // The bus gives as many words as were asked for, whenever it likes. Words that are owed are counted here: with those in
 // the queue they must fit into it. A word ends its command, and its packet,
-// as the oldest open burst says. What splits commands and the queue are cut out: bursts.v and fifo.v prove what they do,
-// and here it is proved that nothing is written into the queue when it is full.
+// as the oldest open burst says. What splits commands and the queue are cut out: bursts.v and fifo.v prove what they
+// do, and here it is proved that nothing is written into the queue when it is full.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none

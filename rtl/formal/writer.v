@@ -4,8 +4,8 @@
 // Words in the queue, words of the burst under way, and words of the packet are counted here. A burst must find all its
 // words in the queue, have its WLAST with the last, and the last burst of a command must take the packet to its TLAST.
 // After a reset no word is offered with a strobe but one that stood already, and `quiet` means that every burst had its
-// address, its words and its answer. What splits commands and the queue are cut out: bursts.v and fifo.v prove what they
-// do, and here it is proved that nothing is written into the queue when it is full or read when it is empty.
+// address, its words and its answer. What splits commands and the queue are cut out: bursts.v and fifo.v prove what
+// they do, and here it is proved that nothing is written into the queue when it is full or read when it is empty.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none

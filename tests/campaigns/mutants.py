@@ -16,7 +16,11 @@ PACKETS = ("tests/system/test_packets.py", *RTL)
 REGISTERS = ("tests/system/test_registers.py", *RTL)
 GEOMETRIES = ("tests/campaigns/test_random_networks.py", *RTL)
 COMPILER = ("tests/unit/test_compiler.py", "tests/unit/test_compiler_continuous.py", "tests/unit/test_model_file.py")
-MEMORY = ("tests/rtl/test_memory.py", "tests/rtl/test_modules.py")  # the AXI4 master, which no system test holds yet
+MEMORY = (  # the AXI4 master, which no system test holds yet
+    "tests/rtl/test_memory.py::test_memory[icarus-32]",
+    "tests/rtl/test_modules.py::test_module[reader-32]",
+    "tests/rtl/test_modules.py::test_module[writer-32]",
+)
 GOLDEN = ("tests/unit/test_golden.py", "tests/unit/test_encode.py", "tests/unit/test_early_exit.py")
 
 
