@@ -4,17 +4,17 @@
 //   send      `bytes` from `address` on become words of m_axis, TLAST with the last one if `last`
 //   receive   a packet of s_axis, of exactly `bytes`, goes to `address` and on
 //
-// Eight commands of each kind wait in a queue. Addresses and bytes are multiples of 8; a command may be of any length but
-// none, and must end within the address space. Commands of a kind complete in order, and are counted.
+// Eight commands of each kind wait in a queue. Addresses and bytes are multiples of 8. Commands of a kind complete in
+// order, and are counted.
 //
-//   error_code   0: none               2: SLVERR            3: DECERR       as the bus responds
-//                4: packet too short   5: packet too long   6: queue full   7: no bytes, or no multiple of 8
+//   error_code   0 none, 2 SLVERR, 3 DECERR (as the bus responds), 4 packet too short, 5 packet too long,
+//                6 queue full, 7 a command of no bytes, or bytes or address no multiple of 8
 //
-// The first error is kept, with its direction and the address of its burst (6, 7: of the command), and stops everything:
-// bursts that have begun end, no other begins, until a reset.
+// The first error is kept, with its direction and the address of its burst (6, 7: none). It stops everything until a
+// reset: bursts that have begun end, no other begins, and what completes later is not counted.
 //
-// A soft reset must be held until `quiet`, and drops commands, words, counts and error; what is commanded meanwhile is
-// lost. No burst is left unfinished by it. aresetn resets all at once, with the bus.
+// A soft reset must be held until `quiet`. It drops commands, words, counts and error, and what is commanded meanwhile;
+// no burst is left unfinished by it. aresetn resets all at once, with the bus.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none

@@ -4,12 +4,12 @@
 //   command   `words` from `address` on; `last`: TLAST on its last word, so commands without it gather one packet
 //
 // A burst is asked for only when the queue has room for all its words: the bus never waits for the stream, RREADY is
-// always 1. Four bursts and a queue of 64 words hide a latency of 40 cycles. `done`: the last word of a command has come,
-// and its memory may be used again. A word with an error is not passed on, and none after it.
+// always 1. Four bursts and a queue of 64 words hide a latency of 40 cycles. `done`: the last word of a command has
+// come, and its memory may be used again. A word with an error is not passed on, and none after it.
 //
 // A soft reset must be held until `quiet`: nothing new is asked for, and the words under way are dropped.
 //
-// Latency: three cycles from a command to its address, one from a word to the stream; then a word a cycle.
+// Latency: two cycles from a command to its address, one from a word to the stream; then a word a cycle.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -68,6 +68,7 @@ wire start = burst_valid && burst_ready;
 wire take = m_axis_tvalid && m_axis_tready;
 wire received = m_axi_rvalid && !stop && !reset;
 wire push = received && !m_axi_rresp[1];
+wire packet_end = m_axi_rlast && open_last;
 
 // What a burst reserves is burst_length + 1 words: the one more is in the complement; a word that is taken is a carry.
 wire [7:0] room_next = {room_reg, 1'b1} + {start ? ~{3'd0, burst_length} : 7'd0, take};
@@ -117,7 +118,7 @@ spk_fifo #(
 ) queue (
     .aclk(aclk),
     .reset(!aresetn || reset),
-    .s_data({m_axi_rlast && open_last, m_axi_rdata}),
+    .s_data({packet_end, m_axi_rdata}),
     .s_valid(push),
     .m_data({m_axis_tlast, m_axis_tdata}),
     .m_valid(m_axis_tvalid),

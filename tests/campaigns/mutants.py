@@ -16,6 +16,11 @@ PACKETS = ("tests/system/test_packets.py", *RTL)
 REGISTERS = ("tests/system/test_registers.py", *RTL)
 GEOMETRIES = ("tests/campaigns/test_random_networks.py", *RTL)
 COMPILER = ("tests/unit/test_compiler.py", "tests/unit/test_compiler_continuous.py", "tests/unit/test_model_file.py")
+MEMORY = (  # the AXI4 master, which no system test holds yet
+    "tests/rtl/test_memory.py::test_memory[icarus-32]",
+    "tests/rtl/test_modules.py::test_module[reader-32]",
+    "tests/rtl/test_modules.py::test_module[writer-32]",
+)
 GOLDEN = ("tests/unit/test_golden.py", "tests/unit/test_encode.py", "tests/unit/test_early_exit.py")
 
 
@@ -95,6 +100,27 @@ MUTANTS = (
     Mutant("byte strobes do not matter", "rtl/spk_regs.v", "if (control && s_axil_wstrb[1]) begin", "if (control) begin", REGISTERS),
     Mutant("swapped ports: stalls of input and output", "rtl/spk_regs.v", "3'd0, count_stall_output, 3'd0, count_stall_input,",
            "3'd0, count_stall_input, 3'd0, count_stall_output,", PACKETS),
+    # ---- Verilog: memory ----
+    Mutant("a burst goes on past its 128 bytes", "rtl/spk_bursts.v", ": 4'd15) - offset_reg;", ": 4'd15);", MEMORY),
+    Mutant("the next burst begins in the middle", "rtl/spk_bursts.v", "offset_reg <= s_ready ? s_address[6:3] : 4'd0;", "offset_reg <= s_address[6:3];", MEMORY),
+    Mutant("a command one word too long", "rtl/spk_bursts.v", "{1'b0, s_address[6:3]} - 5'd1;", "{1'b0, s_address[6:3]};", MEMORY),
+    Mutant("an address is taken back by a reset", "rtl/spk_bursts.v", "if (m_axi_ready) m_axi_valid <= 1'b0;", "if (m_axi_ready || reset) m_axi_valid <= 1'b0;", MEMORY),
+    Mutant("five bursts are open", "rtl/spk_bursts.v", "!reset && !open_reg[2] &&", "!reset && open_reg != 3'd5 &&", MEMORY),
+    Mutant("a burst is asked for without room", "rtl/spk_reader.v", "room_reg[6:4] != 0", "room_reg != 0", MEMORY),
+    Mutant("words with an error are passed on", "rtl/spk_reader.v", "wire push = received && !m_axi_rresp[1];", "wire push = received;", MEMORY),
+    Mutant("words after an error are passed on", "rtl/spk_reader.v", "m_axi_rvalid && !stop && !reset;", "m_axi_rvalid && !reset;", MEMORY),
+    Mutant("words of before a reset come after it", "rtl/spk_reader.v", "m_axi_rvalid && !stop && !reset;", "m_axi_rvalid && !stop;", MEMORY),
+    Mutant("TLAST with each burst", "rtl/spk_bursts.v", "burst_final && last_reg,", "last_reg,", MEMORY),
+    Mutant("a burst begins without its last word", "rtl/spk_writer.v", "waiting_reg > {2'd0, burst_length}", "waiting_reg >= {2'd0, burst_length}", MEMORY),
+    Mutant("a long packet is taken for whole", "rtl/spk_writer.v", "(whole_reg && exact);", "exact;", MEMORY),
+    Mutant("the next packet is let in early", "rtl/spk_writer.v", "assign s_axis_tready = !whole_reg &&", "assign s_axis_tready =", MEMORY),
+    Mutant("a burst is cut off by a reset", "rtl/spk_writer.v", "if (!aresetn) valid_reg <= 1'b0;", "if (!aresetn || reset) valid_reg <= 1'b0;", MEMORY),
+    Mutant("a reset leaves the strobes", "rtl/spk_writer.v", "strobe_reg <= !reset;", "strobe_reg <= 1'b1;", MEMORY),
+    Mutant("strobes change while a word waits", "rtl/spk_writer.v", "if (!m_axi_wvalid || m_axi_wready) strobe_reg", "strobe_reg", MEMORY),
+    Mutant("a ninth command", "rtl/spk_memory.v", "command_valid && !unfit && !full;", "command_valid && !unfit;", MEMORY),
+    Mutant("bytes that are no words", "rtl/spk_memory.v", "command_bytes[2:0] != 0 || ", "", MEMORY),
+    Mutant("the last error is kept instead of the first", "rtl/spk_memory.v", "    if (!error_valid) begin", "    if (!error_valid || command_error) begin", MEMORY),
+    Mutant("quiet without the writer", "rtl/spk_memory.v", "assign quiet = send_quiet && receive_quiet;", "assign quiet = send_quiet;", MEMORY),
     # ---- compiler ----
     Mutant("thresholds rounded down", "firmware/spikeline_compiler/steps.py", "return first, last, above", "return first, last, below", COMPILER),
     Mutant("strict thresholds off by one", "firmware/spikeline_compiler/steps.py", '"Greater": lambda a, b: a > b,', '"Greater": lambda a, b: a >= b,', COMPILER),

@@ -29,6 +29,7 @@ CASES = [
         )
     ],
     ("regs", BUILT),
+    *[(module, {"ADDRESS_BITS": bits}) for module, bits in (("reader", 32), ("reader", 40), ("writer", 32), ("writer", 40))],
     ("loader", {name: value for name, value in BUILT.items() if name not in ("BUILD", "LAYER_PARALLEL")}),
 ]
 

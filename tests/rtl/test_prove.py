@@ -19,6 +19,15 @@ FAULTS = [  # proof, module, its text, a fault in the place of that
     ("loader", "spk_loader", "weights_loaded_reg[n] <= end_body;", "weights_loaded_reg[n] <= 1'b1;"),
     ("decode", "spk_decode", "count == 0 || current > best_reg", "count == 0 || current >= best_reg"),
     ("decode-order", "spk_decode", "if (take && first_step) exit_valid <= 1'b0;", ""),
+    ("bursts", "spk_bursts", "(burst_final ? end_reg[3:0] : 4'd15) - offset_reg;", "burst_final ? end_reg[3:0] : 4'd15;"),
+    ("bursts", "spk_bursts", "!open_reg[2] && (!m_axi_valid || m_axi_ready);", "!open_reg[2];"),
+    ("reader", "spk_reader", "room_reg[6:4] != 0", "room_reg != 0"),
+    ("reader", "spk_reader", "wire received = m_axi_rvalid && !stop && !reset;", "wire received = m_axi_rvalid && !reset;"),
+    ("writer", "spk_writer", "(reset && !m_axi_wvalid);", "reset;"),
+    ("writer", "spk_writer", "strobe_reg <= !reset;", "strobe_reg <= 1'b1;"),
+    ("writer", "spk_writer", "!burst_final || (whole_reg && exact);", "!burst_final || whole_reg;"),
+    ("memory", "spk_memory", "command_valid && !unfit && !full;", "command_valid && !unfit;"),
+    ("memory", "spk_memory", "    if (!error_valid) begin", "    begin"),
     ("encode", "spk_encode", "last_step_reg <= steps_left_reg == 16'd2;", "last_step_reg <= steps_left_reg == 16'd3;"),
 ]
 
