@@ -26,6 +26,7 @@ from spikeline.model.geometry import Geometry
 from spikeline.simulation import verilated
 from spikeline_rtl.boards import activity, reports
 
+ADDRESS_BITS = 32  # of a Zynq-7000
 HERE = Path(__file__).resolve().parent
 BOARDS = sorted(path.parent.name for path in HERE.glob("*/board.tcl"))
 DELIVERED = ("spikeline.hwh", "spikeline.bit")
@@ -34,7 +35,8 @@ RESULTS = ("utilization.json", "timing.json", "power.json", *DELIVERED)
 
 def geometry_tcl(geometry: Geometry) -> str:
     """What the Tcl needs to know of a geometry: clock and the parameters of the top module, vectors as 0x…"""
-    values = [f"    {name} {re.sub(r'^[0-9]+.h', '0x', value)}\n" for name, value in verilated.parameters(geometry).items()]
+    parameters = {**verilated.parameters(geometry), "ADDRESS_BITS": str(ADDRESS_BITS)}
+    values = [f"    {name} {re.sub(r'^[0-9]+.h', '0x', value)}\n" for name, value in parameters.items()]
     return (
         f"# Written by bit.py for {geometry.name}.\n\n"
         f"set spk_clock_mhz {geometry.clock_mhz:g}\nset spk_parameters {{\n{''.join(values)}}}\n"

@@ -1,12 +1,12 @@
-# The board's design: processor, AXI DMA in simple mode, accelerator.
+# The board's design: processor and accelerator.
 #
-#   processor M_AXI_GP0 ── control_0 ─┬─ spikeline_0 registers            one clock: FCLK_CLK0
-#                                     └─ axi_dma_0 registers
-#   DDR ── S_AXI_HP0 ── memory_0 ── axi_dma_0 ── stream ── spikeline_0 ── stream ── axi_dma_0
+#   processor M_AXI_GP0 ── control_0 ── spikeline_0 registers                one clock: FCLK_CLK0
+#   DDR ── S_AXI_HP0 ── memory_0 ── spikeline_0 memory
+#   processor IRQ_F2P ── spikeline_0 irq
 #
-# The two interconnects are axi_interconnect, not SmartConnect: all is one clock and 64 or 32 bits wide, so only protocols are
-# to be converted, and SmartConnect takes some thousand LUTs more, of which the larger geometries leave few. Interrupts of
-# the DMA stay open: the runtime polls.
+# The processor's ports are AXI3, the accelerator's AXI4-Lite and AXI4. The interconnects convert between them and do nothing
+# else, since all is one clock, so they are axi_interconnect: SmartConnect takes some thousand LUTs more, of which the larger
+# geometries leave few. The accelerator's bursts are no longer than AXI3 allows, so none is split.
 
 create_project spikeline $out/project -part $spk_part
 set preset [llength [get_board_parts -quiet $spk_board_part]]
@@ -33,25 +33,14 @@ set_property -dict [list \
     CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $spk_clock_mhz \
     CONFIG.PCW_USE_M_AXI_GP0 1 \
     CONFIG.PCW_USE_S_AXI_HP0 1 \
-    CONFIG.PCW_S_AXI_HP0_DATA_WIDTH $spk_stream_bits] $ps
-
-spk_cell axi_dma_0 xilinx.com:ip:axi_dma:7.1 [list \
-    CONFIG.c_include_sg 0 \
-    CONFIG.c_sg_include_stscntrl_strm 0 \
-    CONFIG.c_sg_length_width $spk_dma_length_bits \
-    CONFIG.c_include_mm2s 1 \
-    CONFIG.c_include_mm2s_dre 0 \
-    CONFIG.c_m_axi_mm2s_data_width $spk_stream_bits \
-    CONFIG.c_m_axis_mm2s_tdata_width $spk_stream_bits \
-    CONFIG.c_mm2s_burst_size 16 \
-    CONFIG.c_include_s2mm 1 \
-    CONFIG.c_include_s2mm_dre 0 \
-    CONFIG.c_m_axi_s2mm_data_width $spk_stream_bits \
-    CONFIG.c_s2mm_burst_size 16]
+    CONFIG.PCW_S_AXI_HP0_DATA_WIDTH $spk_memory_bits \
+    CONFIG.PCW_USE_FABRIC_INTERRUPT 1 \
+    CONFIG.PCW_IRQ_F2P_INTR 1] $ps
 
 spk_cell reset_0 xilinx.com:ip:proc_sys_reset:5.0
-spk_cell control_0 xilinx.com:ip:axi_interconnect:2.1 {CONFIG.NUM_SI 1 CONFIG.NUM_MI 2}
-spk_cell memory_0 xilinx.com:ip:axi_interconnect:2.1 {CONFIG.NUM_SI 2 CONFIG.NUM_MI 1}
+foreach interconnect {control_0 memory_0} {
+    spk_cell $interconnect xilinx.com:ip:axi_interconnect:2.1 {CONFIG.NUM_SI 1 CONFIG.NUM_MI 1}
+}
 
 set accelerator [spk_cell spikeline_0 spikeline:ip:spikeline:1.0]
 foreach {name value} $spk_parameters {
@@ -64,12 +53,8 @@ foreach {name value} $spk_parameters {
 foreach {from to} {
     processing_system7_0/M_AXI_GP0 control_0/S00_AXI
     control_0/M00_AXI              spikeline_0/s_axil
-    control_0/M01_AXI              axi_dma_0/S_AXI_LITE
-    axi_dma_0/M_AXI_MM2S           memory_0/S00_AXI
-    axi_dma_0/M_AXI_S2MM           memory_0/S01_AXI
+    spikeline_0/m_axi              memory_0/S00_AXI
     memory_0/M00_AXI               processing_system7_0/S_AXI_HP0
-    axi_dma_0/M_AXIS_MM2S          spikeline_0/s_axis
-    spikeline_0/m_axis             axi_dma_0/S_AXIS_S2MM
 } {
     connect_bd_intf_net [get_bd_intf_pins $from] [get_bd_intf_pins $to]
 }
@@ -77,17 +62,17 @@ foreach {from to} {
 foreach {from to} {
     processing_system7_0/FCLK_CLK0 {
         processing_system7_0/M_AXI_GP0_ACLK processing_system7_0/S_AXI_HP0_ACLK reset_0/slowest_sync_clk spikeline_0/aclk
-        axi_dma_0/s_axi_lite_aclk axi_dma_0/m_axi_mm2s_aclk axi_dma_0/m_axi_s2mm_aclk
-        control_0/ACLK control_0/S00_ACLK control_0/M00_ACLK control_0/M01_ACLK
-        memory_0/ACLK memory_0/S00_ACLK memory_0/S01_ACLK memory_0/M00_ACLK
+        control_0/ACLK control_0/S00_ACLK control_0/M00_ACLK
+        memory_0/ACLK memory_0/S00_ACLK memory_0/M00_ACLK
     }
     processing_system7_0/FCLK_RESET0_N {reset_0/ext_reset_in}
     reset_0/interconnect_aresetn {control_0/ARESETN memory_0/ARESETN}
     reset_0/peripheral_aresetn {
-        spikeline_0/aresetn axi_dma_0/axi_resetn
-        control_0/S00_ARESETN control_0/M00_ARESETN control_0/M01_ARESETN
-        memory_0/S00_ARESETN memory_0/S01_ARESETN memory_0/M00_ARESETN
+        spikeline_0/aresetn
+        control_0/S00_ARESETN control_0/M00_ARESETN
+        memory_0/S00_ARESETN memory_0/M00_ARESETN
     }
+    spikeline_0/irq {processing_system7_0/IRQ_F2P}
 } {
     foreach pin $to {connect_bd_net [get_bd_pins $from] [get_bd_pins $pin]}
 }
@@ -96,9 +81,7 @@ foreach {from to} {
 
 foreach {space segment offset range} [list \
     processing_system7_0/Data spikeline_0/s_axil/Reg $spk_base(ACCELERATOR) 64K \
-    processing_system7_0/Data axi_dma_0/S_AXI_LITE/Reg $spk_base(DMA) 64K \
-    axi_dma_0/Data_MM2S processing_system7_0/S_AXI_HP0/HP0_DDR_LOWOCM 0x00000000 $spk_memory \
-    axi_dma_0/Data_S2MM processing_system7_0/S_AXI_HP0/HP0_DDR_LOWOCM 0x00000000 $spk_memory \
+    spikeline_0/m_axi processing_system7_0/S_AXI_HP0/HP0_DDR_LOWOCM 0x00000000 $spk_memory \
 ] {
     assign_bd_address -offset $offset -range $range -target_address_space [get_bd_addr_spaces $space] \
         [get_bd_addr_segs $segment]

@@ -25,8 +25,14 @@ set interfaces {
         s_axil_bresp s_axil_bvalid s_axil_bready s_axil_araddr s_axil_arvalid s_axil_arready
         s_axil_rdata s_axil_rresp s_axil_rvalid s_axil_rready
     }
-    s_axis  xilinx.com:interface:axis_rtl:1.0  {s_axis_tdata s_axis_tvalid s_axis_tlast s_axis_tready}
-    m_axis  xilinx.com:interface:axis_rtl:1.0  {m_axis_tdata m_axis_tvalid m_axis_tlast m_axis_tready}
+    m_axi   xilinx.com:interface:aximm_rtl:1.0 {
+        m_axi_araddr m_axi_arlen m_axi_arsize m_axi_arburst m_axi_arcache m_axi_arprot m_axi_arvalid m_axi_arready
+        m_axi_rdata m_axi_rresp m_axi_rlast m_axi_rvalid m_axi_rready
+        m_axi_awaddr m_axi_awlen m_axi_awsize m_axi_awburst m_axi_awcache m_axi_awprot m_axi_awvalid m_axi_awready
+        m_axi_wdata m_axi_wstrb m_axi_wlast m_axi_wvalid m_axi_wready
+        m_axi_bresp m_axi_bvalid m_axi_bready
+    }
+    irq     xilinx.com:signal:interrupt_rtl:1.0 {irq}
 }
 set expected {}
 set found {}
@@ -39,12 +45,14 @@ foreach {name kind ports} $interfaces {
     ipx::infer_bus_interface $ports $kind $core
     if {[llength [ipx::get_bus_interfaces $name -of_objects $core]] != 1} {error "no interface $name in the packaged IP"}
 }
-foreach name {s_axil s_axis m_axis} {ipx::associate_bus_interfaces -busif $name -clock aclk $core}
+foreach name {s_axil m_axi} {ipx::associate_bus_interfaces -busif $name -clock aclk $core}
 ipx::associate_bus_interfaces -clock aclk -reset aresetn $core
-set reset [ipx::get_bus_interfaces aresetn -of_objects $core]
-set polarity [ipx::get_bus_parameters -quiet POLARITY -of_objects $reset] ;# inferred with the interface, in most releases
-if {![llength $polarity]} {set polarity [ipx::add_bus_parameter POLARITY $reset]}
-set_property value ACTIVE_LOW $polarity
+foreach {name parameter value} {aresetn POLARITY ACTIVE_LOW irq SENSITIVITY LEVEL_HIGH} {
+    set bus [ipx::get_bus_interfaces $name -of_objects $core]
+    set found [ipx::get_bus_parameters -quiet $parameter -of_objects $bus] ;# inferred with the interface, in most releases
+    if {![llength $found]} {set found [ipx::add_bus_parameter $parameter $bus]}
+    set_property value $value $found
+}
 
 # ---- parameters: the packager cannot follow a width that depends on LAYERS, so each build packages its own ----
 
@@ -62,7 +70,13 @@ foreach {name value} $spk_parameters {
     }
 }
 
-# ---- registers ----
+# ---- memory that it reaches, and registers ----
+
+foreach space [ipx::get_address_spaces -of_objects $core] {ipx::remove_address_space [get_property name $space] $core}
+set space [ipx::add_address_space m_axi $core]
+set_property master_address_space_ref m_axi [ipx::get_bus_interfaces m_axi -of_objects $core]
+set bits [dict get $spk_parameters ADDRESS_BITS]
+set_property -dict [list range [expr {1 << $bits}] width $bits] $space
 
 foreach map [ipx::get_memory_maps -of_objects $core] {ipx::remove_memory_map [get_property name $map] $core}
 set map [ipx::add_memory_map s_axil $core]

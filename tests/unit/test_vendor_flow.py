@@ -109,14 +109,14 @@ def test_builds_what_the_runtime_expects(board, geometry, build, tmp_path):
 
     assert {n: c["vlnv"] for n, c in made["cells"].items()} == {
         hand_off.PS: "xilinx.com:ip:processing_system7:5.5",
-        hand_off.INSTANCE["DMA"]: hand_off.VLNV["DMA"],
-        hand_off.INSTANCE["ACCELERATOR"]: hand_off.VLNV["ACCELERATOR"],
+        hand_off.INSTANCE: hand_off.VLNV,
         "reset_0": "xilinx.com:ip:proc_sys_reset:5.0",
         "control_0": "xilinx.com:ip:axi_interconnect:2.1",
         "memory_0": "xilinx.com:ip:axi_interconnect:2.1",
     }
     built = {n: int(v, 0) for n, v in made["cells"]["spikeline_0"]["parameters"].items()}
-    assert built == {n: int(re.sub(r"^\d+'h", "0x", v), 0) for n, v in verilated.parameters(sizes).items()}
+    wanted = {n: int(re.sub(r"^\d+'h", "0x", v), 0) for n, v in verilated.parameters(sizes).items()}
+    assert built == {**wanted, "ADDRESS_BITS": 32}
     assert float(made["cells"][hand_off.PS]["parameters"]["PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ"]) == sizes.clock_mhz
     order = ["ipx::check_integrity", "create_bd_design", "validate_bd_design", "launch_runs", "write_bitstream", "report_power"]
     assert [step for step in made["steps"] if step in order] == [*order[:4], "launch_runs", *order[4:]]  # of two runs
@@ -124,36 +124,24 @@ def test_builds_what_the_runtime_expects(board, geometry, build, tmp_path):
 
 
 def test_design(build, tmp_path):
-    """Streams, memory, clock, addresses and the DMA's parameters: those of the runtime, of its .hwh and of its registers."""
+    """Memory, interrupt, clock and addresses: those of the runtime and of its .hwh."""
     build("pynq-z2")
     made = record(tmp_path)
     assert made["interfaces"] == {
         f"{hand_off.PS}/M_AXI_GP0": "control_0/S00_AXI",
-        "control_0/M00_AXI": f"spikeline_0/{hand_off.SLAVE['ACCELERATOR']}",
-        "control_0/M01_AXI": f"axi_dma_0/{hand_off.SLAVE['DMA']}",
-        "axi_dma_0/M_AXI_MM2S": "memory_0/S00_AXI",
-        "axi_dma_0/M_AXI_S2MM": "memory_0/S01_AXI",
+        "control_0/M00_AXI": f"{hand_off.INSTANCE}/{hand_off.SLAVE}",
+        f"{hand_off.INSTANCE}/m_axi": "memory_0/S00_AXI",
         "memory_0/M00_AXI": f"{hand_off.PS}/S_AXI_HP0",
-        "axi_dma_0/M_AXIS_MM2S": "spikeline_0/s_axis",
-        "spikeline_0/m_axis": "axi_dma_0/S_AXIS_S2MM",
     }
     clocks = [driver for pin, driver in made["drivers"].items() if pin.lower().endswith(("aclk", "clk"))]
-    assert clocks == [CLOCK] * 15
-    assert not [pin for pin in made["drivers"] if "introut" in pin]
-
-    dma = made["cells"]["axi_dma_0"]["parameters"]
-    assert {name: int(dma[name]) for name in hand_off.DMA_PARAMETERS} == hand_off.DMA_PARAMETERS
-    assert int(dma["c_sg_length_width"]) == spec.DMA_LENGTH.fields["bytes"][1]
-    for name in ("c_m_axi_mm2s_data_width", "c_m_axis_mm2s_tdata_width", "c_m_axi_s2mm_data_width", "c_s_axis_s2mm_tdata_width"):
-        assert int(dma[name]) == spec.HEADER.bits
+    assert clocks == [CLOCK] * 10
+    assert made["drivers"][f"{hand_off.PS}/IRQ_F2P"] == f"{hand_off.INSTANCE}/irq"
+    assert int(made["cells"][hand_off.PS]["parameters"]["PCW_S_AXI_HP0_DATA_WIDTH"]) == spec.HEADER.bits
 
     addresses = {(space, segment): (int(at), int(size)) for space, segment, at, size in made["addresses"]}
-    memory = f"{hand_off.PS}/S_AXI_HP0/HP0_DDR_LOWOCM"
     assert addresses == {
-        (f"{hand_off.PS}/Data", "spikeline_0/s_axil/Reg"): (spec.Base.ACCELERATOR, hand_off.RANGE),
-        (f"{hand_off.PS}/Data", "axi_dma_0/S_AXI_LITE/Reg"): (spec.Base.DMA, hand_off.RANGE),
-        ("axi_dma_0/Data_MM2S", memory): (0, 512 << 20),
-        ("axi_dma_0/Data_S2MM", memory): (0, 512 << 20),
+        (f"{hand_off.PS}/Data", f"{hand_off.INSTANCE}/{hand_off.SLAVE}/Reg"): (spec.Base.ACCELERATOR, hand_off.RANGE),
+        (f"{hand_off.INSTANCE}/m_axi", f"{hand_off.PS}/S_AXI_HP0/HP0_DDR_LOWOCM"): (0, 512 << 20),
     }
 
 
@@ -171,7 +159,7 @@ def test_packaged_ip(build, tmp_path):
         )
         for r in made["registers"]
     )
-    assert registers == spec.REGISTERS["ACCELERATOR"]
+    assert registers == spec.REGISTERS
     assert all(r["size"] == "32" and r["description"] for r in made["registers"])
 
 
@@ -284,7 +272,7 @@ def scripts(tclsh, tmp_path, vivado):
 
 @pytest.mark.parametrize(
     "name",
-    ["aclk", "aresetn", "s_axil_awaddr", "s_axil_wstrb", "s_axis_tdata", "m_axis_tlast", "LAYERS", "LAYER_INPUTS", "BUILD"],
+    ["aclk", "aresetn", "s_axil_awaddr", "s_axil_wstrb", "m_axi_araddr", "m_axi_wlast", "irq", "LAYERS", "LAYER_INPUTS", "BUILD"],
 )
 def test_renamed_in_the_verilog(name, scripts):
     rtl, run = scripts
@@ -303,68 +291,68 @@ MISTAKES = [
     ("package_ip", "set_property top spikeline", "set_property top spikelin", "no module spikelin"),
     ("package_ip", "$rtl/*.vh", "$rtl/*.svh", "*.svh"),
     ("package_ip", "[concat [glob $rtl/*.v] [glob $rtl/*.vh]]", "[glob $rtl/*.v]", "includes spikeline.vh"),
-    ("package_ip", "axis_rtl:1.0  {m_axis", "axis_rtl:2.0  {m_axis", "axis_rtl:2.0"),
+    (
+        "package_ip",
+        "xilinx.com:interface:aximm_rtl:1.0 {\n        m_axi",
+        "xilinx.com:interface:aximm_rtl:2.0 {\n        m_axi",
+        "aximm_rtl:2.0",
+    ),
     ("package_ip", "s_axil_rresp s_axil_rvalid s_axil_rready", "s_axil_rresp s_axil_rvalid", "not expected: s_axil_rready"),
-    ("package_ip", "{s_axil s_axis m_axis}", "{s_axil s_axis}", "interface m_axis has no clock"),
+    ("package_ip", "{s_axil m_axi}", "{s_axil}", "interface m_axi has no clock"),
     ("package_ip", "-clock aclk -reset", "-clock clk -reset", "no bus_interface clk"),
-    ("package_ip", "if {![llength $polarity]}", "if {1}", "there is a bus_parameter"),
-    ("package_ip", "value ACTIVE_LOW", "value LOW", "reset aresetn has no polarity"),
+    ("package_ip", "if {![llength $found]}", "if {1}", "there is a bus_parameter"),
+    ("package_ip", "ACTIVE_LOW", "LOW", "reset aresetn has no polarity"),
+    ("package_ip", "LEVEL_HIGH", "HIGH", "interrupt irq has no sensitivity"),
     ("package_ip", "bitString", "long", "parameter LAYER_INPUTS"),
     ("package_ip", "{4 * ([", "{2 * ([", "parameter LAYER_INPUTS"),
     ("package_ip", "slave_memory_map_ref s_axil", "slave_memory_map_ref s_axi", "no memory_map s_axi"),
+    ("package_ip", "master_address_space_ref m_axi", "master_address_space_ref maxi", "no address_space maxi"),
+    ("package_ip", "[expr {1 << $bits}]", "[expr {1 << $bits - 1}]", "2147483648 bytes behind 32 address bits"),
     ("package_ip", "range 4096", "range 8192", "8192 bytes behind 12 address bits"),
     ("package_ip", "address_offset $offset", "offset $offset", "no property offset"),
     ("package_ip", "version 1.0", "version 1.1", "no IP spikeline:ip:spikeline:1.0"),
     ("package_ip", "ipx::add_field", "ipx::add_fields", "ipx::add_fields"),
     ("spec", "{VERSION 0x004", "{VERSION 0x000", "register VERSION cannot lie at 0"),
     ("spec", "{major 16 16", "{major 15 16", "field major of VERSION cannot take bit 15"),
-    ("spec", "set spk_base(DMA) 0x40400000", "set spk_base(DMA) 0x43C00000", "axi_dma_0/S_AXI_LITE/Reg at 0x43C00000"),
-    ("spec", "set spk_base(DMA) 0x40400000", "set spk_base(DMA) 0x40408000", "0x40408000, 0x10000 bytes is not aligned"),
-    ("spec", "set spk_base(DMA) 0x40400000", "set spk_base(DMA) 0x30400000", "0x30400000, 0x10000 bytes is outside"),
-    ("spec", "set spk_dma_length_bits 26", "set spk_dma_length_bits 27", "c_sg_length_width"),
-    ("spec", "set spk_stream_bits 64", "set spk_stream_bits 32", "axi_dma_0/M_AXIS_MM2S is 32 bits wide"),
+    ("spec", "0x43C00000", "0x43C08000", "0x43C08000, 0x10000 bytes is not aligned"),
+    ("spec", "0x43C00000", "0x33C00000", "0x33C00000, 0x10000 bytes is outside"),
+    ("spec", "spk_memory_bits 64", "spk_memory_bits 48", "PCW_S_AXI_HP0_DATA_WIDTH"),
     ("block_design", "processing_system7:5.5", "processing_system7:5.6", "no IP xilinx.com:ip:processing_system7:5.6"),
-    ("block_design", "ip:axi_dma:7.1", "ip:axi_dma:7.2", "no IP xilinx.com:ip:axi_dma:7.2"),
     ("block_design", "spikeline:ip:spikeline:1.0", "spikeline:ip:spiline:1.0", "no IP spikeline:ip:spiline:1.0"),
     ("block_design", "[list $out/ip]", "[list $out/ips]", "ips"),
-    ("block_design", "CONFIG.c_include_sg 0", "CONFIG.c_include_gs 0", "no parameter c_include_gs"),
-    ("block_design", "CONFIG.c_include_sg 0", "CONFIG.c_include_sg 1", "axi_dma_0/M_AXI_SG is not connected"),
-    ("block_design", "c_s2mm_burst_size 16", "c_s2mm_burst_size 17", "c_s2mm_burst_size"),
+    ("block_design", "PCW_USE_FABRIC_INTERRUPT 1", "PCW_USE_FABRIC_INTERRUPT 0", "processing_system7_0 has no IRQ_F2P"),
+    ("block_design", "PCW_IRQ_F2P_INTR", "PCW_IRQ_F2P", "no parameter PCW_IRQ_F2P"),
     ("block_design", "PCW_USE_S_AXI_HP0 1", "PCW_USE_S_AXI_HP0 0", "processing_system7_0 has no S_AXI_HP0"),
     ("block_design", "FPGA0_PERIPHERAL_FREQMHZ $spk_clock_mhz", "FPGA0_PERIPHERAL_FREQMHZ 1000", "FPGA0_PERIPHERAL_FREQMHZ"),
     ("block_design", "bd_rule:processing_system7", "bd_rule:processing_system", "bd_rule:processing_system"),
     ("block_design", "{FIXED_IO, DDR}", "{FIXED_IO}", "processing_system7_0/DDR is not connected"),
     ("block_design", "make_external", "make_externals", "make_externals"),
     ("block_design", "spk_cell reset_0", "spk_cell reset", "no cell reset_0"),
-    ("block_design", "NUM_SI 2", "NUM_SI 1", "memory_0 has no S01_AXI"),
-    ("block_design", "memory_0/S01_AXI\n", "memory_0/S00_AXI\n", "memory_0/S00_AXI is connected"),
-    ("block_design", "spikeline_0/s_axis\n", "spikeline_0/m_axis\n", "spikeline_0/m_axis are both Master"),
-    ("block_design", "spikeline_0/s_axil\n", "spikeline_0/s_axis\n", "spikeline_0/s_axis axis"),
-    ("block_design", "    spikeline_0/m_axis             axi_dma_0/S_AXIS_S2MM\n", "", "S_AXIS_S2MM"),
-    ("block_design", "axi_dma_0/m_axi_mm2s_aclk ", "axi_dma_0/m_axi_mm2s_clk ", "axi_dma_0 has no m_axi_mm2s_clk"),
-    ("block_design", "axi_dma_0/m_axi_mm2s_aclk ", "", "axi_dma_0/m_axi_mm2s_aclk is not connected"),
+    ("block_design", "NUM_SI 1", "NUM_SI 2", "memory_0/S01_AXI is not connected"),
+    ("block_design", "memory_0/S00_AXI\n", "control_0/S00_AXI\n", "control_0/S00_AXI is connected"),
+    ("block_design", "spikeline_0/s_axil\n", "spikeline_0/m_axi\n", "spikeline_0/m_axi are both Master"),
+    ("block_design", "    spikeline_0/m_axi              memory_0/S00_AXI\n", "", "spikeline_0/m_axi does not reach"),
+    ("block_design", "    spikeline_0/irq {processing_system7_0/IRQ_F2P}\n", "", "processing_system7_0/IRQ_F2P is not connected"),
+    ("block_design", "spikeline_0/irq {", "reset_0/peripheral_reset {", "are intr and rst"),
+    ("block_design", "spikeline_0/aclk", "spikeline_0/clk", "spikeline_0 has no clk"),
+    ("block_design", " spikeline_0/aclk", "", "spikeline_0/aclk is not connected"),
     ("block_design", "reset_0/slowest_sync_clk ", "", "reset_0/slowest_sync_clk is not connected"),
     ("block_design", "{control_0/ARESETN memory_0/ARESETN}", "{control_0/ARESETN}", "memory_0/ARESETN is not connected"),
-    ("block_design", "spikeline_0/aresetn axi", "reset_0/peripheral_reset axi", "reset_0/peripheral_reset drive one net"),
-    ("block_design", "memory_0/S01_ACLK", "memory_0/S01_ACLK memory_0/S01_ARESETN", "memory_0/S01_ARESETN are clk and rst"),
+    (
+        "block_design",
+        "        spikeline_0/aresetn\n",
+        "        reset_0/peripheral_reset\n",
+        "reset_0/peripheral_reset drive one net",
+    ),
+    ("block_design", "memory_0/S00_ACLK", "memory_0/S00_ACLK memory_0/S00_ARESETN", "memory_0/S00_ARESETN are clk and rst"),
     ("block_design", "connect_bd_net [", "connect_bd_nets [", "connect_bd_nets"),
     ("block_design", "-target_address_space", "-target_space", "-target_space"),
-    ("block_design", "axi_dma_0/Data_MM2S", "axi_dma_0/Data_SG", "axi_dma_0 has no Data_SG"),
+    ("block_design", "spikeline_0/m_axi process", "spikeline_0/Data process", "spikeline_0 has no Data"),
     ("block_design", "spikeline_0/s_axil/Reg", "spikeline_0/s_axil/reg0", "spikeline_0 has no s_axil/reg0"),
-    ("block_design", "$spk_base(DMA) 64K", "$spk_base(DMA) 60K", "0xF000 bytes is not aligned"),
+    ("block_design", "64K", "60K", "0xF000 bytes is not aligned"),
     ("block_design", "$spk_base(ACCELERATOR)", "$spk_base(ACCELERATE)", "spk_base(ACCELERATE)"),
-    (
-        "block_design",
-        "Data_S2MM processing_system7_0/S_AXI_HP0/HP0",
-        "Data_S2MM axi_dma_0/S_AXI_HP0/HP0",
-        "axi_dma_0 has no S_AXI_HP0",
-    ),
-    (
-        "block_design",
-        "Data_S2MM processing_system7_0/S_AXI_HP0/HP0_DDR_LOWOCM",
-        "Data_S2MM spikeline_0/s_axil/Reg",
-        "does not reach",
-    ),
+    ("block_design", "processing_system7_0/S_AXI_HP0/HP0", "spikeline_0/S_AXI_HP0/HP0", "spikeline_0 has no S_AXI_HP0"),
+    ("block_design", "processing_system7_0/S_AXI_HP0/HP0_DDR_LOWOCM", "spikeline_0/s_axil/Reg", "does not reach"),
     ("block_design", "validate_bd_design\n", "", "not validated"),
     ("implement", "get_files system.bd", "get_files sytem.bd", "no sytem.bd"),
     ("implement", "top system_wrapper", "top system_wraper", "no module system_wraper"),

@@ -1,6 +1,6 @@
 # What the vendor's IP of a board design looks like from outside: parameters with their legal values, and the pins, interfaces
-# and addresses that follow from them. From the product guides: UG585 and PG082 (processing system), PG021 (AXI DMA), PG059
-# (interconnect), PG164 (resets). Only what a Zynq design of this size needs.
+# and addresses that follow from them. From the product guides: UG585 and PG082 (processing system), PG059 (interconnect), PG164
+# (resets). Only what a Zynq design of this size needs.
 
 namespace eval catalogue {
     variable parts {xc7z010clg400-1 xc7z020clg400-1 xc7z020clg484-1 xc7z045ffg900-2}
@@ -26,55 +26,6 @@ proc catalogue::legal {value legal} {
         from {return [expr {[string is double -strict $value] && $value >= [lindex $legal 1] && $value <= [lindex $legal 3]}]}
     }
     return [expr {$value in $legal}]
-}
-
-# ---- AXI DMA 7.1 ----
-
-catalogue::add xilinx.com:ip:axi_dma:7.1 {
-    c_include_sg 1 {0 1}
-    c_sg_include_stscntrl_strm 1 {0 1}
-    c_sg_length_width 14 {from 8 to 26}
-    c_sg_use_stsapp_length 0 {0 1}
-    c_enable_multi_channel 0 {0 1}
-    c_micro_dma 0 {0 1}
-    c_single_interface 0 {0 1}
-    c_addr_width 32 {from 32 to 64}
-    c_include_mm2s 1 {0 1}
-    c_include_mm2s_dre 0 {0 1}
-    c_m_axi_mm2s_data_width 32 {32 64 128 256 512 1024}
-    c_m_axis_mm2s_tdata_width 32 {8 16 32 64 128 256 512 1024}
-    c_mm2s_burst_size 16 {2 4 8 16 32 64 128 256}
-    c_include_s2mm 1 {0 1}
-    c_include_s2mm_dre 0 {0 1}
-    c_m_axi_s2mm_data_width 32 {32 64 128 256 512 1024}
-    c_s_axis_s2mm_tdata_width 32 {follows}
-    c_s2mm_burst_size 16 {2 4 8 16 32 64 128 256}
-}
-
-proc catalogue::axi_dma {p} {
-    dict with p {}
-    set pins {s_axi_lite_aclk {I clk} axi_resetn {I rst}}
-    set interfaces {S_AXI_LITE {Slave aximm 32 s_axi_lite_aclk}}
-    set spaces {}
-    if {$c_include_sg} {
-        lappend pins m_axi_sg_aclk {I clk}
-        lappend interfaces M_AXI_SG {Master aximm 32 m_axi_sg_aclk}
-        lappend spaces Data_SG {M_AXI_SG 0 0xFFFFFFFF}
-    }
-    if {$c_include_mm2s} {
-        lappend pins m_axi_mm2s_aclk {I clk} mm2s_prmry_reset_out_n {O rst} mm2s_introut {O intr}
-        lappend interfaces M_AXI_MM2S [list Master aximm $c_m_axi_mm2s_data_width m_axi_mm2s_aclk]
-        lappend interfaces M_AXIS_MM2S [list Master axis $c_m_axis_mm2s_tdata_width m_axi_mm2s_aclk]
-        lappend spaces Data_MM2S {M_AXI_MM2S 0 0xFFFFFFFF}
-    }
-    if {$c_include_s2mm} {
-        lappend pins m_axi_s2mm_aclk {I clk} s2mm_prmry_reset_out_n {O rst} s2mm_introut {O intr}
-        lappend interfaces M_AXI_S2MM [list Master aximm $c_m_axi_s2mm_data_width m_axi_s2mm_aclk]
-        # As wide as the stream that comes in, which must not be wider than the memory side.
-        lappend interfaces S_AXIS_S2MM [list Slave axis any m_axi_s2mm_aclk]
-        lappend spaces Data_S2MM {M_AXI_S2MM 0 0xFFFFFFFF}
-    }
-    return [dict create pins $pins interfaces $interfaces spaces $spaces segments {S_AXI_LITE/Reg 4096}]
 }
 
 # ---- resets and interconnect ----
@@ -214,6 +165,6 @@ proc catalogue::processing_system7 {p} {
             lappend segments S_AXI_HP$n/HP${n}_DDR_LOWOCM $memory
         }
     }
-    if {$PCW_USE_FABRIC_INTERRUPT && $PCW_IRQ_F2P_INTR} {lappend pins IRQ_F2P {I optional}}
+    if {$PCW_USE_FABRIC_INTERRUPT && $PCW_IRQ_F2P_INTR} {lappend pins IRQ_F2P {I intr}}
     return [dict create pins $pins interfaces $interfaces spaces $spaces segments $segments]
 }

@@ -214,15 +214,6 @@ stand::command validate_bd_design {} {} {
     foreach pin [array names stand::net] {
         if {[stand::driver $pin] eq ""} {lappend problems "nothing drives [get_property name $pin]"}
     }
-    foreach cell [stand::find bd_cell] {  ;# the width of what comes in is the DMA's own
-        if {[dict exists [get_property parameters $cell] c_s_axis_s2mm_tdata_width]} {
-            set from $stand::peer(bd_intf_pin:[get_property name $cell]/S_AXIS_S2MM)
-            set width [lindex [stand::lookup validate_bd_design interfaces [get_property name $from]] 2]
-            set parameters [get_property parameters $cell]
-            if {$width > [dict get $parameters c_m_axi_s2mm_data_width]} {lappend problems "a stream of $width bits into $cell"}
-            stand::put $cell parameters [dict replace $parameters c_s_axis_s2mm_tdata_width $width]
-        }
-    }
     if {[llength $problems]} {error "validate_bd_design: [join $problems {; }]"}
     dict set stand::state validated 1
 }

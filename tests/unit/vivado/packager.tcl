@@ -25,6 +25,7 @@ stand::command ipx::package_project {-root_dir 1 -vendor 1 -library 1 -taxonomy 
         stand::make port $name [list of $stand::core direction [lindex $shape 0] width [lindex $shape 1]]
     }
     stand::make memory_map inferred [list of $stand::core]
+    stand::make address_space inferred [list of $stand::core range 4294967296 width 32]
 }
 stand::command ipx::current_core {} {} {
     return [stand::need $stand::core core]
@@ -32,7 +33,7 @@ stand::command ipx::current_core {} {} {
 
 foreach {name kind} {
     get_ports port get_bus_interfaces bus_interface get_hdl_parameters hdl_parameter get_user_parameters user_parameter
-    get_memory_maps memory_map get_bus_parameters bus_parameter
+    get_memory_maps memory_map get_address_spaces address_space get_bus_parameters bus_parameter
 } {
     proc ipx::$name args [string map [list NAME ipx::$name KIND $kind] {
         lassign [stand::options NAME {-of_objects 1 -quiet 0} $args] options words
@@ -52,14 +53,13 @@ stand::command ipx::remove_all_bus_interface {} {core} {
 set stand::logical {
     xilinx.com:signal:clock_rtl:1.0 {CLK {input 0}}
     xilinx.com:signal:reset_rtl:1.0 {RST {input 0}}
-    xilinx.com:interface:axis_rtl:1.0 {
-        TDATA {input 1} TVALID {input 0} TREADY {output 1} TLAST {input 1} TKEEP {input 1} TSTRB {input 1} TUSER {input 1}
-        TID {input 1} TDEST {input 1}
-    }
+    xilinx.com:signal:interrupt_rtl:1.0 {INTERRUPT {output 0}}
     xilinx.com:interface:aximm_rtl:1.0 {
-        AWADDR {input 0} AWVALID {input 0} AWREADY {output 0} AWPROT {input 1} WDATA {input 0} WSTRB {input 1} WVALID {input 0}
-        WREADY {output 0} BRESP {output 0} BVALID {output 0} BREADY {input 0} ARADDR {input 0} ARVALID {input 0}
-        ARREADY {output 0} ARPROT {input 1} RDATA {output 0} RRESP {output 0} RVALID {output 0} RREADY {input 0}
+        AWADDR {input 0} AWLEN {input 1} AWSIZE {input 1} AWBURST {input 1} AWCACHE {input 1} AWPROT {input 1} AWVALID {input 0}
+        AWREADY {output 0} WDATA {input 0} WSTRB {input 1} WLAST {input 1} WVALID {input 0} WREADY {output 0} BRESP {output 0}
+        BVALID {output 0} BREADY {input 0} ARADDR {input 0} ARLEN {input 1} ARSIZE {input 1} ARBURST {input 1} ARCACHE {input 1}
+        ARPROT {input 1} ARVALID {input 0} ARREADY {output 0} RDATA {output 0} RRESP {output 0} RLAST {output 1} RVALID {output 0}
+        RREADY {input 0}
     }
 }
 
@@ -93,6 +93,9 @@ stand::command ipx::infer_bus_interface {} {ports vlnv core} {
     if {[string match *:reset_rtl:* $vlnv] && [dict get $stand::result infers]} {
         stand::make bus_parameter $bus|POLARITY [list of $made value ACTIVE_LOW]
     }
+    if {[string match *:interrupt_rtl:* $vlnv] && [dict get $stand::result infers]} {
+        stand::make bus_parameter $bus|SENSITIVITY [list of $made value LEVEL_HIGH]
+    }
     return $made
 }
 stand::command ipx::associate_bus_interfaces {-busif 1 -clock 1 -reset 1} {core} {
@@ -115,6 +118,12 @@ stand::command ipx::remove_memory_map {} {name core} {
 }
 stand::command ipx::add_memory_map {} {name core} {
     return [stand::make memory_map $name [list of [stand::need $core core]]]
+}
+stand::command ipx::remove_address_space {} {name core} {
+    dict unset stand::objects [ipx::get_address_spaces $name -of_objects $core]
+}
+stand::command ipx::add_address_space {} {name core} {
+    return [stand::make address_space $name [list of [stand::need $core core] range 4294967296 width 32]]
 }
 stand::command ipx::add_address_block {} {name map} {
     return [stand::make address_block $name [list of [stand::need $map memory_map] range 65536 width 32 usage register]]
@@ -145,6 +154,12 @@ stand::command ipx::check_integrity {} {core} {
                 set polarity [stand::find bus_parameter POLARITY $bus]
                 if {$polarity eq "" || [get_property value $polarity] ni {ACTIVE_LOW ACTIVE_HIGH}} {
                     lappend problems "reset $name has no polarity"
+                }
+            }
+            *:interrupt_rtl:* {
+                set sensitivity [stand::find bus_parameter SENSITIVITY $bus]
+                if {$sensitivity eq "" || [get_property value $sensitivity] ni {LEVEL_HIGH LEVEL_LOW EDGE_RISING EDGE_FALLING}} {
+                    lappend problems "interrupt $name has no sensitivity"
                 }
             }
         }
@@ -200,6 +215,7 @@ stand::command ipx::save_core {} {core} {
     set interfaces {}
     set pins {}
     set segments {}
+    set spaces {}
     foreach bus [stand::find bus_interface * $core] {
         set name [get_property name $bus]
         set maps [get_property maps $bus]
@@ -207,22 +223,27 @@ stand::command ipx::save_core {} {core} {
         switch -glob -- [get_property vlnv $bus] {
             *:clock_rtl:* {lappend pins $name {I clk}}
             *:reset_rtl:* {lappend pins $name {I rst}}
+            *:interrupt_rtl:* {lappend pins $name {O intr}}
             default {
-                set aximm [string match *aximm* [get_property vlnv $bus]]
-                set data [ipx::get_ports [dict get $maps [expr {$aximm ? "WDATA" : "TDATA"}]] -of_objects $core]
-                lappend interfaces $name [list $mode [expr {$aximm ? "aximm" : "axis"}] [get_property width $data] \
-                    [get_property name [get_property clock $bus]]]
+                set data [ipx::get_ports [dict get $maps WDATA] -of_objects $core]
+                lappend interfaces $name [list $mode aximm [get_property width $data] [get_property name [get_property clock $bus]]]
+                set addresses [get_property width [ipx::get_ports [dict get $maps AWADDR] -of_objects $core]]
                 if {[dict exists $stand::objects $bus slave_memory_map_ref]} {
                     set map [ipx::get_memory_maps [get_property slave_memory_map_ref $bus] -of_objects $core]
-                    set addresses [get_property width [ipx::get_ports [dict get $maps AWADDR] -of_objects $core]]
                     foreach block [stand::find address_block * $map] {
                         if {[get_property range $block] > 1 << $addresses} {
                             error "ipx::save_core: [get_property range $block] bytes behind $addresses address bits"
                         }
                         lappend segments $name/[get_property name $block] [get_property range $block]
                     }
-                } elseif {$aximm && $mode eq "Slave"} {
-                    error "ipx::save_core: $name has no memory map"
+                } elseif {[dict exists $stand::objects $bus master_address_space_ref]} {
+                    set space [ipx::get_address_spaces [get_property master_address_space_ref $bus] -of_objects $core]
+                    if {[get_property range $space] != 1 << $addresses} {
+                        error "ipx::save_core: [get_property range $space] bytes behind $addresses address bits"
+                    }
+                    lappend spaces [get_property name $space] [list $name 0 [expr {[get_property range $space] - 1}]]
+                } else {
+                    error "ipx::save_core: $name has no [expr {$mode eq "Slave" ? "memory map" : "address space"}]"
                 }
             }
         }
@@ -234,7 +255,7 @@ stand::command ipx::save_core {} {core} {
     set vlnv [join [list [get_property vendor $core] [get_property library $core] [get_property name $core] \
         [get_property version $core]] :]
     dict set stand::cores [get_property directory $core] [dict create vlnv $vlnv parameters $parameters \
-        shape [dict create pins $pins interfaces $interfaces spaces {} segments $segments]]
+        shape [dict create pins $pins interfaces $interfaces spaces $spaces segments $segments]]
     stand::spill [get_property directory $core]/component.xml "<component/>"
 }
 

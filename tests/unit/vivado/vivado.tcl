@@ -41,9 +41,10 @@ set stand::writable {
     }
     user_parameter {value {text} value_format {long bitString string bool} value_bit_string_length {from 1 to 4096}}
     hdl_parameter {value {text} value_format {long bitString string bool} value_bit_string_length {from 1 to 4096}}
-    bus_interface {slave_memory_map_ref {text}}
+    bus_interface {slave_memory_map_ref {text} master_address_space_ref {text}}
     bus_parameter {value {text}}
     memory_map {}
+    address_space {range {from 4096 to 1099511627776} width {from 12 to 64}}
     address_block {range {from 4 to 4294967296} width {8 16 32 64} usage {register memory} base_address {text}}
     register {
         address_offset {from 0 to 4294967295} size {8 16 32 64} description {text}
