@@ -27,8 +27,8 @@ from spikeline.model.model_file import Model
 from spikeline.simulation import verilated
 from spikeline.simulation.verilated import SimDevice
 
-# Where block_design.tcl puts the accelerator; implement.tcl strips the first name, which is that of the design.
-INSTANCES = ("system_wrapper", "system_i", "spikeline_0", "inst")
+# Where block_design.tcl and wrapper.py put the accelerator; implement.tcl strips the first name, which is that of the design.
+INSTANCES = ("system_wrapper", "system_i", "spikeline_0", "inst", "accelerator")
 
 
 def test_images(path: Path, count: int) -> tuple[Model, Samples]:

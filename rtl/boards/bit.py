@@ -10,7 +10,6 @@ to run, if it is not the `vivado` of the PATH.
 import argparse
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -23,24 +22,12 @@ from spikeline.cli.status import status
 from spikeline.files import atomic
 from spikeline.measure.evaluate import commit
 from spikeline.model.geometry import Geometry
-from spikeline.simulation import verilated
-from spikeline_rtl.boards import activity, reports
+from spikeline_rtl.boards import activity, reports, wrapper
 
-ADDRESS_BITS = 32  # of a Zynq-7000
 HERE = Path(__file__).resolve().parent
 BOARDS = sorted(path.parent.name for path in HERE.glob("*/board.tcl"))
 DELIVERED = ("spikeline.hwh", "spikeline.bit")
 RESULTS = ("utilization.json", "timing.json", "power.json", *DELIVERED)
-
-
-def geometry_tcl(geometry: Geometry) -> str:
-    """What the Tcl needs to know of a geometry: clock and the parameters of the top module, vectors as 0x…"""
-    parameters = {**verilated.parameters(geometry), "ADDRESS_BITS": str(ADDRESS_BITS)}
-    values = [f"    {name} {re.sub(r'^[0-9]+.h', '0x', value)}\n" for name, value in parameters.items()]
-    return (
-        f"# Written by bit.py for {geometry.name}.\n\n"
-        f"set spk_clock_mhz {geometry.clock_mhz:g}\nset spk_parameters {{\n{''.join(values)}}}\n"
-    )
 
 
 def vivado() -> list[str]:
@@ -52,11 +39,11 @@ def vivado() -> list[str]:
     return [os.path.abspath(found), *words]
 
 
-def run(board: str, work: Path, saif: Path | None) -> None:
-    """Run the Tcl in the empty folder `work`. Exits, with what the log says went wrong, if no bitstream comes of it."""
+def run(board: str, geometry: Geometry, work: Path, saif: Path | None) -> None:
+    """Run the Tcl in the folder `work`, beside the wrapper. Exits, with what the log says, if no bitstream comes of it."""
     log = work / "vivado.log"
     command = [*vivado(), "-mode", "batch", "-nojournal", "-log", str(log), "-source", str(HERE / "build.tcl")]
-    command += ["-tclargs", str(HERE / board), str(work), *([str(saif)] if saif else [])]
+    command += ["-tclargs", str(HERE / board), str(work), f"{geometry.clock_mhz:g}", *([str(saif)] if saif else [])]
     status = subprocess.run(command, cwd=work).returncode
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     if not all((work / name).is_file() for name in DELIVERED):
@@ -117,10 +104,10 @@ def main() -> None:
     work = out / "vivado"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    (work / "geometry.tcl").write_text(geometry_tcl(geometry))
+    (work / f"{wrapper.NAME}.v").write_text(wrapper.verilog(geometry))
     source = commit()  # of the Verilog that Vivado reads now
 
-    run(args.board, work, saif)
+    run(args.board, geometry, work, saif)
     build = {"board": args.board, "geometry": geometry.name, "commit": source}
     for name in DELIVERED:
         os.replace(work / name, out / name)

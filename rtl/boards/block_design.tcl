@@ -11,8 +11,8 @@
 create_project spikeline $out/project -part $spk_part
 set preset [llength [get_board_parts -quiet $spk_board_part]]
 if {$preset} {set_property board_part $spk_board_part [current_project]}
-set_property ip_repo_paths [list $out/ip] [current_project]
-update_ip_catalog
+add_files [concat [lsort [concat [glob $rtl/*.v] [glob $rtl/*.vh]]] $out/spikeline_ip.v]
+update_compile_order -fileset sources_1
 create_bd_design system
 
 # ---- cells ----
@@ -42,11 +42,7 @@ foreach interconnect {control_0 memory_0} {
     spk_cell $interconnect xilinx.com:ip:axi_interconnect:2.1 {CONFIG.NUM_SI 1 CONFIG.NUM_MI 1}
 }
 
-set accelerator [spk_cell spikeline_0 spikeline:ip:spikeline:1.0]
-foreach {name value} $spk_parameters {
-    set built [get_property CONFIG.$name $accelerator]
-    if {$built != $value} {error "parameter $name of spikeline_0 is $built, should be $value"}
-}
+create_bd_cell -type module -reference spikeline_ip spikeline_0
 
 # ---- connections ----
 
@@ -80,7 +76,7 @@ foreach {from to} {
 # ---- addresses ----
 
 foreach {space segment offset range} [list \
-    processing_system7_0/Data spikeline_0/s_axil/Reg $spk_base(ACCELERATOR) 64K \
+    processing_system7_0/Data spikeline_0/s_axil/reg0 $spk_base(ACCELERATOR) 64K \
     spikeline_0/m_axi processing_system7_0/S_AXI_HP0/HP0_DDR_LOWOCM 0x00000000 $spk_memory \
 ] {
     assign_bd_address -offset $offset -range $range -target_address_space [get_bd_addr_spaces $space] \

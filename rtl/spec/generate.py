@@ -205,17 +205,12 @@ def python(spec: Spec) -> str:
 
 
 def tcl(spec: Spec) -> str:
-    """Addresses, widths and the register map for the vendor flow."""
+    """Addresses and widths for the vendor flow."""
     (stream,) = {w.bits for w in spec.maps[1].words}
     out = [f"# {NOTICE}", ""]
     out += [f"set spk_base({name}) 0x{address:08X}" for name, address in spec.bases.items()]
     out += [f"set spk_memory_bits {stream}"]
-    out += ["", "# name, offset, access, description, fields: name, lowest bit, bits, access, description", "set spk_registers {"]
-    for w in registers(spec):
-        out.append(f"    {{{w.name} 0x{w.address:03X} {access(w)} {{{w.desc}}} {{")
-        out += [f"        {{{f.name} {f.lsb} {f.bits} {ACCESS[f.access]} {{{f.desc}}}}}" for f in w.fields]
-        out.append("    }}")
-    return "\n".join([*out, "}", ""])
+    return "\n".join([*out, ""])
 
 
 def c(spec: Spec) -> str:

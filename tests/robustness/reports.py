@@ -17,7 +17,6 @@ from spikeline.model.geometry import FOLDER
 from spikeline.model.geometry import Geometry as Sizes
 from spikeline.simulation import board
 
-PARAMETERS = {"BUILD": "32'h00000000", "LAYERS": "3", "LAYER_INPUTS": "48'h002000300064"}
 PHASES = [{"name": "idle", "start": 0.0, "stop": 5.0}, {"name": "active", "start": 5.0, "stop": 10.0}]
 UNMEASURED: dict[str, Any] = {"power_source": "none", "sensor": None, "images": 1000, "phases": PHASES}
 BENCH = {
@@ -128,7 +127,7 @@ class Hwh(Kind):
 
     def __init__(self) -> None:
         self.sizes = Sizes.load("tiny")
-        self.text = hand_off.write(self.sizes, PARAMETERS)
+        self.text = hand_off.write(self.sizes, 0)
 
     def make(self, rng: random.Random, folder: Path) -> None:
         (folder / self.file).with_suffix(".bit").write_bytes(b"")

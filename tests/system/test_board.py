@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from pynq.buffer import PynqBuffer
 
 from spikeline import Accelerator, Events
-from spikeline.device import hand_off
 from spikeline.device.board import Board, Registers
 from spikeline.device.driver import Driver
 from spikeline.device.packets import Pixels, Spikes, packed
@@ -28,7 +27,6 @@ from spikeline.model.encode import encode
 from spikeline.model.model_file import WORD
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Encoder, Register
-from spikeline.simulation import verilated
 from spikeline.simulation.board import MEMORY_BYTES, PAGE, Memory, SimulatedBoard
 from spikeline.simulation.verilated import Timing
 from support.memory import change
@@ -190,13 +188,6 @@ def test_clock_is_the_boards_not_the_builds(tiny, network):
     with Accelerator(board.bitstream, device=board) as accelerator:
         assert accelerator.geometry.clock_mhz == 50
     board.close()
-
-
-def test_the_bare_module_is_bound_too(board, network, pixels, expected):
-    text = hand_off.write(board.geometry, verilated.parameters(board.geometry), vlnv=hand_off.MODULE_REFERENCE)
-    board.bitstream.with_suffix(".hwh").write_text(text)
-    with Accelerator(board.bitstream, model_file.build(network), device=board) as accelerator:
-        np.testing.assert_array_equal(accelerator.infer(pixels).labels, expected)
 
 
 def test_pynq_finds_driver_overlays_and_notebooks():
@@ -446,7 +437,8 @@ def test_missing_and_damaged_files(board, tmp_path):
     bit.touch()
     with pytest.raises(DeviceError, match=r"x\.hwh is missing; copy \.bit and \.hwh"):
         Board(bit, board)
-    for damage in ("", "<EDKSYSTEM>", "<EDKSYSTEM/>", board.bitstream.with_suffix(".hwh").read_text()[:3000]):
+    whole = board.bitstream.with_suffix(".hwh").read_text()
+    for damage in ("", "<EDKSYSTEM>", "<EDKSYSTEM/>", whole[: len(whole) // 2]):
         bit.with_suffix(".hwh").write_text(damage)
         with pytest.raises(DeviceError, match=r"is its \.hwh whole, and of the same build"):
             Board(bit, board)

@@ -10,7 +10,7 @@ from spikeline import overlay as overlay_package
 from spikeline.device import hand_off, numpy_for_pynq, ownership
 from spikeline.device.driver import Driver
 from spikeline.errors import DeviceError
-from spikeline.model.spec import Register
+from spikeline.model.spec import REGISTERS, Register
 
 try:
     import pynq
@@ -26,10 +26,28 @@ SMALLEST = 1024  # words of a buffer: XRT may place smaller ones where addresses
 PRIVILEGE = "the programmable logic needs root; run it by sudo, with the image's environment: sudo -E env PATH=$PATH …"
 
 
-class Registers(pynq.DefaultIP):
-    """The accelerator's AXI4-Lite registers, by name in `register_map`; bound to the packaged IP and to the bare module."""
+REGISTER_MAP = {
+    name: {
+        "address_offset": offset,
+        "size": 32,
+        "access": access,
+        "description": name,
+        "fields": {
+            field: {"bit_offset": lowest, "bit_width": bits, "access": access, "description": field}
+            for field, (lowest, bits) in fields.items()
+        },
+    }
+    for name, offset, access, fields in REGISTERS
+}
 
-    bindto: ClassVar = [hand_off.VLNV, hand_off.MODULE_REFERENCE]
+
+class Registers(pynq.DefaultIP):
+    """The accelerator's AXI4-Lite registers, by name in `register_map`; a .hwh lists none for a cell that is a plain module."""
+
+    bindto: ClassVar = [hand_off.VLNV]
+
+    def __init__(self, description: dict[str, Any]):
+        super().__init__({**description, "registers": REGISTER_MAP})
 
 
 class Board:
@@ -90,8 +108,7 @@ class Board:
         bound = [name for name, ip in self._overlay.ip_dict.items() if ip.get("driver") is Registers]
         if len(bound) != 1:
             listed = ", ".join(f"{name} ({kind})" for name, kind in found.items())
-            wanted = " or ".join(Registers.bindto)
-            text = f"{self._name}: the overlay has {len(bound)} of {wanted}, needs one; it has {listed}"
+            text = f"{self._name}: the overlay has {len(bound)} of {hand_off.VLNV}, needs one; it has {listed}"
             raise DeviceError(f"{text}; load a Spikeline bitstream")
         return bound[0]
 

@@ -3,32 +3,30 @@
 The part of Vivado's format that `pynq` looks at, for the block design of rtl/boards/block_design.tcl.
 """
 
-import re
 from collections.abc import Mapping
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from spikeline.model.geometry import Geometry
-from spikeline.model.spec import REGISTERS, Base
+from spikeline.model.spec import Base
 
 PS = "processing_system7_0"
 RANGE = 1 << 16  # bytes of address space of each
 IO_PLL_MHZ = 1000
-VLNV = "spikeline:ip:spikeline:1.0"
-MODULE_REFERENCE = "xilinx.com:module_ref:spikeline:1.0"  # the accelerator's if it was not packaged
+VLNV = "xilinx.com:module_ref:spikeline_ip:1.0"  # the module that rtl/boards/wrapper.py writes
 INSTANCE = "spikeline_0"
 SLAVE = "s_axil"
 
 
-def write(geometry: Geometry, parameters: dict[str, str], vlnv: str = VLNV) -> str:
-    """The file for a geometry. `parameters` are those of the top module; `vlnv` is that of its IP."""
+def write(geometry: Geometry, build: int) -> str:
+    """The file for a geometry; `build` is what register BUILD holds."""
     root = Element("EDKSYSTEM", EDWVERSION="1.2", VIVADOVERSION="none: simulated")
     SubElement(root, "SYSTEMINFO", ARCH="zynq", BOARD="", DEVICE="7z020", NAME="spikeline", PACKAGE="clg400", SPEEDGRADE="-1")
     SubElement(root, "EXTERNALPORTS")
     SubElement(root, "EXTERNALINTERFACES")
     modules = SubElement(root, "MODULES")
     _processor(modules, geometry.clock_mhz)
-    _ip(modules, vlnv, {name: re.sub(r"\d+'h", "0x", value) for name, value in parameters.items()})
+    _interface(_module(modules, INSTANCE, VLNV, {"BUILD": f"0x{build:08X}"}), SLAVE, "SLAVE")
     ElementTree.indent(root)
     return ElementTree.tostring(root, "unicode", xml_declaration=True) + "\n"
 
@@ -73,26 +71,3 @@ def _processor(modules: Element, clock_mhz: float) -> None:
         HIGHNAME="C_HIGHADDR", HIGHVALUE=f"0x{Base.ACCELERATOR + RANGE - 1:08X}", INSTANCE=INSTANCE, IS_DATA="TRUE",
         IS_INSTRUCTION="TRUE", MASTERBUSINTERFACE="M_AXI_GP0", MEMTYPE="REGISTER", SLAVEBUSINTERFACE=SLAVE,
     )  # fmt: skip
-
-
-def _ip(modules: Element, vlnv: str, parameters: Mapping[str, object]) -> None:
-    module = _module(modules, INSTANCE, vlnv, parameters)
-    _interface(module, SLAVE, "SLAVE")
-    blocks = SubElement(module, "ADDRESSBLOCKS")
-    block = SubElement(
-        blocks, "ADDRESSBLOCK", ACCESS="read-write", INTERFACE=SLAVE, NAME="Reg", RANGE=str(RANGE), USAGE="register"
-    )
-    registers = SubElement(block, "REGISTERS")
-    for register, offset, access, fields in REGISTERS:
-        described = SubElement(registers, "REGISTER", NAME=register)
-        properties = {"DESCRIPTION": register, "ADDRESS_OFFSET": hex(offset), "SIZE": 32, "ACCESS": access, "IS_ENABLED": "true"}
-        _properties(described, properties)
-        listed = SubElement(described, "FIELDS")
-        for field, (lsb, width) in fields.items():
-            properties = {"DESCRIPTION": field, "BIT_OFFSET": lsb, "BIT_WIDTH": width, "ACCESS": access}
-            _properties(SubElement(listed, "FIELD", NAME=field), properties)
-
-
-def _properties(of: Element, properties: dict[str, object]) -> None:
-    for name, value in properties.items():
-        SubElement(of, "PROPERTY", NAME=name, VALUE=str(value))

@@ -125,7 +125,8 @@ class SimulatedBoard(pynq.Device):
         path = self.lock_folder / "spikeline.bit"
         if not path.exists():
             path.write_bytes(b"")
-            path.with_suffix(".hwh").write_text(hand_off.write(self.geometry, verilated.parameters(self.geometry)))
+            build = int(verilated.parameters(self.geometry)["BUILD"].removeprefix("32'h"), 16)
+            path.with_suffix(".hwh").write_text(hand_off.write(self.geometry, build))
         return path
 
     # ---- registers: pynq.MMIO ----

@@ -6,19 +6,25 @@ stand::command create_bd_design {} {name} {
     dict set stand::state design $name
     dict set stand::state validated 0
 }
-stand::command create_bd_cell {-type 1 -vlnv 1} {name} {
-    if {[stand::option $options -type] ne "ip"} {error "create_bd_cell: type [stand::option $options -type]"}
-    set vlnv [stand::option $options -vlnv]
-    if {[dict exists $catalogue::ip $vlnv]} {
-        set known [dict get $catalogue::ip $vlnv]
-    } elseif {[dict exists $stand::catalogue $vlnv]} {
-        set known [dict get $stand::catalogue $vlnv parameters]
-    } else {
-        error "create_bd_cell: no IP $vlnv in the catalogue"
-    }
+stand::command create_bd_cell {-type 1 -vlnv 1 -reference 1} {name} {
     set parameters {}
-    dict for {parameter shape} $known {dict set parameters $parameter [lindex $shape 0]}
-    return [stand::make bd_cell $name [list vlnv $vlnv parameters $parameters known $known]]
+    switch -- [stand::option $options -type] {
+        ip {
+            set vlnv [stand::option $options -vlnv]
+            if {![dict exists $catalogue::ip $vlnv]} {error "create_bd_cell: no IP $vlnv in the catalogue"}
+            set known [dict get $catalogue::ip $vlnv]
+            dict for {parameter shape} $known {dict set parameters $parameter [lindex $shape 0]}
+            set shape {}
+        }
+        module {
+            set module [stand::option $options -reference]
+            set vlnv xilinx.com:module_ref:$module:1.0
+            set known {}
+            set shape [stand::reference $module]
+        }
+        default {error "create_bd_cell: type [stand::option $options -type]"}
+    }
+    return [stand::make bd_cell $name [list vlnv $vlnv parameters $parameters known $known shape $shape]]
 }
 
 proc stand::configure {cell parameter value} {
@@ -36,7 +42,7 @@ proc stand::configure {cell parameter value} {
 
 proc stand::shape {cell} {
     set vlnv [get $cell vlnv]
-    if {[dict exists $stand::catalogue $vlnv]} {return [dict get $stand::catalogue $vlnv shape]}
+    if {[string match *:module_ref:* $vlnv]} {return [get $cell shape]}
     return [catalogue::[lindex [split $vlnv :] 2] [get $cell parameters]]
 }
 

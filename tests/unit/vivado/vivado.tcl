@@ -2,8 +2,8 @@
 #
 #   tclsh vivado.tcl SETUP -mode batch -nojournal -log LOG -source SCRIPT -tclargs ...
 #
-# SETUP is a Tcl dictionary: `module`, the parameters and ports of the accelerator's top module; `boards`, whose board files are
-# installed; `result`, what differs from a run that succeeds; `record`, the JSON file to write.
+# SETUP is a Tcl dictionary: `boards`, whose board files are installed; `result`, what differs from a run that succeeds; `record`,
+# the JSON file to write.
 #
 # The stand-ins know the commands that the scripts use, with the options that they use, and are stricter than Vivado: whatever
 # does not exist is an error, not a warning. What they cannot know is whether Vivado agrees; rtl/boards/README.md lists that.
@@ -12,11 +12,8 @@ namespace eval stand {
     variable setup
     variable objects [dict create]  ;# id, that is kind:name: properties
     variable steps {}
-    variable result {WNS 0.127 WHS 0.021 TPWS 0.000 FAILED_NETS 0 version 2022.1 fails {} infers 1}
+    variable result {WNS 0.127 WHS 0.021 TPWS 0.000 FAILED_NETS 0 version 2022.1 fails {}}
     variable project {}
-    variable core {}
-    variable cores {}               ;# saved cores, by folder
-    variable catalogue {}           ;# of those, what the open project knows: by VLNV
     variable net                    ;# of a pin
     variable peer                   ;# of an interface
     variable addresses {}
@@ -31,28 +28,10 @@ source [file join $stand::here catalogue.tcl]
 
 # The properties of each kind that can be set, with their legal values as in the catalogue.
 set stand::writable {
-    project {board_part {text} ip_repo_paths {text}}
+    project {board_part {text}}
     fileset {top {text}}
     file {synth_checkpoint_mode {None Hierarchical Singular}}
     run {strategy {text}}
-    core {
-        name {text} vendor {text} library {text} version {text} display_name {text} description {text}
-        supported_families {text}
-    }
-    user_parameter {value {text} value_format {long bitString string bool} value_bit_string_length {from 1 to 4096}}
-    hdl_parameter {value {text} value_format {long bitString string bool} value_bit_string_length {from 1 to 4096}}
-    bus_interface {slave_memory_map_ref {text} master_address_space_ref {text}}
-    bus_parameter {value {text}}
-    memory_map {}
-    address_space {range {from 4096 to 1099511627776} width {from 12 to 64}}
-    address_block {range {from 4 to 4294967296} width {8 16 32 64} usage {register memory} base_address {text}}
-    register {
-        address_offset {from 0 to 4294967295} size {8 16 32 64} description {text}
-        access {read-only write-only read-write}
-    }
-    field {
-        bit_offset {from 0 to 63} bit_width {from 1 to 64} description {text} access {read-only write-only read-write}
-    }
     bd_cell {}
 }
 
@@ -183,9 +162,6 @@ proc stand::set_board_part {value} {
 proc stand::set_strategy {value} {
     if {$value ni $catalogue::strategies} {error "no strategy $value"}
 }
-proc stand::set_ip_repo_paths {value} {
-    foreach path $value {stand::exists $path}
-}
 proc stand::set_top {value} {
     foreach path [dict get $stand::state files] {
         if {[file extension $path] eq ".v" && [regexp "(?n)^module $value\\M" [stand::slurp $path]]} return
@@ -219,13 +195,8 @@ stand::command create_project {-part 1} {name folder} {
     file mkdir $folder
     set stand::project [stand::make project $name [list directory $folder part $part]]
     set stand::state [dict create files {} open {}]
-    set stand::catalogue {}
     stand::make fileset $name|sources_1
     foreach run {synth_1 impl_1} {stand::make run $name|$run {progress 0% status {Not started} directory none}}
-}
-stand::command close_project {} {} {
-    set stand::project {}
-    set stand::core {}
 }
 stand::command current_project {} {} {
     return [stand::need $stand::project project]
@@ -254,16 +225,7 @@ stand::command get_files {} {pattern} {
 stand::command update_compile_order {-fileset 1} {} {
     if {[stand::option $options -fileset] ne "sources_1"} {error "no fileset [stand::option $options -fileset]"}
 }
-stand::command update_ip_catalog {} {} {
-    foreach path [get_property ip_repo_paths $stand::project] {
-        if {[dict exists $stand::cores $path]} {
-            set core [dict get $stand::cores $path]
-            dict set stand::catalogue [dict get $core vlnv] $core
-        }
-    }
-}
-
-source [file join $stand::here packager.tcl]
+source [file join $stand::here reference.tcl]
 source [file join $stand::here design.tcl]
 
 # ---- from design to bitstream ----
@@ -328,7 +290,7 @@ foreach {command name} {
 stand::command read_saif {-strip_path 1 -out_file 1} {path} {
     if {[dict get $stand::state open] eq ""} {error "read_saif: no design is open"}
     set strip [stand::option $options -strip_path]
-    set inside [list $strip [dict get $stand::state design]_i spikeline_0 inst]
+    set inside [list $strip [dict get $stand::state design]_i spikeline_0 inst accelerator]
     if {![regexp "\\(INSTANCE [join $inside {\s*\(INSTANCE }]\\M" [stand::slurp [stand::exists $path]]] || \
             $strip ne [get_property top [current_fileset]]} {
         error "read_saif: $path has no [join $inside /]"
@@ -372,15 +334,6 @@ proc stand::strings {values} {
 
 proc stand::save {} {
     variable objects
-    set registers {}
-    foreach id [dict keys $objects register:*] {
-        set fields {}
-        foreach field [find field * $id] {
-            lappend fields [dictionary [members $field {name bit_offset bit_width access description}]]
-        }
-        set pairs [members $id {name address_offset size access description}]
-        lappend registers [dictionary [concat $pairs [list fields [array $fields]]]]
-    }
     set cells {}
     foreach id [find bd_cell] {
         set parameters {}
@@ -398,15 +351,13 @@ proc stand::save {} {
     }
     set addresses {}
     foreach address $stand::addresses {lappend addresses [strings $address]}
-    set files {}
-    foreach id [dict keys $objects core:*] {set files [get $id files]}
     set projects {}
     foreach id [dict keys $objects project:*] {
         set board [expr {[dict exists $objects $id board_part] ? [get $id board_part] : ""}]
         lappend projects [get $id name] [dictionary [concat [members $id {part}] [list board_part [text $board]]]]
     }
     spill [dict get $stand::setup record] [dictionary [list \
-        steps [strings $stand::steps] projects [dictionary $projects] files [strings $files] registers [array $registers] \
+        steps [strings $stand::steps] projects [dictionary $projects] files [strings [dict get $stand::state files]] \
         cells [dictionary $cells] interfaces [dictionary $streams] drivers [dictionary $nets] addresses [array $addresses] \
         external [strings $stand::external]]]
 }
