@@ -106,7 +106,7 @@ class Tables(Json):
 class Registers:
     """Stands in for the simulated accelerator, whose registers all read 0."""
 
-    def __init__(self, *_: Any) -> None:
+    def __init__(self, *_: Any, **__: Any) -> None:
         pass
 
     def read(self, address: int) -> int:

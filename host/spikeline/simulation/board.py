@@ -43,6 +43,10 @@ class Memory:
         self.taken: dict[int, int] = {}  # page-aligned physical offset → bytes
         self.mapped: dict[int, int] = {}  # page-aligned offset in `host` → bytes
 
+    def free(self) -> None:
+        """Let go of the memory now, whoever still holds the board; buffers keep theirs."""
+        self.host = self.logic = np.zeros(0, np.uint8)
+
     def take(self, size: int) -> int:
         """Physical offset of `size` free bytes, the first that there are. Raises MemoryError."""
         return _first_fit(self.taken, size)
@@ -201,8 +205,9 @@ class SimulatedBoard(pynq.Device):
         self.post_download(bitstream, parser)
 
     def close(self) -> None:
-        """Free the simulator and the files; further calls raise DeviceError."""
+        """Free the simulator, its memory and the files; further calls raise DeviceError."""
         self.simulator.close()
+        self.memory.free()
         self._clean()
 
 

@@ -227,9 +227,10 @@ class SimDevice:
         self._power_on()
 
     def close(self) -> None:
-        """Free the simulator; further calls raise DeviceError."""
+        """Free the simulator and let go of its memory; further calls raise DeviceError."""
         self._pointer = None
         self._off()
+        self.memory = np.zeros(0, np.uint8)
 
     @property
     def _sim(self) -> int:
