@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from spikeline.simulation.dma import DmaModel
 
 from spikeline.cli.demo import SHIPPED
 from spikeline.data import mnist
@@ -26,9 +25,9 @@ from spikeline.files import atomic
 from spikeline.measure import evaluate
 from spikeline.model import golden, model_file
 from spikeline.model.geometry import Geometry
-from spikeline.model.spec import GEOMETRY, ID, LAYER, VERSION, VERSION_MAJOR, VERSION_MINOR, Base, Register
+from spikeline.model.spec import CONTROL, GEOMETRY, ID, LAYER, VERSION, VERSION_MAJOR, VERSION_MINOR, Base, Register
 from spikeline.simulation import verilated
-from spikeline.simulation.verilated import SimDevice
+from spikeline.simulation.verilated import MEMORY_BASE, SimDevice
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "firmware/examples/mnist"
@@ -140,12 +139,11 @@ def board(tmp_path) -> Path:
     with open(tmp_path / "dev/mem", "wb") as file:
         file.seek(Base.ACCELERATOR)
         file.write(registers.tobytes())
-    for n, address in enumerate((Base.ACCELERATOR, Base.DMA)):
-        (tmp_path / f"dev/uio{n}").write_bytes(registers.tobytes() if address == Base.ACCELERATOR else bytes(4096))
+    (tmp_path / "dev/uio0").write_bytes(registers.tobytes())
     return tmp_path
 
 
-UIO = {"SPIKELINE_ACCELERATOR": "/dev/uio0", "SPIKELINE_DMA": "/dev/uio1"}
+UIO = {"SPIKELINE_ACCELERATOR": "/dev/uio0"}
 
 
 def linux(built: Path, board: Path, status: int = 1, program: str = "mnist-linux", **environment: str) -> str:
@@ -155,12 +153,12 @@ def linux(built: Path, board: Path, status: int = 1, program: str = "mnist-linux
 
 
 def test_linux_port_finds_the_registers(built, board):
-    """It reads identity and geometry, then resets a DMA that never comes out of reset. UIO first: no other computer has these."""
-    for registers, file, at in ((UIO, "dev/uio1", 0), ({}, "dev/mem", int(Base.DMA))):
-        assert "the DMA does not come out of reset" in linux(built, board, **registers)
+    """It reads identity and geometry, then resets an accelerator that is never idle. UIO first: no other computer has it."""
+    for registers, file, at in ((UIO, "dev/uio0", 0), ({}, "dev/mem", int(Base.ACCELERATOR))):
+        assert "the memory does not end the last burst" in linux(built, board, **registers)
         with open(board / file, "rb") as memory:
-            memory.seek(at)
-            assert struct.unpack("<I", memory.read(4)) == (4,)
+            memory.seek(at + Register.CONTROL)
+            assert struct.unpack("<I", memory.read(4)) == (CONTROL.pack(reset=1, clear_error=1),)
 
 
 def test_linux_port_says_what_is_missing(built, board):
@@ -172,7 +170,7 @@ def test_linux_port_says_what_is_missing(built, board):
     (board / "dev/udmabuf0").unlink()
     assert "/dev/udmabuf0: No such file or directory; load the module" in linux(built, board, **UIO)
     (board / "dev/uio0").unlink()
-    assert "/dev/uio0: No such file or directory; run as root, or name UIO devices" in linux(built, board, **UIO)
+    assert "/dev/uio0: No such file or directory; run as root, or name a UIO device" in linux(built, board, **UIO)
 
 
 MEMORY_PROGRAM = """
@@ -212,6 +210,57 @@ def test_linux_port_keeps_memory_coherent(built, board):
         assert memory.read(1) == b"M"
 
 
+INTERRUPT_PROGRAM = """
+#include "linux.c"
+#include <signal.h>
+#include <sys/socket.h>
+static int kernel; /* the other end of the UIO device */
+static void expect(int holds, const char *what)
+{
+    if (holds) return;
+    (void)fputs(what, stderr);
+    exit(1);
+}
+static unsigned waits(const struct spk_platform *p, unsigned microseconds)
+{
+    const unsigned since = p->microseconds(p->context);
+    p->wait(p->context, microseconds);
+    return p->microseconds(p->context) - since;
+}
+int main(void)
+{
+    struct spk_platform p;
+    void *memory;
+    size_t bytes;
+    unsigned enabled = 0U, count = 5U;
+    int ends[2];
+    expect(port_open(&p, &memory, &bytes) == 0, "open");
+    if (getenv("SPIKELINE_ACCELERATOR") == NULL) return p.wait == NULL ? 0 : 1;
+    expect(p.wait != NULL && socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0, "socket");
+    port.interrupt = ends[0];
+    kernel = ends[1];
+    expect(waits(&p, 20000U) >= 20000U, "no interrupt comes, and the time is not waited for");
+    expect(read(kernel, &enabled, 4) == 4 && enabled == 1U, "the interrupt is not let through");
+    expect(write(kernel, &count, 4) == 4, "write");
+    expect(waits(&p, 20000000U) < 10000000U, "an interrupt that has come does not end the sleep");
+    expect(read(kernel, &enabled, 4) == 4 && enabled == 1U, "the interrupt is not let through again");
+    expect(waits(&p, 20000U) >= 20000U, "an interrupt is taken twice");
+    expect(close(kernel) == 0, "close");
+    expect(signal(SIGPIPE, SIG_IGN) != SIG_ERR && waits(&p, 20000000U) < 10000000U, "a device without interrupts is waited for");
+    return 0;
+}
+"""
+
+
+def test_linux_port_waits_for_the_interrupt_of_a_uio_device(built, board):
+    """The device is a pair of sockets: what is written lets the interrupt through, what is read is the count of interrupts."""
+    (board / "interrupt.c").write_text(INTERRUPT_PROGRAM)
+    options = ["-static", "-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{PORTS}", f"-I{PORTS.parent}", f"-I{PORTS / 'linux'}"]
+    run("arm-linux-gnueabihf-gcc", *options, board / "interrupt.c", "-o", board / "interrupt")
+    for registers in (UIO, {}):
+        linux(board, board, 0, "interrupt", **registers)
+
+
 # ---- without an operating system ----
 
 
@@ -239,7 +288,7 @@ def symbols(elf: Path) -> dict[str, int]:
 def test_zynq_program_without_logic_says_so(built, tmp_path):
     printed = boot(built / "mnist-zynq.elf", tmp_path, "address\n$")
     assert printed == (
-        "\nSpikeline: MNIST\naccelerator at 0x43c00000, DMA at 0x40400000\n"
+        "\nSpikeline: MNIST\naccelerator at 0x43c00000\n"
         "\nerror: accelerator: no Spikeline accelerator here; load its bitstream and check the address\n"
     )
 
@@ -306,13 +355,12 @@ class Debugger:
 
 
 def test_zynq_program_classifies_as_the_golden_model(built, expected, tmp_path):
-    """Start-up, translation table, port and runtime, as they go onto the board. Only what is flushed does the DMA see."""
+    """Start-up, translation table, port and runtime, as they go onto the board. Only what is flushed does the accelerator see."""
     elf = built / "mnist-zynq.elf"
     functions = {symbols(elf)[name]: name for name in ("read32", "write32", "flush", "invalidate", "zynq_stop")}
-    device = SimDevice(Geometry.load("z020-256"))
+    accelerator_sees = np.zeros(MEMORY, np.uint8)
+    device = SimDevice(Geometry.load("z020-256"), memory=accelerator_sees)
     processor_sees = np.memmap(tmp_path / "ddr", np.uint8, "w+", shape=MEMORY)
-    dma_sees = np.zeros(MEMORY, np.uint8)
-    dma = DmaModel(device, dma_sees, 0)
     accesses = 0
     with process(*zynq(elf, tmp_path, "-S", "-gdb", f"unix:{tmp_path / 'gdb'},server=on,wait=off")) as machine:
         debugger = Debugger(machine, tmp_path / "gdb")
@@ -322,23 +370,22 @@ def test_zynq_program_classifies_as_the_golden_model(built, expected, tmp_path):
             assert debugger.ask("c").startswith("T05")
             r = debugger.registers
             name, address, value = functions[r[15]], r[1], r[2]
-            accelerator = 0 <= address - Base.ACCELERATOR < 0x1000
+            offset = address - Base.ACCELERATOR
             if name == "zynq_stop":
                 break
-            if name in ("read32", "write32") and (accelerator or 0 <= address - Base.DMA < 0x1000):
-                unit, offset = (device, address - Base.ACCELERATOR) if accelerator else (dma, address - Base.DMA)
+            if name in ("read32", "write32") and 0 <= offset < 0x1000:
                 accesses += 1
                 if name == "read32":
-                    r[0] = unit.read(offset)
+                    r[0] = device.read(offset)
                 else:
-                    unit.write(offset, value)
+                    device.write(offset, value + MEMORY_BASE if offset == Register.ADDRESS_LO else value)
                 r[15] = r[14] & ~1  # the function has returned
                 debugger.registers = r
                 continue
             if name == "flush":
-                dma_sees[address : address + value] = processor_sees[address : address + value]
+                accelerator_sees[address : address + value] = processor_sees[address : address + value]
             elif name == "invalidate":
-                processor_sees[address : address + value] = dma_sees[address : address + value]
+                processor_sees[address : address + value] = accelerator_sees[address : address + value]
             debugger.ask("s")
         debugger.close()
     device.close()
@@ -359,7 +406,7 @@ def test_zynq_program_is_laid_out_for_the_board(built):
     at = symbols(elf)
     assert at["vectors"] == FIRST
     assert at["translation"] % 16384 == 0
-    assert at["dma_memory"] % 64 == 0
+    assert at["buffer"] % 64 == 0
     table = run("arm-none-eabi-objdump", "-d", f"--start-address={FIRST}", f"--stop-address={FIRST + 32}", elf)
     targets = re.findall(r"\tb\t\w+ <([\w+]+)>", table)
     assert targets == [
@@ -436,7 +483,7 @@ def deepest(
     return frame[name] + size, (name, *chain)
 
 
-PLATFORM = ("read32", "write32", "flush", "invalidate", "physical", "microseconds", "barrier")
+PLATFORM = ("read32", "write32", "flush", "invalidate", "physical", "microseconds", "barrier")  # it polls
 
 
 def test_size_and_stack(built):
