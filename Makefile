@@ -99,7 +99,7 @@ coverage: models ## run all tests, count lines and branches of Python, lines and
 	$(BIN)/coverage report --skip-covered | tail -n 40
 	$(TESTS) campaigns.coverage_report --out build/coverage
 
-front-door: setup ## give damaged files of thirteen kinds to what reads them, 2,000 each
+front-door: setup ## give damaged files of seventeen kinds to what reads them, 2,000 each
 	$(TESTS) robustness.fuzz --kind all --count 2000 --out build/front-door/report.json
 
 mutate: setup ## plant small faults in Verilog, compiler and golden model: the tests must see each

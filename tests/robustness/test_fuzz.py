@@ -8,7 +8,8 @@ from robustness.fuzz import fuzz
 CASES = {
     **dict.fromkeys(("onnx", "model", "preset", "mnist", "events"), 400),
     **dict.fromkeys(("meter", "geometry", "estimate", "report", "proof", "tables", "hwh"), 300),
-    "checkpoint": 30,
+    **dict.fromkeys(("npz", "idx", "pictures"), 100),
+    **dict.fromkeys(("checkpoint", "nir"), 30),
 }
 
 

@@ -97,7 +97,7 @@ def find(spec: str | Path, root: Path | None = None, strict: bool = False, **opt
 
 
 def _file(path: Path) -> DataSet:
-    if path.suffix != ".npz":
+    if path.suffix.lower() != ".npz":
         how = "name the folder of IDX files" if "ubyte" in path.name else "save the arrays by np.savez, or name a folder"
         raise DataError(f"{path} is no data set; it must be a .npz file, or a folder of IDX files or of pictures: {how}")
     return npz.find(path, path.stem)

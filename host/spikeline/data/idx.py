@@ -16,6 +16,7 @@ import numpy as np
 
 from spikeline.data.data_set import DataSet, checked_classes, checked_labels, numbers
 from spikeline.errors import DataError
+from spikeline.files import ordinary
 
 UINT8 = 8
 LARGEST = 1 << 33  # bytes of values
@@ -84,6 +85,7 @@ def _shape(path: Path) -> tuple[int, ...]:
 
 
 def _open(path: Path) -> BinaryIO:
+    ordinary(path)
     return gzip.open(path) if path.suffix == ".gz" else open(path, "rb")  # type: ignore[return-value]
 
 
