@@ -53,7 +53,7 @@ module spk_slice #(
     input  wire                             sum_active,
     input  wire                             restart,
     input  wire                             step_end,
-    // Direct input; with `sum_active`: `twice`, a membrane goes on from twice its value
+    // Direct input; with `sum_active`: `twice`, a membrane goes on from twice its value, or with `restart` from 0
     input  wire                             config_direct,
     input  wire                             twice,
     // Continuous layers. With `row_active`: what to add, see ADD_ROWS below. With `sum_active`: `fire`, which takes the
@@ -130,10 +130,10 @@ generate
         reg [MEMBRANE_BITS-1:0] initial_reg; // −θ, or the bias if continuous
         reg                     fired_reg;
         wire                     used = all_used || (part_used && neurons_used[n]);
-        wire                     direct = DIRECT != 0 && config_direct;
-        wire [MEMBRANE_BITS-1:0] start = direct ? {MEMBRANE_BITS{1'b0}} : initial_reg;
+        wire [MEMBRANE_BITS-1:0] start = DIRECT != 0 && twice ? {MEMBRANE_BITS{1'b0}} : initial_reg;
         wire [MEMBRANE_BITS-1:0] membrane = DIRECT != 0 && twice ? membrane_reg << 1 : membrane_reg;
-        wire [MEMBRANE_BITS-1:0] decided = direct ? membrane_reg + initial_reg : membrane_reg; // u − θ, or v
+        wire [MEMBRANE_BITS-1:0] threshold = DIRECT != 0 && config_direct ? initial_reg : {MEMBRANE_BITS{1'b0}};
+        wire [MEMBRANE_BITS-1:0] decided = membrane_reg + threshold; // u − θ, or v
         reg [SUM_BITS-1:0]      sum;
         reg [WEIGHT_BITS-1:0]   weight;
         integer p;
