@@ -29,8 +29,8 @@ module spikeline #(
     // (none) to 15. Costs one LUT a bit of each membrane, two with a leak.
     parameter integer CONTINUOUS = 0,
     parameter integer MAX_LEAK = 0,
-    // 1: layer 0 can take direct input, pixels instead of spikes, bit plane by bit plane. Costs one LUT a bit of each of
-    // its membranes; and membranes need up to 8 bits more.
+    // 1: layer 0 can take direct input, pixels instead of spikes, bit plane by bit plane. Costs a second adder for each
+    // of its membranes, and membranes need up to 8 bits more.
     parameter integer DIRECT = 0,
     // Hash of sources and geometry, for the host to tell builds apart
     parameter [31:0] BUILD = 32'd0

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One 64-bit column of a layer's weights, with the neurons that it feeds: integrate, double, leak, fire, reset, saturate.
+// One 64-bit column of a layer's weights, with the neurons that it feeds: integrate, leak, fire, reset, saturate.
 //
 //   discontinuous   v = −θ + Σ w  in the first cycle of a step, v = v + Σ w  in the others; fires iff v ≥ 0
 //   direct          v = Σ w       in the first cycle of an image, v = 2v + Σ w  in the first of each further plane,
@@ -10,9 +10,8 @@
 //     bias            v = v + b, where there is a bias or a leak
 //     leak            v = v − (s >> leak), where s is v before the bias was added
 //
-// A discontinuous membrane starts at −θ, so that its sign is the comparison Σ w ≥ θ. One of direct input cannot, because
-// −θ would be doubled; −θ is added behind it. To double is to take the bit below: it fits into the LUT that selects what
-// is added to, so that a neuron pays for the second adder alone. A continuous membrane keeps to
+// A discontinuous membrane starts at −θ, so that its sign is the comparison Σ w ≥ θ. One of direct input cannot, as
+// −θ would be doubled with it: there a second adder, behind the membrane, takes −θ. A continuous membrane keeps to
 // MEMBRANE_BITS − 1 bits from step to step. Without a leak, saturating costs no cycle: the next addition, of the bias
 // or of the first row of the next step, starts from sat(v). A leak needs sat(v) a stage earlier, to shift it, so it
 // takes a cycle for it.

@@ -127,7 +127,8 @@ wire       leaks = config_leak != 0;
 wire [3:0] last_phase = leaks ? 4'b1000 : config_biased ? 4'b0100 : 4'b0001;
 // A step that runs and has not been handed to `step_end_reg`, to which no plane but the last is handed
 wire       direct = DIRECT != 0 && config_direct;
-wire       to_come = \core.running_reg && (!\core.continuous || \core.phase [3:1] == 0) && (!direct || \core.user_reg [1]);
+wire       to_come = \core.running_reg && (!\core.continuous || \core.phase [3:1] == 0)
+    && (!direct || \core.user_reg [1]);
 wire [4:0] under_way = to_come + \core.step_end_reg [0] + \core.step_end_reg [1] + \core.step_end_reg [2]
     + \core.step_end_reg [3] + \core.step_end_reg [4] + \core.step_end_reg [5];
 
