@@ -112,8 +112,11 @@ def _same(a: golden.Trace, b: golden.Trace) -> None:
             np.testing.assert_array_equal(v, w)
 
 
-def search(bench: Bench, count: int, at_seed: int, executor_every: int = 1) -> None:
-    """Check `count` random networks; raise the failure of the smallest that fails, after keeping it as a regression."""
+def search(bench: Bench, count: int, at_seed: int, executor_every: int = 1, direct: bool = False) -> None:
+    """Check `count` random networks; raise the failure of the smallest that fails, after keeping it as a regression.
+
+    direct: networks with direct input, which are none of the others.
+    """
     failed: list[Recipe] = []
     tried = 0
 
@@ -125,7 +128,7 @@ def search(bench: Bench, count: int, at_seed: int, executor_every: int = 1) -> N
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, Phase.shrink],
     )
-    @given(recipes())
+    @given(recipes(direct))
     def every(recipe: Recipe) -> None:
         nonlocal tried
         tried += 1
@@ -167,7 +170,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         for start in range(0, args.count, 500):  # hypothesis keeps a tree of all that it has tried
-            search(bench, min(500, args.count - start), args.seed + start)
+            count = min(500, args.count - start)
+            search(bench, count - count // 6, args.seed + start)
+            if count >= 6:
+                search(bench, count // 6, args.seed + start, direct=True)
             print(f"{min(start + 500, args.count)} networks agree, {time.monotonic() - began:.0f} s", flush=True)
         bench.close()
     spikes = bench.seen.pop("spikes")

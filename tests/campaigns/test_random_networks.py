@@ -23,8 +23,14 @@ def bench(tmp_path):
 @pytest.mark.parametrize("seed", range(4))
 def test_all_agree(bench, seed):
     search(bench, SHARE, seed)
-    kinds = {"continuous", "discontinuous", "leak", "sent as events", "sent as direct"}
+    kinds = {"continuous", "discontinuous", "leak", "sent as events"}
     assert not kinds - bench.seen.keys(), "the search is as wide as it says"
+    assert bench.seen["spikes"] > 1000
+
+
+def test_direct_input_agrees(bench):
+    search(bench, SHARE, 0, direct=True)
+    assert bench.seen["sent as direct"] == SHARE
     assert bench.seen["spikes"] > 1000
 
 

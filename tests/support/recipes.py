@@ -19,7 +19,8 @@ HERE = Path(__file__).parent
 GEOMETRIES = ("tiny", str(HERE / "four.json"), str(HERE / "two.json"))
 WEIGHTS = ("random", "extreme", "largest", "smallest", "zero", "sparse")
 THRESHOLDS = ("low", "middle", "always", "never", "edge")
-SENT = ("spikes", "events", "threshold", "bernoulli", "latency", "direct")
+SENT = ("spikes", "events", "threshold", "bernoulli", "latency")
+DIRECT = "direct"  # the way of networks that are no others with another input
 INPUTS = ("random", "zeros", "ones", "sparse", "alternating")
 
 
@@ -40,7 +41,7 @@ class Recipe:
     biased: bool
     weight_form: str
     spike_form: str
-    sent: str  # of SENT: spike vectors, events, or pixels by an encoder
+    sent: str  # of SENT: spike vectors, events, or pixels by an encoder; or DIRECT
     inputs: tuple[str, ...]  # per image
     stalls: tuple[int, int]  # of sender and receiver, in tenths
     seed: int
@@ -56,26 +57,25 @@ class Recipe:
 
 
 @st.composite
-def recipes(draw) -> Recipe:
-    """Every kind of network that fits one of the geometries."""
+def recipes(draw, direct: bool = False) -> Recipe:
+    """Every kind of network that fits one of the geometries; or those with direct input, which all of these take."""
     which = draw(st.integers(0, len(GEOMETRIES) - 1))
     room = Geometry.load(GEOMETRIES[which])
     count = draw(st.integers(1, len(room.layers)))
     sizes = [draw(st.integers(1, room.layers[0].inputs))]
     sizes += [draw(st.integers(1, room.layers[n].neurons)) for n in range(count - 1)]
     sizes += [draw(st.integers(1, min(room.classes, room.layers[count - 1].neurons)))]
-    continuous = room.continuous and draw(st.booleans())
+    continuous = room.continuous and not direct and draw(st.booleans())
     each = st.lists(st.sampled_from(WEIGHTS), min_size=count, max_size=count)
     ends = st.lists(st.sampled_from(THRESHOLDS), min_size=count, max_size=count)
-    sent = draw(st.sampled_from([x for x in SENT if x != "direct" or (room.direct and not continuous)]))
-    least = 2 if sent == "direct" else 1  # weights of one bit cannot be 0, where membranes have no room for so many inputs
+    least = 2 if direct else 1  # weights of one bit cannot be 0, where membranes have no room for so many inputs
     bits = draw(st.sampled_from([x for x in (1, 2, 3, 4, 8) if least <= x <= room.weight_bits]))
     forms = [x for x in WEIGHT_FORMS if bits > 1 or not (x.startswith("qcdq") or x == "plain")]
     return Recipe(
         geometry=which,
         sizes=tuple(sizes),
         bits=bits,
-        time_steps=draw(st.integers(1, 8 if sent == "direct" else 16)),
+        time_steps=draw(st.integers(1, 8 if direct else 16)),
         continuous=continuous,
         leak=draw(st.integers(0, room.max_leak)) if continuous else 0,
         reset=draw(st.sampled_from(["subtract", "zero"])),
@@ -85,7 +85,7 @@ def recipes(draw) -> Recipe:
         biased=draw(st.booleans()),
         weight_form="quant" if continuous else draw(st.sampled_from(forms)),
         spike_form=draw(st.sampled_from(["FLOOR", "CEIL", "HALF_UP", *SPIKE_FORMS])),
-        sent=sent,
+        sent=DIRECT if direct else draw(st.sampled_from(SENT)),
         inputs=tuple(draw(st.lists(st.sampled_from(INPUTS), min_size=1, max_size=6))),
         stalls=(draw(st.integers(0, 9)), draw(st.integers(0, 9))),
         seed=draw(st.integers(0, 2**32 - 1)),
@@ -156,7 +156,7 @@ def _weights(recipe: Recipe, n: int, rng: np.random.Generator) -> np.ndarray:
 
 def _largest(recipe: Recipe, n: int) -> int:
     """What an input of layer n can be: 1, a spike, or the bits of direct input."""
-    return (1 << recipe.time_steps) - 1 if recipe.sent == "direct" and n == 0 else 1
+    return (1 << recipe.time_steps) - 1 if recipe.sent == DIRECT and n == 0 else 1
 
 
 def _thresholds(recipe: Recipe, n: int, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -181,7 +181,7 @@ def _discontinuous(
 ) -> Layer:
     reach = 1 << (membrane_bits - 1)
     weights = _fitted(weights, lambda w: 2 * np.abs(w).sum(0).max() * _largest(recipe, n) + 2 < reach)
-    unit = 2.0 ** (recipe.time_steps - 8) if recipe.sent == "direct" and n == 0 else 1.0  # of the graph's input
+    unit = 2.0 ** (recipe.time_steps - 8) if recipe.sent == DIRECT and n == 0 else 1.0  # of the graph's input
     thresholds = _thresholds(recipe, n, weights, rng)
     if by_membrane:
         thresholds = -rng.integers(-20, 21, len(thresholds)) if recipe.biased else np.zeros_like(thresholds)
