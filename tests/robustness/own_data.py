@@ -23,6 +23,8 @@ OTHER = ("ant", "0", "01", ".hidden", "train", "new\nline", "é" * 60, " ", "..x
 class Read(Kind):
     """What `spikeline data` tells of it, now and then scaled or cut."""
 
+    named = "my"
+
     def enter(self, rng: random.Random, folder: Path) -> None:
         more = rng.choice(([],) * 6 + (["--resize", "3x3"], ["--crop", "3x3"], ["--crop", "5x4", "--resize", "2x9"], ["--json"]))
         command(data.register, "data", folder / self.file, *more)

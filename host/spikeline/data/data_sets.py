@@ -106,7 +106,7 @@ def _file(path: Path) -> DataSet:
 def existing(path: Path) -> Path:
     """The path itself. Raises DataError if there is nothing there."""
     if not path.exists():
-        known = "" if len(path.parts) > 1 else f"; known by name are {KNOWN}"
+        known = "; correct the path" if len(path.parts) > 1 else f"; known by name are {KNOWN}"
         raise DataError(f"there is no data set {path}: no such file or folder{known}")
     return path
 
