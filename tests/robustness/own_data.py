@@ -77,7 +77,7 @@ def zipped(rng: random.Random, values: dict[str, np.ndarray], odd: bool) -> byte
             if odd and key == chosen:
                 how = rng.random()
                 if how < 0.02:
-                    content = content[:128] + bytes(1 << 28)
+                    content = content[:128] + bytes(1 << 26)
                 elif how < 0.5:  # the header, which says type and shape
                     content = damaged(rng, content[:128]) + content[128:]
                 else:
