@@ -45,7 +45,7 @@ COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikel
 
 .DELETE_ON_ERROR:
 .PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench energy bit firmware fuzz clean \
-	verify long cocotb formal front-door coverage mutate random peers soak models $(MODES:%=compile-%) $(SIMULATORS:%=sim-%)
+	verify long cocotb formal front-door coverage mutate random peers stranger soak models $(MODES:%=compile-%) $(SIMULATORS:%=sim-%)
 
 ##@ Use
 
@@ -110,6 +110,9 @@ random: setup ## check COUNT random networks from ONNX to Verilog, from SEED on
 
 peers: setup ## train with snnTorch, SpikingJelly and Norse, import through NIR, compare accuracies
 	$(TESTS) campaigns.nir_peers --out build/nir.json
+
+stranger: setup ## time a stranger's path: install the wheel, four commands from own pictures to labels
+	$(TESTS) campaigns.stranger
 
 soak: $(SOAK) ## classify IMAGES digits on the simulated accelerator under stalls, resets and reloads, from SEED on
 	$(TESTS) campaigns.soak $(SOAK) --images $(IMAGES) --seed $(SEED) --out build/soak.json
