@@ -8,7 +8,8 @@ from robustness.fuzz import fuzz
 CASES = {
     **dict.fromkeys(("onnx", "model", "preset", "mnist", "events"), 200),
     **dict.fromkeys(("meter", "geometry", "estimate", "report", "proof", "tables", "hwh"), 150),
-    "checkpoint": 15,
+    **dict.fromkeys(("npz", "idx", "pictures"), 50),
+    **dict.fromkeys(("checkpoint", "nir"), 15),
 }
 
 
