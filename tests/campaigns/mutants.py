@@ -48,7 +48,7 @@ MUTANTS = (
     Mutant("a membrane starts from the one before", "rtl/spk_slice.v", "membrane_reg <= (restart ? start : membrane)",
            "membrane_reg <= (restart && all_used ? start : membrane)", GEOMETRIES),
     Mutant("planes are not doubled where a continuous layer could be built", "rtl/spk_slice.v", "overflow ? limit : membrane;", "overflow ? limit : membrane_reg;"),
-    Mutant("direct input forgets the threshold", "rtl/spk_slice.v", "direct ? membrane_reg + initial_reg : membrane_reg;", "membrane_reg;"),
+    Mutant("direct input forgets the threshold", "rtl/spk_slice.v", "decided = membrane_reg + threshold;", "decided = membrane_reg;"),
     Mutant("planes take places in the queue", "rtl/spk_layer.v", "(start && (!direct || scan_user[1]))", "start", PACKETS),
     Mutant("fires above the threshold only", "rtl/spk_slice.v", "if (fire) fired_reg <= !below_threshold && used;",
            "if (fire) fired_reg <= !below_threshold && total[MEMBRANE_BITS:1] != 0 && used;"),

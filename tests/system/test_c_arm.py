@@ -25,7 +25,8 @@ from spikeline.files import atomic
 from spikeline.measure import evaluate
 from spikeline.model import golden, model_file
 from spikeline.model.geometry import Geometry
-from spikeline.model.spec import CONTROL, GEOMETRY, ID, LAYER, VERSION, VERSION_MAJOR, VERSION_MINOR, Base, Register
+from spikeline.model.network import Layer, Network
+from spikeline.model.spec import CONTROL, GEOMETRY, ID, LAYER, VERSION, VERSION_MAJOR, VERSION_MINOR, Base, Encoder, Register
 from spikeline.simulation import verilated
 from spikeline.simulation.verilated import MEMORY_BASE, SimDevice
 
@@ -75,10 +76,14 @@ def expected() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return trace.labels, trace.steps, truth[:DIGITS]
 
 
+def printed_labels(printed: str) -> list[int]:
+    return [int(x) for x in "".join(re.findall(r"^labels (\d+)$", printed, re.M))]
+
+
 def check_output(printed: str, expected: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     """What the example says is what the golden model says."""
     labels, steps, truth = expected
-    assert "".join(re.findall(r"^labels (\d+)$", printed, re.M)) == "".join(map(str, labels))
+    assert printed_labels(printed) == labels.tolist()
     correct = int((labels == truth).sum())
     percent = correct * 10_000 // DIGITS
     assert f"accuracy {percent // 100}.{percent % 100:02} % ({correct} of {DIGITS})" in printed
@@ -113,13 +118,37 @@ def wait_for(child: subprocess.Popen, there) -> None:
 # ---- Linux ----
 
 
+def linux_simulated(programs: Path, server: Path, geometry: str, folder: Path) -> str:
+    """What the Linux program prints that classifies on the Verilated accelerator of a geometry."""
+    path = folder / "socket"
+    with process(server, verilated.build(Geometry.load(geometry)), path, str(4 << 20)) as child:
+        wait_for(child, path.exists)
+        return run("qemu-arm", programs / "mnist-linux-simulated", environment={"SPIKELINE_SOCKET": str(path)})
+
+
 def test_linux_program_classifies_as_the_golden_model(built, expected, tmp_path):
-    library = verilated.build(Geometry.load("z020-256"))
-    path = tmp_path / "socket"
-    with process(built / "server", library, path, str(4 << 20)) as server:
-        wait_for(server, path.exists)
-        printed = run("qemu-arm", built / "mnist-linux-simulated", environment={"SPIKELINE_SOCKET": str(path)})
-    check_output(printed, expected)
+    check_output(linux_simulated(built, built / "server", "z020-256", tmp_path), expected)
+
+
+@pytest.mark.long
+def test_linux_program_classifies_direct_input_as_the_golden_model(built, tmp_path):
+    """Of a network whose weights are drawn: labels are no digits, but those of the golden model."""
+    rng, (pixels, _) = np.random.default_rng(0), mnist.load("test")
+    values, layers = (pixels[:DIGITS] >> 4).astype(int), []
+    for shape in ((784, 32), (32, 10)):
+        weights = rng.integers(-8, 8, shape).astype(np.int8)
+        thresholds = np.median(values @ weights, 0).astype(np.int32)  # each neuron fires for half of the digits
+        values = values @ weights >= thresholds
+        layers.append(Layer(weights, thresholds))
+    network = Network(tuple(layers), 4, 4, Encoder.DIRECT)
+    model_file.save(model_file.build(network, {"dataset": {"name": "mnist"}}), tmp_path / "direct.img")
+    settings = (f"OUT={tmp_path / 'c'}", f"MODEL={tmp_path / 'direct.img'}", f"IMAGES={DIGITS}")
+    assert run("make", "-s", "-C", EXAMPLE, *settings, "linux-simulated") == ""
+    labels = golden.run(network, Pixels(pixels[:DIGITS]).trains(network)).labels
+    assert len(set(labels.tolist())) == 10, "or the comparison says little"
+    printed = linux_simulated(tmp_path / "c", built / "server", "z020-256-direct", tmp_path)
+    assert printed_labels(printed) == labels.tolist()
+    assert printed.endswith("done\n")
 
 
 @pytest.fixture
