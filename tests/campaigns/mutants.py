@@ -109,7 +109,7 @@ MUTANTS = (
     Mutant("a burst is asked for without room", "rtl/spk_reader.v", "room_reg[6:4] != 0", "room_reg != 0", MEMORY),
     Mutant("words with an error are passed on", "rtl/spk_reader.v", "wire push = received && !m_axi_rresp[1];", "wire push = received;", MEMORY),
     Mutant("words after an error are passed on", "rtl/spk_reader.v", "m_axi_rvalid && !stop && !reset;", "m_axi_rvalid && !reset;", MEMORY),
-    Mutant("words of before a reset come after it", "rtl/spk_reader.v", "m_axi_rvalid && !stop && !reset;", "m_axi_rvalid && !stop;", MEMORY),
+    Mutant("what a reset drops is told as done", "rtl/spk_reader.v", "m_axi_rvalid && !stop && !reset;", "m_axi_rvalid && !stop;", MEMORY),
     Mutant("TLAST with each burst", "rtl/spk_bursts.v", "burst_final && last_reg,", "last_reg,", MEMORY),
     Mutant("a burst begins without its last word", "rtl/spk_writer.v", "waiting_reg > {2'd0, burst_length}", "waiting_reg >= {2'd0, burst_length}", MEMORY),
     Mutant("a long packet is taken for whole", "rtl/spk_writer.v", "(whole_reg && exact);", "exact;", MEMORY),
