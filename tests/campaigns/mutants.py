@@ -117,7 +117,7 @@ MUTANTS = (
     Mutant("a burst is cut off by a reset", "rtl/spk_writer.v", "if (!aresetn) valid_reg <= 1'b0;", "if (!aresetn || reset) valid_reg <= 1'b0;", MEMORY),
     Mutant("a reset leaves the strobes", "rtl/spk_writer.v", "strobe_reg <= !reset;", "strobe_reg <= 1'b1;", MEMORY),
     Mutant("strobes change while a word waits", "rtl/spk_writer.v", "if (!m_axi_wvalid || m_axi_wready) strobe_reg", "strobe_reg", MEMORY),
-    Mutant("a ninth command", "rtl/spk_memory.v", "command_valid && !unfit && !full;", "command_valid && !unfit;", MEMORY),
+    Mutant("a ninth command is lost without a word", "rtl/spk_memory.v", "command_valid && (unfit || full);", "command_valid && unfit;", MEMORY),
     Mutant("bytes that are no words", "rtl/spk_memory.v", "command_bytes[2:0] != 0 || ", "", MEMORY),
     Mutant("the last error is kept instead of the first", "rtl/spk_memory.v", "    if (!error_valid) begin", "    if (!error_valid || command_error) begin", MEMORY),
     Mutant("quiet without the writer", "rtl/spk_memory.v", "assign quiet = send_quiet && receive_quiet;", "assign quiet = send_quiet;", MEMORY),
