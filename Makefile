@@ -45,7 +45,7 @@ COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikel
 
 .DELETE_ON_ERROR:
 .PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench energy bit firmware fuzz clean \
-	verify long cocotb formal front-door coverage mutate random peers soak models $(MODES:%=compile-%) $(SIMULATORS:%=sim-%)
+	verify long cocotb formal front-door coverage mutate random peers stranger soak models $(MODES:%=compile-%) $(SIMULATORS:%=sim-%)
 
 ##@ Use
 
@@ -99,7 +99,7 @@ coverage: models ## run all tests, count lines and branches of Python, lines and
 	$(BIN)/coverage report --skip-covered | tail -n 40
 	$(TESTS) campaigns.coverage_report --out build/coverage
 
-front-door: setup ## give damaged files of thirteen kinds to what reads them, 2,000 each
+front-door: setup ## give damaged files of seventeen kinds to what reads them, 2,000 each
 	$(TESTS) robustness.fuzz --kind all --count 2000 --out build/front-door/report.json
 
 mutate: setup ## plant small faults in Verilog, compiler and golden model: the tests must see each
@@ -110,6 +110,9 @@ random: setup ## check COUNT random networks from ONNX to Verilog, from SEED on
 
 peers: setup ## train with snnTorch, SpikingJelly and Norse, import through NIR, compare accuracies
 	$(TESTS) campaigns.nir_peers --out build/nir.json
+
+stranger: setup ## time a stranger's path: install the wheel, four commands from own pictures to labels
+	$(TESTS) campaigns.stranger
 
 soak: $(SOAK) ## classify IMAGES digits on the simulated accelerator under stalls, resets and reloads, from SEED on
 	$(TESTS) campaigns.soak $(SOAK) --images $(IMAGES) --seed $(SEED) --out build/soak.json

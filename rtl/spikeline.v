@@ -232,9 +232,14 @@ spk_regs #(
     .count_row_reads(count_row_reads)
 );
 
+wire too_far; // the address has more bits than the memory
+
 generate
     if (ADDRESS_BITS < 40) begin : short_address
         assign memory_error_address[39:ADDRESS_BITS] = 0;
+        assign too_far = |command_address[39:ADDRESS_BITS];
+    end else begin : full_address
+        assign too_far = 1'b0;
     end
 endgenerate
 
@@ -245,7 +250,7 @@ spk_memory #(.ADDRESS_BITS(ADDRESS_BITS)) memory (
     .quiet(memory_quiet),
     .idle(memory_idle),
     .command_address(command_address[ADDRESS_BITS-1:0]),
-    .command_bytes(command_bytes),
+    .command_bytes(too_far ? 32'd0 : command_bytes),
     .command_last(command_last),
     .command_receive(command_receive),
     .command_valid(command_valid),

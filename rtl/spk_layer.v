@@ -225,7 +225,7 @@ endgenerate
 reg [SUM:ADDRESS]     active_reg;   // a cycle of a step
 reg [ROW:ADDRESS]     begin_reg;    // its first
 reg [SUM:ADDRESS]     restart_reg;  // its first, and membranes start anew
-reg [SUM:ADDRESS]     twice_reg;   // its first, and membranes are doubled
+reg [SUM:ADDRESS]     twice_reg;    // its first, of a plane: membranes are doubled, or start from 0
 reg [SPIKE:ADDRESS]   step_end_reg; // its last; of a continuous layer `fire`, a stage ahead
 reg [3:0]             phase_address_reg;
 reg [3:0]             phase_read_reg;
@@ -241,7 +241,7 @@ always @(posedge aclk) begin
     active_reg <= {active_reg[ROW:ADDRESS], running_reg};
     begin_reg <= {begin_reg[READ:ADDRESS], first_reg};
     restart_reg <= {restart_reg[ROW:ADDRESS], first_reg && (user_reg[0] || !(continuous || direct))};
-    twice_reg <= {twice_reg[ROW:ADDRESS], first_reg && !user_reg[0] && direct};
+    twice_reg <= {twice_reg[ROW:ADDRESS], first_reg && direct};
     // A continuous neuron fires by what the adder gives, a discontinuous one by its membrane, which is the stage after
     // it.
     step_end_reg <= {step_end_reg[MEMBRANE:READ], step_end_reg[ADDRESS] || phase[FIRE],

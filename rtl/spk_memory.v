@@ -18,6 +18,7 @@
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
+`include "spikeline.vh"
 
 module spk_memory #(
     // Bits of a byte address: 32 to 40
@@ -87,11 +88,6 @@ module spk_memory #(
 );
 
 localparam integer COMMANDS = 8; // of a queue
-
-localparam [2:0]
-    ERROR_NONE = 3'd0,
-    ERROR_FULL = 3'd6,
-    ERROR_COMMAND = 3'd7;
 
 initial begin : check
     if (ADDRESS_BITS < 32 || ADDRESS_BITS > 40) begin
@@ -194,12 +190,12 @@ always @(posedge aclk) begin
         error_valid <= send_error || receive_error || command_error;
         error_receive <= send_error ? 1'b0 : receive_error || command_receive;
         error_code <= send_error ? send_error_code : receive_error ? receive_error_code
-            : command_error ? (unfit ? ERROR_COMMAND : ERROR_FULL) : ERROR_NONE;
+            : command_error ? (unfit ? `SPK_MEMORY_FAULT_COMMAND : `SPK_MEMORY_FAULT_FULL) : `SPK_MEMORY_FAULT_NONE;
         error_address <= {send_error ? send_error_address : receive_error_address, 3'd0};
     end
     if (!aresetn || reset) begin
         error_valid <= 1'b0;
-        error_code <= ERROR_NONE;
+        error_code <= `SPK_MEMORY_FAULT_NONE;
     end
 end
 

@@ -12,8 +12,8 @@
 //     leak            v = v − (s >> leak), where s is v before the bias was added
 //
 // A discontinuous membrane starts at −θ, so that its sign is the comparison Σ w ≥ θ. One of direct input cannot,
-// because −θ would be doubled; −θ is added behind it. To double is to take the bit below: it fits into the LUT that
-// selects what is added to, so that a neuron pays for the second adder alone. A continuous membrane keeps to
+// because −θ would be doubled: it starts from 0, and a second adder behind the membrane takes −θ. To double is to take
+// the bit below: that, and the 0, fit into the LUT that selects what is added to. A continuous membrane keeps to
 // MEMBRANE_BITS − 1 bits from step to step. Without a leak, saturating costs no cycle: the next addition, of the bias
 // or of the first row of the next step, starts from sat(v). A leak needs sat(v) a stage earlier, to shift it, so it
 // takes a cycle for it.
@@ -54,7 +54,7 @@ module spk_slice #(
     input  wire                             sum_active,
     input  wire                             restart,
     input  wire                             step_end,
-    // Direct input; with `sum_active`: `twice`, a membrane goes on from twice its value
+    // Direct input; with `sum_active`: `twice`, a membrane goes on from twice its value, or with `restart` from 0
     input  wire                             config_direct,
     input  wire                             twice,
     // Continuous layers. With `row_active`: what to add, see ADD_ROWS below. With `sum_active`: `fire`, which takes the
@@ -131,10 +131,10 @@ generate
         reg [MEMBRANE_BITS-1:0] initial_reg; // −θ, or the bias if continuous
         reg                     fired_reg;
         wire                     used = all_used || (part_used && neurons_used[n]);
-        wire                     direct = DIRECT != 0 && config_direct;
-        wire [MEMBRANE_BITS-1:0] start = direct ? {MEMBRANE_BITS{1'b0}} : initial_reg;
+        wire [MEMBRANE_BITS-1:0] start = DIRECT != 0 && twice ? {MEMBRANE_BITS{1'b0}} : initial_reg;
         wire [MEMBRANE_BITS-1:0] membrane = DIRECT != 0 && twice ? membrane_reg << 1 : membrane_reg;
-        wire [MEMBRANE_BITS-1:0] decided = direct ? membrane_reg + initial_reg : membrane_reg; // u − θ, or v
+        wire [MEMBRANE_BITS-1:0] threshold = DIRECT != 0 && config_direct ? initial_reg : {MEMBRANE_BITS{1'b0}};
+        wire [MEMBRANE_BITS-1:0] decided = membrane_reg + threshold; // u − θ, or v
         reg [SUM_BITS-1:0]      sum;
         reg [WEIGHT_BITS-1:0]   weight;
         integer p;

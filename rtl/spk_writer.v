@@ -14,6 +14,7 @@
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
+`include "spikeline.vh"
 
 module spk_writer #(
     // Bits of a byte address: 32 to 40
@@ -57,10 +58,6 @@ module spk_writer #(
 
 localparam integer QUEUE = 32; // words
 
-localparam [2:0]
-    ERROR_SHORT = 3'd4,
-    ERROR_LONG = 3'd5;
-
 wire [ADDRESS_BITS-1:3] burst_address;
 wire [ADDRESS_BITS-1:3] open_address;
 wire       burst_valid;
@@ -102,7 +99,7 @@ assign done = answered && !m_axi_bresp[1] && open_final;
 assign empty = held_reg == 0;
 assign quiet = !open;
 assign error_valid = refused || (begins && (enough ? !fits : whole_reg));
-assign error_code = refused ? {1'b0, m_axi_bresp} : enough ? ERROR_LONG : ERROR_SHORT;
+assign error_code = refused ? {1'b0, m_axi_bresp} : enough ? `SPK_MEMORY_FAULT_LONG : `SPK_MEMORY_FAULT_SHORT;
 assign error_address = refused ? open_address : burst_address;
 
 always @(posedge aclk) begin

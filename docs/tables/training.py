@@ -1,4 +1,4 @@
-"""Table of training/README.md: accuracy and spikes over the seeds of trainings."""
+"""Tables of training/README.md: accuracy and spikes over the seeds of trainings; what direct input gains."""
 
 from tables import result
 
@@ -26,4 +26,27 @@ def training() -> list[str]:
     return lines
 
 
-TABLES = {"training": training}
+def direct_input() -> list[str]:
+    """One network and recipe with random spikes and with direct input, on each data set."""
+    entries = sorted(result("direct-input").values(), key=lambda r: (r["dataset"] != "mnist-test", r["encoder"]))
+    lines = ["| data | input | geometry | accuracy | cycles an image | images/s |", "|---" * 6 + "|"]
+    for r in entries:
+        accuracy = f"{r['accuracy_mean']:.2%} ± {100 * r['accuracy_std']:.2f}"
+        row = (
+            r["dataset"],
+            f"{r['encoder']}, T = {r['time_steps']}",
+            f"`{r['geometry']}`",
+            accuracy,
+            f"{r['cycles_per_image']:.1f}",
+        )
+        lines.append(f"| {' | '.join(row)} | {r['images_per_second']:,} |")
+    r = entries[0]
+    return [
+        *[*lines, ""],
+        f"From [direct-input.json](../docs/results/direct-input.json), commit {r['commit'][:9]}: {'-'.join(map(str, r['layers']))}, "
+        f"{r['weight_bits']} bits, {r['epochs']} epochs, mean ± standard deviation over {len(r['seeds'])} seeds of training, "
+        f"{r['images']:,} test images by the golden model; cycles from pixels by the exact cycle model, at {r['fclk_mhz']:g} MHz.",
+    ]
+
+
+TABLES = {"training": training, "direct-input": direct_input}

@@ -15,9 +15,12 @@ enum {
     HEADER_BYTES = SPK_MODEL_LAYER + SPK_MODEL_LAYER_COUNT * SPK_MODEL_LAYER_STRIDE,
     MAX_LAYERS = SPK_MODEL_LAYER_COUNT,
     LARGEST_NOTE = 1 << 16,
-    PIXEL_BITS = 8
+    PIXEL_BITS = 8,
+    PARTS = 3 /* of the buffer: two transfers are under way while the next is packed */
 };
-#define MAX_TRANSFER ((size_t)(SPK_DMA_MM2S_LENGTH_BYTES_MASK + 1U - WORD_BYTES))
+
+#define OLDEST_VERSION \
+    (PUT(SPK_REG_VERSION_MAJOR_RESET, SPK_REG_VERSION_MAJOR) | PUT(SPK_REG_VERSION_MINOR_RESET, SPK_REG_VERSION_MINOR))
 
 /* A network, as the packets of a model describe it. */
 struct network {
@@ -46,9 +49,14 @@ static uint32_t divide_up(uint32_t value, uint32_t by)
     return (value + by - 1U) / by;
 }
 
+static size_t round_down(size_t bytes)
+{
+    return bytes / LINE_BYTES * LINE_BYTES;
+}
+
 static size_t round_up(size_t bytes)
 {
-    return (bytes + LINE_BYTES - 1U) / LINE_BYTES * LINE_BYTES;
+    return round_down(bytes + LINE_BYTES - 1U);
 }
 
 static int aligned(const void *memory)
@@ -68,16 +76,6 @@ static void put(const struct spk_device *device, uint32_t offset, uint32_t value
     device->platform->write32(device->platform->context, device->accelerator + offset, value);
 }
 
-static uint32_t get_dma(const struct spk_device *device, uint32_t offset)
-{
-    return device->platform->read32(device->platform->context, device->dma + offset);
-}
-
-static void put_dma(const struct spk_device *device, uint32_t offset, uint32_t value)
-{
-    device->platform->write32(device->platform->context, device->dma + offset, value);
-}
-
 static uint32_t now(const struct spk_device *device)
 {
     return device->platform->microseconds(device->platform->context);
@@ -89,118 +87,104 @@ static uint64_t get_wide(const struct spk_device *device, uint32_t low)
     return (uint64_t)get(device, low + 4U) << 32 | value;
 }
 
-/* ---- DMA ---- */
-
-/* Wait until a bit of a DMA register is clear. */
-static enum spk_status await_clear(const struct spk_device *device, uint32_t offset, uint32_t mask)
+static int idle(const struct spk_device *device)
 {
-    const uint32_t since = now(device);
-    while ((get_dma(device, offset) & mask) != 0U)
-        if (now(device) - since > device->timeout_us) return SPK_ERR_DMA_RESET;
-    return SPK_OK;
+    return (get(device, SPK_REG_STATUS) & SPK_REG_STATUS_IDLE_MASK) != 0U;
 }
 
-/* Give up what both channels do, and start them. The receiving one then takes up to four words that nobody has asked for yet. */
-static enum spk_status reset_dma(const struct spk_device *device)
-{
-    enum spk_status status;
-    put_dma(device, SPK_DMA_MM2S_CR, SPK_DMA_MM2S_CR_RESET_MASK);
-    status = await_clear(device, SPK_DMA_MM2S_CR, SPK_DMA_MM2S_CR_RESET_MASK);
-    if (status == SPK_OK) {
-        put_dma(device, SPK_DMA_MM2S_CR, SPK_DMA_MM2S_CR_RUN_MASK);
-        put_dma(device, SPK_DMA_S2MM_CR, SPK_DMA_S2MM_CR_RUN_MASK);
-        status = await_clear(device, SPK_DMA_MM2S_SR, SPK_DMA_MM2S_SR_HALTED_MASK);
-    }
-    if (status == SPK_OK) status = await_clear(device, SPK_DMA_S2MM_SR, SPK_DMA_S2MM_SR_HALTED_MASK);
-    return status;
-}
+/* ---- transfers ---- */
 
-/* Give up all work. The accelerator comes first, because what it still offers would head the next results, and last, because the
- * sender may have begun a packet meanwhile. After SPK_ERR_DMA_RESET the DMA may still write to a buffer. */
+/* Give up all work. The accelerator ends the bursts that it has begun; until it is idle it may still write to a buffer. */
 static enum spk_status stop(struct spk_device *device)
 {
-    const uint32_t reset = SPK_REG_CONTROL_RESET_MASK | SPK_REG_CONTROL_CLEAR_ERROR_MASK;
-    enum spk_status status;
-    put(device, SPK_REG_CONTROL, reset);
-    status = reset_dma(device);
-    put(device, SPK_REG_CONTROL, reset);
+    const uint32_t since = now(device);
     device->loaded = 0U;
-    return status;
-}
-
-/* Look at a channel by its status register; both have the same fields. */
-static enum spk_status look(const struct spk_device *device, uint32_t offset, int *idle)
-{
-    const uint32_t status = get_dma(device, offset);
-    *idle = (status & SPK_DMA_MM2S_SR_IDLE_MASK) != 0U;
-    if ((status & SPK_DMA_MM2S_SR_INTERNAL_ERROR_MASK) != 0U) return SPK_ERR_DMA_INTERNAL;
-    if ((status & SPK_DMA_MM2S_SR_SLAVE_ERROR_MASK) != 0U) return SPK_ERR_DMA_SLAVE;
-    if ((status & SPK_DMA_MM2S_SR_DECODE_ERROR_MASK) != 0U) return SPK_ERR_DMA_DECODE;
-    if ((status & SPK_DMA_MM2S_SR_HALTED_MASK) != 0U) return SPK_ERR_DMA_HALTED;
+    put(device, SPK_REG_CONTROL, SPK_REG_CONTROL_RESET_MASK | SPK_REG_CONTROL_CLEAR_ERROR_MASK);
+    while (!idle(device))
+        if (now(device) - since > device->timeout_us) return SPK_ERR_RESET;
     return SPK_OK;
 }
 
-/* Did the accelerator refuse a packet? Its first error is kept in the device. */
-static enum spk_status refused(struct spk_device *device)
+/* What has gone wrong, if anything: its first error is kept in the device. */
+static enum spk_status failed(struct spk_device *device)
 {
-    const uint32_t error = get(device, SPK_REG_ERROR);
-    if (FIELD(error, SPK_REG_ERROR_CODE) == 0U) return SPK_OK;
-    device->error_code = (uint8_t)FIELD(error, SPK_REG_ERROR_CODE);
-    device->error_packet = (uint8_t)FIELD(error, SPK_REG_ERROR_PACKET);
-    device->error_layer = (uint8_t)FIELD(error, SPK_REG_ERROR_LAYER);
-    return SPK_ERR_REFUSED;
-}
-
-/* Wait until what was sent is taken, what was due is received, and the accelerator is idle. */
-static enum spk_status await_done(struct spk_device *device, int receiving)
-{
-    uint32_t since = now(device), images = get(device, SPK_REG_IMAGES_LO);
-    for (;;) {
-        int sent, received = 1;
-        uint32_t count;
-        enum spk_status status = look(device, SPK_DMA_MM2S_SR, &sent);
-        if (status == SPK_OK && receiving) status = look(device, SPK_DMA_S2MM_SR, &received);
-        if (status != SPK_OK) return status;
-        const int done = sent && received && (get(device, SPK_REG_STATUS) & SPK_REG_STATUS_IDLE_MASK) != 0U;
-        status = refused(device); /* after the look at idle: of what is done all errors are known */
-        if (status != SPK_OK || done) return status;
-        count = get(device, SPK_REG_IMAGES_LO);
-        if (count != images) {
-            images = count;
-            since = now(device);
-        } else if (now(device) - since > device->timeout_us) {
-            return SPK_ERR_TIMEOUT;
-        }
+    const uint32_t refused = get(device, SPK_REG_ERROR), fault = get(device, SPK_REG_MEMORY_ERROR);
+    if (FIELD(refused, SPK_REG_ERROR_CODE) != 0U) {
+        device->error_code = (uint8_t)FIELD(refused, SPK_REG_ERROR_CODE);
+        device->error_packet = (uint8_t)FIELD(refused, SPK_REG_ERROR_PACKET);
+        device->error_layer = (uint8_t)FIELD(refused, SPK_REG_ERROR_LAYER);
+        return SPK_ERR_REFUSED;
+    }
+    if (FIELD(fault, SPK_REG_MEMORY_ERROR_CODE) == SPK_MEMORY_FAULT_NONE) return SPK_OK;
+    device->error_address = get_wide(device, SPK_REG_ERROR_ADDRESS_LO);
+    switch (FIELD(fault, SPK_REG_MEMORY_ERROR_CODE)) {
+    case SPK_MEMORY_FAULT_REFUSED: return SPK_ERR_MEMORY;
+    case SPK_MEMORY_FAULT_NOWHERE:
+    case SPK_MEMORY_FAULT_COMMAND: return SPK_ERR_ADDRESS; /* one that is not of whole words either */
+    case SPK_MEMORY_FAULT_FULL: return SPK_ERR_MODEL;      /* of somebody else's commands */
+    default: return SPK_ERR_RESULTS;                       /* fewer or more than are due */
     }
 }
 
-static void start(const struct spk_device *device, uint32_t address, uint32_t length, const void *memory, size_t bytes)
+static void command(const struct spk_device *device, uint32_t kind, const void *memory, uint32_t value)
 {
-    put_dma(device, address, device->platform->physical(device->platform->context, memory));
-    put_dma(device, length, (uint32_t)bytes);
+    const uint64_t address = device->platform->physical(device->platform->context, memory);
+    put(device, SPK_REG_ADDRESS_LO, (uint32_t)address);
+    put(device, SPK_REG_ADDRESS_HI, (uint32_t)(address >> 32));
+    put(device, kind, value);
 }
 
-/* Send a packet and receive what comes of it, if anything is due; the packet has been flushed, and the DMA takes both lengths. */
-static enum spk_status transfer(struct spk_device *device, const void *send, size_t send_bytes, void *receive,
-                                size_t receive_bytes)
+/* Queue the sending of a packet and, if anything is due, the receiving of what comes of it: both of whole words, below 4 GiB. */
+static void start(const struct spk_device *device, const void *send, size_t send_bytes, void *receive, size_t receive_bytes)
 {
     const struct spk_platform *platform = device->platform;
-    enum spk_status status;
-    if (receive_bytes != 0U) {
-        platform->invalidate(platform->context, receive, receive_bytes); /* no line is written back over what is received */
-        platform->barrier(platform->context);
-        start(device, SPK_DMA_S2MM_ADDRESS, SPK_DMA_S2MM_LENGTH, receive, receive_bytes);
-    }
+    if (receive_bytes != 0U) platform->invalidate(platform->context, receive, receive_bytes); /* no line goes over results */
+    platform->flush(platform->context, send, send_bytes);
     platform->barrier(platform->context);
-    start(device, SPK_DMA_MM2S_ADDRESS, SPK_DMA_MM2S_LENGTH, send, send_bytes);
-    status = await_done(device, receive_bytes != 0U);
-    if (status == SPK_OK && receive_bytes != 0U) {
-        if (get_dma(device, SPK_DMA_S2MM_LENGTH) != receive_bytes) status = SPK_ERR_RESULTS;
-        platform->barrier(platform->context);
-        platform->invalidate(platform->context, receive, receive_bytes);
+    if (receive_bytes != 0U) command(device, SPK_REG_RECEIVE, receive, (uint32_t)receive_bytes);
+    command(device, SPK_REG_SEND, send, (uint32_t)send_bytes | SPK_REG_SEND_LAST_MASK);
+}
+
+/* Sleep until one of these interrupts, or so long; the line is pulled meanwhile only. */
+static void await_interrupt(const struct spk_device *device, uint32_t interrupts, uint32_t microseconds)
+{
+    put(device, SPK_REG_INTERRUPT_ENABLE, interrupts);
+    device->platform->wait(device->platform->context, microseconds);
+    put(device, SPK_REG_INTERRUPT_ENABLE, 0U);
+}
+
+/* Wait until a counter, SPK_REG_SENT or SPK_REG_RECEIVED, has come to `target`, and for the last transfer until all is idle. */
+static enum spk_status await(struct spk_device *device, uint32_t counter, uint32_t target, int last)
+{
+    const int sleeps = device->platform->wait != NULL;
+    const uint32_t interrupts = SPK_REG_INTERRUPT_FAILED_MASK |
+                                (counter == SPK_REG_SENT ? SPK_REG_INTERRUPT_SENT_MASK : SPK_REG_INTERRUPT_RECEIVED_MASK);
+    uint32_t since = now(device), images = get(device, SPK_REG_IMAGES_LO);
+    for (;;) {
+        uint32_t count, passed;
+        enum spk_status status;
+        int reached, done;
+        if (sleeps) put(device, SPK_REG_INTERRUPT, interrupts); /* before the look: what comes after it ends the sleep */
+        reached = get(device, counter) - target <= INT32_MAX;   /* the counter wraps */
+        done = reached && (!last || idle(device));
+        status = failed(device); /* after the look at idle: of what is done all errors are known */
+        if (status != SPK_OK || done) return status;
+        count = get(device, SPK_REG_IMAGES_LO);
+        passed = now(device) - since;
+        if (count != images) {
+            images = count;
+            since += passed;
+            passed = 0U;
+        }
+        if (passed > device->timeout_us) return SPK_ERR_TIMEOUT;
+        if (sleeps && !reached) await_interrupt(device, interrupts, device->timeout_us - passed + 1U);
     }
-    if (status != SPK_OK && stop(device) != SPK_OK) status = SPK_ERR_DMA_RESET; /* the buffer is not the caller's again */
-    return status;
+}
+
+/* The status of a call that has begun transfers. If it has failed all are stopped, and the buffers are the caller's again. */
+static enum spk_status settle(struct spk_device *device, enum spk_status status)
+{
+    return status != SPK_OK && stop(device) != SPK_OK ? SPK_ERR_RESET : status;
 }
 
 /* ---- model ---- */
@@ -296,7 +280,7 @@ static enum spk_status check(const uint8_t *model, size_t bytes, struct network 
     if (left > LARGEST_NOTE || left % WORD_BYTES != 0U || left > bytes - HEADER_BYTES) return SPK_ERR_PACKETS;
     left = network->packets = bytes - HEADER_BYTES - left;
     size = packet(at, left, SPK_PACKET_TYPE_CONFIG, 0U, 1U + needs->layers);
-    if (size == 0U || size > MAX_TRANSFER) return SPK_ERR_PACKETS;
+    if (size == 0U) return SPK_ERR_PACKETS;
     config = get64(at + WORD_BYTES);
     network->time_steps = (uint16_t)FIELD(config, SPK_STREAM_CONFIG_TIME_STEPS);
     network->encoder = (uint8_t)FIELD(config, SPK_STREAM_CONFIG_ENCODER);
@@ -321,7 +305,7 @@ static enum spk_status check(const uint8_t *model, size_t bytes, struct network 
         for (k = 0; k < 3U; ++k) {
             if (kinds[k] == SPK_PACKET_TYPE_BIASES && network->state_bits[n] == 0U) continue;
             size = packet(at, left, kinds[k], (uint32_t)n, words[k]);
-            if (size == 0U || size > MAX_TRANSFER) return SPK_ERR_PACKETS;
+            if (size == 0U) return SPK_ERR_PACKETS;
             at += size;
             left -= size;
         }
@@ -358,7 +342,7 @@ enum spk_status spk_check(const void *model, size_t bytes, struct spk_geometry *
 
 /* Find the accelerator and read what it is built with; nothing is written. */
 static enum spk_status identify(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator,
-                                uint32_t dma, uint32_t timeout_us)
+                                uint32_t timeout_us)
 {
     uint32_t word;
     size_t n;
@@ -366,12 +350,10 @@ static enum spk_status identify(struct spk_device *device, const struct spk_plat
     memset(device, 0, sizeof *device);
     device->platform = platform;
     device->accelerator = accelerator;
-    device->dma = dma;
     device->timeout_us = timeout_us;
     if (get(device, SPK_REG_ID) != SPK_REG_ID_VALUE_RESET) return SPK_ERR_IDENTITY;
     word = get(device, SPK_REG_VERSION);
-    if (FIELD(word, SPK_REG_VERSION_MAJOR) != SPK_REG_VERSION_MAJOR_RESET) return SPK_ERR_VERSION;
-    if (FIELD(word, SPK_REG_VERSION_MINOR) < SPK_REG_VERSION_MINOR_RESET) return SPK_ERR_VERSION;
+    if (FIELD(word, SPK_REG_VERSION_MAJOR) != SPK_REG_VERSION_MAJOR_RESET || word < OLDEST_VERSION) return SPK_ERR_VERSION;
 
     word = get(device, SPK_REG_GEOMETRY);
     device->built.layers = (uint8_t)FIELD(word, SPK_REG_GEOMETRY_LAYERS);
@@ -401,31 +383,32 @@ static void adopt(struct spk_device *device, const uint8_t *model, const struct 
     device->loaded = 1U;
 }
 
-enum spk_status spk_open(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator, uint32_t dma,
+enum spk_status spk_open(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator,
                          uint32_t timeout_us)
 {
-    const enum spk_status status = identify(device, platform, accelerator, dma, timeout_us);
+    const enum spk_status status = identify(device, platform, accelerator, timeout_us);
     return status == SPK_OK ? stop(device) : status;
 }
 
-enum spk_status spk_attach(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator, uint32_t dma,
+enum spk_status spk_attach(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator,
                            uint32_t timeout_us, const void *model, size_t bytes)
 {
     struct network network;
-    enum spk_status status = model != NULL ? identify(device, platform, accelerator, dma, timeout_us) : SPK_ERR_ARGUMENT;
+    enum spk_status status = model != NULL ? identify(device, platform, accelerator, timeout_us) : SPK_ERR_ARGUMENT;
     if (status == SPK_OK) status = check(model, bytes, &network);
     if (status != SPK_OK) return status;
     if (get(device, SPK_REG_MODEL) != get32((const uint8_t *)model + SPK_MODEL_CRC)) return SPK_ERR_MODEL;
     if (get(device, SPK_REG_STATUS) != (SPK_REG_STATUS_IDLE_MASK | SPK_REG_STATUS_LOADED_MASK)) return SPK_ERR_MODEL;
-    status = reset_dma(device); /* an idle accelerator offers nothing that it could take */
-    if (status == SPK_OK) adopt(device, model, &network);
-    return status;
+    if (get(device, SPK_REG_COMMANDS) != 0U) return SPK_ERR_MODEL; /* a buffer of somebody else's waits for results */
+    adopt(device, model, &network);
+    return SPK_OK;
 }
 
 enum spk_status spk_reset(struct spk_device *device)
 {
     if (device == NULL) return SPK_ERR_ARGUMENT;
     device->error_code = device->error_packet = device->error_layer = 0U;
+    device->error_address = 0U;
     return stop(device);
 }
 
@@ -434,6 +417,7 @@ enum spk_status spk_load(struct spk_device *device, const void *model, size_t by
     const uint8_t *at = model;
     struct network network;
     enum spk_status status;
+    uint32_t sent;
     size_t left;
     if (device == NULL || model == NULL || !aligned(model)) return SPK_ERR_ARGUMENT;
     status = check(model, bytes, &network);
@@ -441,12 +425,13 @@ enum spk_status spk_load(struct spk_device *device, const void *model, size_t by
     if (!fits(device, &network)) return SPK_ERR_GEOMETRY;
 
     device->loaded = 0U;
-    device->platform->flush(device->platform->context, model, bytes);
+    sent = get(device, SPK_REG_SENT);
     at += HEADER_BYTES;
     left = network.packets;
     while (left != 0U) {
         const size_t size = ((size_t)FIELD(get64(at), SPK_STREAM_HEADER_LENGTH) + 1U) * WORD_BYTES;
-        status = transfer(device, at, size, NULL, 0U);
+        start(device, at, size, NULL, 0U);
+        status = settle(device, await(device, SPK_REG_SENT, ++sent, 1));
         if (status != SPK_OK) return status;
         at += size;
         left -= size;
@@ -481,24 +466,30 @@ static size_t packet_bytes(const struct spk_device *device, uint32_t n)
     return ((size_t)n * image_words(device) + 1U) * WORD_BYTES;
 }
 
-size_t spk_buffer_bytes(const struct spk_device *device, uint32_t n, int values)
+/* Of an image, in packet and results together. */
+static uint32_t image_bytes(const struct spk_device *device, int values)
 {
-    const uint32_t longest = image_words(device) + record_words(device, values);
-    if (n > (MAX_TRANSFER - WORD_BYTES) / WORD_BYTES / longest) return 0U;
-    return round_up(packet_bytes(device, n)) + round_up(spk_result_bytes(device, n, values));
+    return (image_words(device) + record_words(device, values)) * WORD_BYTES;
 }
 
-/* Initial state of the random generator of image n: SplitMix64, never 0. */
-static uint64_t image_seed(uint64_t seed, uint32_t n)
+/* A part holds its images, rounded up, and a line: the header, and lines of their own for packet and results, take no more. */
+size_t spk_buffer_bytes(const struct spk_device *device, uint32_t n, int values)
 {
-    uint64_t z = seed + ((uint64_t)n + 1U) * 0x9E3779B97F4A7C15ULL;
+    const uint32_t each = image_bytes(device, values);
+    return n > (UINT32_MAX / PARTS - 2U * LINE_BYTES) / each ? 0U : PARTS * round_up((size_t)n * each + LINE_BYTES);
+}
+
+/* Initial state of the random generator of the next image: SplitMix64, never 0. */
+static uint64_t next_seed(uint64_t *state)
+{
+    uint64_t z = *state += 0x9E3779B97F4A7C15ULL;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
     z ^= z >> 31;
     return z != 0U ? z : 1U;
 }
 
-static void pack(const struct spk_device *device, const uint8_t *pixels, uint32_t first, uint32_t n, uint64_t seed, uint64_t *out)
+static void pack(const struct spk_device *device, const uint8_t *pixels, uint32_t n, uint64_t *seed, uint64_t *out)
 {
     const uint32_t words = image_words(device);
     uint32_t i;
@@ -506,7 +497,7 @@ static void pack(const struct spk_device *device, const uint8_t *pixels, uint32_
              PUT(n * words, SPK_STREAM_HEADER_LENGTH);
     for (i = 0; i < n; ++i) {
         out[words - 1U] = 0U; /* what is beyond the last pixel */
-        out[0] = image_seed(seed, first + i);
+        out[0] = next_seed(seed);
         memcpy(out + 1, pixels, device->inputs);
         pixels += device->inputs;
         out += words;
@@ -532,61 +523,77 @@ static enum spk_status unpack(const struct spk_device *device, const uint64_t *r
     return SPK_OK;
 }
 
-static enum spk_status run(struct spk_device *device, const void *send, size_t send_bytes, uint32_t n,
-                           struct spk_result *results, int32_t *values, void *receive)
+/* Before the transfers of a call. received: the counter from which theirs go on. */
+static enum spk_status begin(const struct spk_device *device, int values, uint32_t *received)
 {
-    enum spk_status status;
     if (get(device, SPK_REG_MODEL) != device->model) return SPK_ERR_MODEL; /* and what somebody else does goes on */
-    device->platform->flush(device->platform->context, send, send_bytes);
-    put(device, SPK_REG_CONTROL, values != NULL ? SPK_REG_CONTROL_SCORES_MASK : 0U);
-    status = transfer(device, send, send_bytes, receive, spk_result_bytes(device, n, values != NULL));
-    if (status == SPK_OK && get(device, SPK_REG_MODEL) != device->model) status = SPK_ERR_MODEL;
-    return status == SPK_OK ? unpack(device, receive, n, results, values) : status;
+    put(device, SPK_REG_CONTROL, values ? SPK_REG_CONTROL_SCORES_MASK : 0U);
+    *received = get(device, SPK_REG_RECEIVED);
+    return SPK_OK;
+}
+
+/* Wait for the oldest transfer and read its results. target: of the counter of those that are done. */
+static enum spk_status finish(struct spk_device *device, uint32_t target, int last, void *receive, uint32_t n,
+                              struct spk_result *results, int32_t *values)
+{
+    const struct spk_platform *platform = device->platform;
+    const enum spk_status status = await(device, SPK_REG_RECEIVED, target, last);
+    if (status != SPK_OK) return status;
+    platform->barrier(platform->context);
+    platform->invalidate(platform->context, receive, spk_result_bytes(device, n, values != NULL));
+    if (get(device, SPK_REG_MODEL) != device->model) return SPK_ERR_MODEL;
+    return unpack(device, receive, n, results, values);
 }
 
 enum spk_status spk_infer(struct spk_device *device, const uint8_t *pixels, uint32_t images, uint64_t seed,
                           struct spk_result *results, int32_t *values, void *buffer, size_t bytes)
 {
-    uint32_t done, room;
-    if (device == NULL || pixels == NULL || results == NULL || buffer == NULL || !aligned(buffer)) return SPK_ERR_ARGUMENT;
+    const size_t part = round_down((bytes < UINT32_MAX ? bytes : UINT32_MAX) / PARTS);
+    uint32_t most, begun = 0U, done = 0U, received;
+    enum spk_status status;
+    if (device == NULL || pixels == NULL || results == NULL || buffer == NULL) return SPK_ERR_ARGUMENT;
     if (!device->loaded) return SPK_ERR_NOT_LOADED;
     if (device->encoder == SPK_ENCODER_EVENTS) return SPK_ERR_ENCODER;
+    most = part < LINE_BYTES ? 0U : (uint32_t)(part - LINE_BYTES) / image_bytes(device, values != NULL);
+    if ((uintptr_t)buffer % LINE_BYTES != 0U || (most == 0U && images != 0U)) return SPK_ERR_ARGUMENT;
 
-    /* How many images fit: a bound without the rounding, then down. */
-    room = (uint32_t)((bytes < MAX_TRANSFER ? bytes : MAX_TRANSFER) / WORD_BYTES) /
-           (image_words(device) + record_words(device, values != NULL));
-    if (room > images) room = images;
-    while (room > 0U) {
-        const size_t needed = spk_buffer_bytes(device, room, values != NULL);
-        if (needed != 0U && needed <= bytes) break;
-        --room;
+    status = begin(device, values != NULL, &received);
+    if (status != SPK_OK) return status;
+    while (status == SPK_OK && done < images) {
+        const int packs = begun < images && begun - done < PARTS * most;
+        const uint32_t first = packs ? begun : done, n = images - first < most ? images - first : most;
+        const size_t send_bytes = packet_bytes(device, n);
+        uint8_t *const send = (uint8_t *)buffer + first / most % PARTS * part, *const receive = send + round_up(send_bytes);
+        if (packs) {
+            pack(device, pixels + (size_t)first * device->inputs, n, &seed, (uint64_t *)(void *)send);
+            start(device, send, send_bytes, receive, spk_result_bytes(device, n, values != NULL));
+            begun += n;
+        } else {
+            done += n;
+            status = finish(device, ++received, done == images, receive, n, results + first,
+                            values != NULL ? values + (size_t)first * device->classes : NULL);
+        }
     }
-    if (room == 0U && images != 0U) return SPK_ERR_ARGUMENT;
-
-    for (done = 0U; done < images;) {
-        const uint32_t n = images - done < room ? images - done : room;
-        void *const receive = (uint8_t *)buffer + round_up(packet_bytes(device, n));
-        enum spk_status status;
-        pack(device, pixels + (size_t)done * device->inputs, done, n, seed, buffer);
-        status = run(device, buffer, packet_bytes(device, n), n, results + done,
-                     values != NULL ? values + (size_t)done * device->classes : NULL, receive);
-        if (status != SPK_OK) return status;
-        done += n;
-    }
-    return SPK_OK;
+    return settle(device, status);
 }
 
 enum spk_status spk_infer_packet(struct spk_device *device, const void *packet, size_t packet_bytes, uint32_t images,
                                  struct spk_result *results, int32_t *values, void *buffer, size_t bytes)
 {
+    uint32_t received;
+    enum spk_status status;
     if (device == NULL || packet == NULL || results == NULL || buffer == NULL) return SPK_ERR_ARGUMENT;
     if (!device->loaded) return SPK_ERR_NOT_LOADED;
     if (!aligned(packet) || !aligned(buffer) || images == 0U || packet_bytes < WORD_BYTES || packet_bytes % WORD_BYTES != 0U)
         return SPK_ERR_ARGUMENT;
-    if (packet_bytes > MAX_TRANSFER || images > MAX_TRANSFER / WORD_BYTES / record_words(device, values != NULL))
+    if (packet_bytes > UINT32_MAX || images > UINT32_MAX / WORD_BYTES / record_words(device, values != NULL))
         return SPK_ERR_ARGUMENT;
     if (spk_result_bytes(device, images, values != NULL) > bytes) return SPK_ERR_ARGUMENT;
-    return run(device, packet, packet_bytes, images, results, values, buffer);
+
+    status = begin(device, values != NULL, &received);
+    if (status != SPK_OK) return status;
+    start(device, packet, packet_bytes, buffer, spk_result_bytes(device, images, values != NULL));
+    return settle(device, finish(device, received + 1U, 1, buffer, images, results, values));
 }
 
 /* ---- counters, messages ---- */
@@ -626,11 +633,9 @@ const char *spk_strerror(enum spk_status status)
     case SPK_ERR_ENCODER: return "the network takes events; pack them and call spk_infer_packet";
     case SPK_ERR_TIMEOUT: return "no progress until the deadline; call spk_reset and spk_load";
     case SPK_ERR_REFUSED: return "the accelerator refused a packet, see error_code; call spk_reset and spk_load";
-    case SPK_ERR_DMA_INTERNAL: return "a packet did not fit its buffer; call spk_reset and spk_load";
-    case SPK_ERR_DMA_SLAVE: return "the memory refused the DMA; call spk_reset and spk_load";
-    case SPK_ERR_DMA_DECODE: return "a buffer is not where the DMA reaches it; check physical(), call spk_reset and spk_load";
-    case SPK_ERR_DMA_HALTED: return "the DMA was halted; call spk_reset and spk_load";
-    case SPK_ERR_DMA_RESET: return "the DMA does not come out of reset; check its clock and address";
+    case SPK_ERR_MEMORY: return "the memory refused the accelerator, see error_address; call spk_reset and spk_load";
+    case SPK_ERR_ADDRESS: return "a buffer is not where the accelerator reaches it, see error_address; check physical()";
+    case SPK_ERR_RESET: return "the memory does not end the last burst; let the buffer be, load the bitstream again";
     case SPK_ERR_RESULTS: return "results are lost or out of order; call spk_reset and spk_load";
     }
     return "unknown status";

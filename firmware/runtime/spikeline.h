@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Spikeline's embedded runtime: loads a network into the accelerator and classifies images with it, on a processor without
- * Python. C99, freestanding but for string.h; no heap, no floating point, no interrupts. One device, one thread.
+ * Python. C99, freestanding but for string.h; no heap, no floating point, no interrupt handler. One device, one thread.
  *
  * Order of calls: spk_open, spk_load, then spk_infer as often as wanted. After an error spk_reset and spk_load bring the device
  * back; nothing needs a new bitstream or a power cycle. Every wait ends at the device's deadline, and no call leaves a transfer
- * that runs: a transfer that fails is stopped, with the accelerator and its network.
+ * that runs: if one fails all are stopped, with the accelerator and its network.
  */
 #ifndef SPIKELINE_H
 #define SPIKELINE_H
@@ -22,7 +22,7 @@ extern "C" {
 /* What functions return. spk_strerror says what to do. */
 enum spk_status {
     SPK_OK = 0,
-    SPK_ERR_ARGUMENT,       /* a null pointer, a buffer that is not aligned to 8 bytes or too small for one image */
+    SPK_ERR_ARGUMENT,       /* a null pointer, a buffer that is not aligned or too small */
     SPK_ERR_IDENTITY,       /* no Spikeline accelerator at this address */
     SPK_ERR_VERSION,        /* its interface is another one than this runtime's */
     SPK_ERR_TRUNCATED,      /* the model is shorter or longer than its header says */
@@ -36,24 +36,23 @@ enum spk_status {
     SPK_ERR_ENCODER,        /* the network takes events, not pixels */
     SPK_ERR_TIMEOUT,        /* no progress until the deadline */
     SPK_ERR_REFUSED,        /* the accelerator refused a packet: see spk_device.error_code */
-    SPK_ERR_DMA_INTERNAL,   /* the DMA met a packet longer than its buffer */
-    SPK_ERR_DMA_SLAVE,      /* the memory refused the DMA */
-    SPK_ERR_DMA_DECODE,     /* a buffer is not in memory that the DMA reaches */
-    SPK_ERR_DMA_HALTED,     /* the DMA was halted by somebody else */
-    SPK_ERR_DMA_RESET,      /* the DMA does not come out of reset; it may still write to the last buffer */
+    SPK_ERR_MEMORY,         /* the memory refused an access: see spk_device.error_address */
+    SPK_ERR_ADDRESS,        /* a buffer is not in memory that the accelerator reaches, or not of whole words: error_address */
+    SPK_ERR_RESET,          /* a reset does not end: the memory owes an answer, and the last buffer may still be written to */
     SPK_ERR_RESULTS         /* results are lost, out of order or of a class that the network does not have */
 };
 
-/* What the runtime needs of its surroundings; `context` is passed through. All functions must be there. */
+/* What the runtime needs of its surroundings; `context` is passed through. All functions but `wait` must be there. */
 struct spk_platform {
     void *context;
     uint32_t (*read32)(void *context, uint32_t address);                     /* a register, by its physical address */
     void (*write32)(void *context, uint32_t address, uint32_t value);
     void (*flush)(void *context, const void *memory, size_t bytes);          /* write the cache back to memory */
     void (*invalidate)(void *context, const void *memory, size_t bytes);     /* drop what the cache holds of it */
-    uint32_t (*physical)(void *context, const void *memory);                 /* the address by which the DMA reaches it */
+    uint64_t (*physical)(void *context, const void *memory);                 /* the address at which the accelerator finds it */
     uint32_t (*microseconds)(void *context);                                 /* a clock that runs on; it may wrap */
     void (*barrier)(void *context);                                          /* memory is written before what follows */
+    void (*wait)(void *context, uint32_t microseconds); /* sleep until the accelerator's interrupt, or so long; NULL: poll */
 };
 
 /* The sizes of a layer. */
@@ -75,7 +74,6 @@ struct spk_geometry {
 struct spk_device {
     const struct spk_platform *platform;
     uint32_t accelerator;  /* physical address of its registers */
-    uint32_t dma;
     uint32_t timeout_us;
     /* ---- */
     struct spk_geometry built;
@@ -91,6 +89,7 @@ struct spk_device {
     uint8_t error_code;    /* after SPK_ERR_REFUSED: enum spk_error_code, packet type and layer of the refused packet */
     uint8_t error_packet;
     uint8_t error_layer;
+    uint64_t error_address; /* after SPK_ERR_MEMORY, SPK_ERR_ADDRESS: of the burst or the buffer */
 };
 
 /* What an image was classified as. */
@@ -109,43 +108,44 @@ struct spk_counters {
     uint64_t row_reads[SPK_REG_LAYER_COUNT];
 };
 
-/* Find the accelerator, check that it is one, of this interface, and read its geometry; reset it and the DMA.
- * accelerator, dma: physical addresses, SPK_BASE_ACCELERATOR and SPK_BASE_DMA of the board design.
+/* Find the accelerator, check that it is one, of this interface, read its geometry, and reset it.
+ * accelerator: physical address of its registers, SPK_BASE_ACCELERATOR of the board design.
  * timeout_us: longest time without any progress, 1 to 2^31 - 1. */
-enum spk_status spk_open(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator, uint32_t dma,
+enum spk_status spk_open(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator,
                          uint32_t timeout_us);
 
-/* Instead of spk_open and spk_load: take on an accelerator that holds the network of this model and is idle, as another program has
- * left it. SPK_ERR_MODEL if it does not or is not; then nothing is written. The DMA is reset. model: wherever the processor reads. */
-enum spk_status spk_attach(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator, uint32_t dma,
+/* Instead of spk_open and spk_load: take on an accelerator that holds the network of this model and is idle, as another program
+ * has left it. SPK_ERR_MODEL if it does not or is not. Nothing is written. model: wherever the processor reads. */
+enum spk_status spk_attach(struct spk_device *device, const struct spk_platform *platform, uint32_t accelerator,
                            uint32_t timeout_us, const void *model, size_t bytes);
 
-/* Check a model in memory and send its network. model: 8-byte aligned, where the DMA reaches it, unchanged until this returns.
- * Nothing is sent of a model that is damaged or does not fit; a network that is loaded stays then. */
+/* Check a model in memory and send its network. model: 8-byte aligned, where the accelerator reaches it, unchanged until this
+ * returns. Nothing is sent of a model that is damaged or does not fit; a network that is loaded stays then. */
 enum spk_status spk_load(struct spk_device *device, const void *model, size_t bytes);
 
 /* Check a model without a device: magic, version, length, CRC-32, bounds of all packets. needs: what it needs, or NULL. */
 enum spk_status spk_check(const void *model, size_t bytes, struct spk_geometry *needs);
 
-/* Classify `images` images of device->inputs bytes each, one after another. SPK_ERR_MODEL, with nothing sent, if the accelerator
- * no longer holds the network of spk_load.
+/* Classify `images` images of device->inputs bytes each, one after another: some are packed while others are under way.
+ * SPK_ERR_MODEL, with nothing sent, if the accelerator no longer holds the network of spk_load.
  * seed: of the Bernoulli encoder; image n of the call gets the same spikes as image n of a data set in Python. Of a call that
  * begins with image m of it, seed + m * 0x9E3779B97F4A7C15.
  * results: one an image. values: NULL, or room for images · device->classes values by which the class was chosen.
- * buffer: memory that the DMA reaches, aligned to 8 bytes, better to 64, `bytes` long, on cache lines of its own; as many images
- * as it holds go in one transfer: spk_buffer_bytes(device, n, values != NULL) for n of them. */
+ * buffer: memory that the accelerator reaches, aligned to 64 bytes, `bytes` long, on cache lines of its own. It is used in three
+ * parts, and as many images as a third holds go in one transfer: spk_buffer_bytes(device, n, values != NULL) for n of them. */
 enum spk_status spk_infer(struct spk_device *device, const uint8_t *pixels, uint32_t images, uint64_t seed,
                           struct spk_result *results, int32_t *values, void *buffer, size_t bytes);
 
 /* Classify images that somebody else has packed: a whole SPIKES, EVENTS or PIXELS packet, header first, 8-byte aligned where the
- * DMA reaches it. buffer: room for its results alone, spk_result_bytes(device, images, values != NULL). Else as spk_infer. */
+ * accelerator reaches it. buffer: room for its results alone, spk_result_bytes(device, images, values != NULL), 8-byte aligned.
+ * Else as spk_infer. */
 enum spk_status spk_infer_packet(struct spk_device *device, const void *packet, size_t packet_bytes, uint32_t images,
                                  struct spk_result *results, int32_t *values, void *buffer, size_t bytes);
 
 /* Bytes of the results of n images of the loaded network, with or without values. */
 size_t spk_result_bytes(const struct spk_device *device, uint32_t n, int values);
 
-/* Bytes of buffer for transfers of n images of the loaded network, with or without values; 0 if that is more than the DMA takes. */
+/* Bytes of buffer for transfers of n images of the loaded network, with or without values; 0 if it were 4 GiB. */
 size_t spk_buffer_bytes(const struct spk_device *device, uint32_t n, int values);
 
 /* Read or clear the accelerator's counters. */

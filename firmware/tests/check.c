@@ -2,10 +2,11 @@
  *
  * check LIBRARY MEMORY_BYTES, or check remote PATH: runs the runtime on the simulated accelerator, its own or a server's, as told
  * by lines on its input, and answers each by
- *     STATUS READS MICROSECONDS ERROR_CODE ERROR_PACKET ERROR_LAYER LOADED [more]
- * with the registers read (0 if remote) and the time passed meanwhile. tests/system/test_c_runtime.py drives it.
+ *     STATUS READS WAITS MICROSECONDS ERROR_CODE ERROR_PACKET ERROR_LAYER ERROR_ADDRESS LOADED [more]
+ * with the registers read, the interrupts waited for (both 0 if remote) and the time passed meanwhile.
+ * tests/system/test_c_runtime.py drives it.
  *
- * Built with AddressSanitizer, every buffer ends where it should: the processor, the cache and the DMA may touch nothing else.
+ * Built with AddressSanitizer, every buffer ends where it should: processor, cache and accelerator may touch nothing else.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
@@ -29,8 +30,9 @@ extern void __asan_unpoison_memory_region(const volatile void *memory, size_t by
 static struct simulated simulated;
 static struct spk_platform platform;
 static struct spk_device device;
-static uint8_t *memory; /* that the DMA reaches */
+static uint8_t *memory; /* that the accelerator reaches */
 static size_t memory_bytes, taken;
+static int left; /* transfers go on that the runtime knows nothing of, or cannot stop */
 static char *words[MAX_WORDS];
 static char more[1024];
 
@@ -109,7 +111,8 @@ static void read_file(const char *path, void *to, size_t bytes)
 
 static enum spk_status do_open(void)
 {
-    return spk_open(&device, &platform, (uint32_t)number(2), SPK_BASE_DMA, (uint32_t)number(1));
+    left = 0;
+    return spk_open(&device, &platform, (uint32_t)number(2), (uint32_t)number(1));
 }
 
 static enum spk_status do_load(void)
@@ -126,7 +129,7 @@ static enum spk_status do_attach(void)
     uint8_t *const model = get(bytes);
     enum spk_status status;
     read_file(words[1], model, bytes);
-    status = spk_attach(&device, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, (uint32_t)number(2), model, bytes);
+    status = spk_attach(&device, &platform, SPK_BASE_ACCELERATOR, (uint32_t)number(2), model, bytes);
     free(model);
     return status;
 }
@@ -210,14 +213,14 @@ static enum spk_status do_arguments(void)
     memset(packet, 0, bytes);
     memset(pixels, 0, device.inputs);
 #define TRY(call) tell("%d ", (int)(call))
-    TRY(spk_open(NULL, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 1000));
-    TRY(spk_open(&other, NULL, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 1000));
-    TRY(spk_open(&other, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 0));
-    TRY(spk_open(&other, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 0x80000000U));
-    TRY(spk_attach(NULL, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 1000, buffer, bytes));
-    TRY(spk_attach(&other, NULL, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 1000, buffer, bytes));
-    TRY(spk_attach(&other, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 0, buffer, bytes));
-    TRY(spk_attach(&other, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 1000, NULL, bytes));
+    TRY(spk_open(NULL, &platform, SPK_BASE_ACCELERATOR, 1000));
+    TRY(spk_open(&other, NULL, SPK_BASE_ACCELERATOR, 1000));
+    TRY(spk_open(&other, &platform, SPK_BASE_ACCELERATOR, 0));
+    TRY(spk_open(&other, &platform, SPK_BASE_ACCELERATOR, 0x80000000U));
+    TRY(spk_attach(NULL, &platform, SPK_BASE_ACCELERATOR, 1000, buffer, bytes));
+    TRY(spk_attach(&other, NULL, SPK_BASE_ACCELERATOR, 1000, buffer, bytes));
+    TRY(spk_attach(&other, &platform, SPK_BASE_ACCELERATOR, 0, buffer, bytes));
+    TRY(spk_attach(&other, &platform, SPK_BASE_ACCELERATOR, 1000, NULL, bytes));
     TRY(spk_load(NULL, buffer, bytes));
     TRY(spk_load(&device, NULL, bytes));
     TRY(spk_load(&device, buffer + 4, bytes - 4U));
@@ -226,7 +229,7 @@ static enum spk_status do_arguments(void)
     TRY(spk_infer(&device, NULL, 1, 0, result, NULL, buffer, bytes));
     TRY(spk_infer(&device, pixels, 1, 0, NULL, NULL, buffer, bytes));
     TRY(spk_infer(&device, pixels, 1, 0, result, NULL, NULL, bytes));
-    TRY(spk_infer(&device, pixels, 1, 0, result, NULL, buffer + 4, bytes - 4U));
+    TRY(spk_infer(&device, pixels, 1, 0, result, NULL, buffer + 8, one));
     TRY(spk_infer(&device, pixels, 1, 0, result, NULL, buffer, one - 1U));
     TRY(spk_infer(&device, pixels, 1, 0, result, NULL, buffer, 0));
     TRY(spk_infer_packet(NULL, packet, 16, 1, result, NULL, buffer, bytes));
@@ -238,7 +241,7 @@ static enum spk_status do_arguments(void)
     TRY(spk_infer_packet(&device, packet, 16, 0, result, NULL, buffer, bytes));
     TRY(spk_infer_packet(&device, packet, 0, 1, result, NULL, buffer, bytes));
     TRY(spk_infer_packet(&device, packet, 12, 1, result, NULL, buffer, bytes));
-    TRY(spk_infer_packet(&device, packet, (size_t)SPK_DMA_MM2S_LENGTH_BYTES_MASK + 1U, 1, result, NULL, buffer, bytes));
+    TRY(spk_infer_packet(&device, packet, (size_t)UINT32_MAX + 1U, 1, result, NULL, buffer, bytes));
     TRY(spk_infer_packet(&device, packet, 16, 2, result, NULL, buffer, spk_result_bytes(&device, 2, 0) - 1U));
     TRY(spk_infer_packet(&device, packet, 16, 0xFFFFFFFFU, result, NULL, buffer, bytes));
     TRY(spk_reset(NULL));
@@ -278,36 +281,68 @@ static enum spk_status do_device(void)
 static enum spk_status do_fault(void)
 {
     struct simulated_faults *const faults = &simulated.faults;
-    const uint32_t value = (uint32_t)number(2);
+    const uint64_t value = number(2);
 #define FAULT(name)                       \
     if (strcmp(words[1], #name) == 0) {   \
-        faults->name = value;             \
+        faults->name = (uint32_t)value;   \
         return SPK_OK;                    \
     }
     FAULT(poll_cycles)
+    FAULT(access_cycles)
+    FAULT(pack_cycles)
     FAULT(clock_start)
-    FAULT(lag)
-    FAULT(stuck)
-    FAULT(physical_offset)
     FAULT(no_flush)
     FAULT(no_invalidate_before)
     FAULT(no_invalidate_after)
-    FAULT(fail_after)
-    FAULT(fail_channel)
-    FAULT(fail_error)
-    FAULT(lose_bytes)
+    FAULT(no_interrupt)
+    FAULT(refuse_send)
+    FAULT(refuse_receive)
     FAULT(change_word)
     FAULT(change_bits)
     FAULT(answer_address)
     FAULT(answer_mask)
     FAULT(answer_set)
+    FAULT(answer_skip)
 #undef FAULT
+    if (strcmp(words[1], "physical_offset") == 0) {
+        faults->physical_offset = value;
+        return SPK_OK;
+    }
     die("no such fault");
 }
 
-static enum spk_status do_stall(void)
+/* memory SEED LATENCY_LEAST LATENCY_MOST STALL_READ STALL_WRITE PAUSE */
+static enum spk_status do_memory(void)
 {
-    simulated_stall(&simulated, number(1), (uint32_t)number(2), (uint32_t)number(3));
+    struct simulated_timing timing;
+    timing.seed = number(1);
+    timing.latency_least = (uint32_t)number(2);
+    timing.latency_most = (uint32_t)number(3);
+    timing.stall_read = (uint32_t)number(4);
+    timing.stall_write = (uint32_t)number(5);
+    timing.pause = (uint32_t)number(6);
+    simulated_memory(&simulated, &timing);
+    return SPK_OK;
+}
+
+/* From now on wait for interrupts, or poll. */
+static enum spk_status do_interrupts(void)
+{
+    platform.wait = number(1) != 0U ? simulated.platform.wait : NULL;
+    return SPK_OK;
+}
+
+/* Since the last time. */
+static enum spk_status do_ahead(void)
+{
+    tell("%" PRIu32, simulated.ahead);
+    simulated.ahead = 0U;
+    return SPK_OK;
+}
+
+static enum spk_status do_read(void)
+{
+    tell("%" PRIu32, platform.read32(platform.context, (uint32_t)number(1)));
     return SPK_OK;
 }
 
@@ -324,22 +359,25 @@ static enum spk_status do_pretend(void)
     return SPK_OK;
 }
 
-/* Send a packet as a program that is killed then: nothing is received, and the sender is forgotten. */
-static enum spk_status do_send(void)
+static void command(uint32_t which, const void *at, uint32_t value)
 {
+    const uint64_t address = platform.physical(platform.context, at);
+    platform.write32(platform.context, SPK_BASE_ACCELERATOR + SPK_REG_ADDRESS_LO, (uint32_t)address);
+    platform.write32(platform.context, SPK_BASE_ACCELERATOR + SPK_REG_ADDRESS_HI, (uint32_t)(address >> 32));
+    platform.write32(platform.context, SPK_BASE_ACCELERATOR + which, value);
+}
+
+/* leave FILE RESULT_BYTES: queue the transfer of a packet as a program that is killed then; without a packet its receiving. */
+static enum spk_status do_leave(void)
+{
+    const uint32_t result_bytes = (uint32_t)number(2);
     const size_t bytes = file_bytes(words[1]);
     uint8_t *const packet = take(bytes);
     read_file(words[1], packet, bytes);
     platform.flush(platform.context, packet, bytes);
-    platform.write32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_CR, SPK_DMA_MM2S_CR_RESET_MASK);
-    while (platform.read32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_CR) & SPK_DMA_MM2S_CR_RESET_MASK) continue;
-    platform.write32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_CR, SPK_DMA_MM2S_CR_RUN_MASK);
-    while (platform.read32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_SR) & SPK_DMA_MM2S_SR_HALTED_MASK) continue;
-    platform.write32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_ADDRESS, platform.physical(platform.context, packet));
-    platform.write32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_LENGTH, (uint32_t)bytes);
-    (void)platform.read32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_SR);
-    platform.write32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_CR, SPK_DMA_MM2S_CR_RESET_MASK);
-    while (platform.read32(platform.context, SPK_BASE_DMA + SPK_DMA_MM2S_CR) & SPK_DMA_MM2S_CR_RESET_MASK) continue;
+    if (result_bytes != 0U) command(SPK_REG_RECEIVE, take(result_bytes), result_bytes);
+    if (bytes != 0U) command(SPK_REG_SEND, packet, (uint32_t)bytes | SPK_REG_SEND_LAST_MASK);
+    left = 1;
     return SPK_OK;
 }
 
@@ -351,6 +389,7 @@ static enum spk_status do_clear(void)
 
 static enum spk_status do_reset(void)
 {
+    left = 0;
     return spk_reset(&device);
 }
 
@@ -364,10 +403,12 @@ static const struct {
     const char *name;
     enum spk_status (*run)(void);
 } commands[] = {
-    {"open", do_open},           {"load", do_load},   {"check", do_check}, {"infer", do_infer}, {"packet", do_packet},
-    {"attach", do_attach},       {"send", do_send},   {"pretend", do_pretend},
-    {"arguments", do_arguments}, {"clear", do_clear}, {"reset", do_reset}, {"sizes", do_sizes}, {"counters", do_counters},
-    {"device", do_device},       {"fault", do_fault}, {"stall", do_stall}, {"write", do_write}, {"message", do_message},
+    {"open", do_open},             {"load", do_load},             {"attach", do_attach},         {"check", do_check},
+    {"infer", do_infer},           {"packet", do_packet},         {"arguments", do_arguments},   {"counters", do_counters},
+    {"clear", do_clear},           {"reset", do_reset},           {"sizes", do_sizes},           {"device", do_device},
+    {"message", do_message},       {"fault", do_fault},           {"memory", do_memory},         {"interrupts", do_interrupts},
+    {"read", do_read},             {"write", do_write},           {"pretend", do_pretend},       {"leave", do_leave},
+    {"ahead", do_ahead},
 };
 
 static enum spk_status run(char *line)
@@ -394,6 +435,7 @@ static void begin(const char *library, const char *argument)
         platform = simulated.platform;
         memory = simulated.processor;
         memory_bytes = simulated.bytes;
+        platform.wait = NULL;
     }
 }
 
@@ -403,7 +445,7 @@ int main(int argc, char **argv)
     if (argc != 3) die("usage: check LIBRARY MEMORY_BYTES, or check remote PATH");
     begin(argv[1], argv[2]);
     while (fgets(line, sizeof line, stdin) != NULL) {
-        const uint64_t reads = simulated.reads;
+        const uint64_t reads = simulated.reads, waits = simulated.waits;
         const uint32_t since = platform.microseconds(platform.context), clock_start = simulated.faults.clock_start;
         enum spk_status status;
         uint32_t passed;
@@ -411,11 +453,13 @@ int main(int argc, char **argv)
         give_all_back();
         (void)alarm(SECONDS);
         status = run(line);
-        if (simulated.channel[SIMULATED_SEND].busy || simulated.channel[SIMULATED_RECEIVE].busy)
-            die("the DMA goes on in memory that is the caller's again");
+        left |= status == SPK_ERR_RESET;
+        if (simulated.sim != NULL && simulated_busy(&simulated) && !left)
+            die("a transfer goes on in memory that is the caller's again");
         passed = platform.microseconds(platform.context) - since - (simulated.faults.clock_start - clock_start);
-        (void)printf("%d %" PRIu64 " %" PRIu32 " %u %u %u %u %s\n", (int)status, simulated.reads - reads, passed,
-                     device.error_code, device.error_packet, device.error_layer, device.loaded, more);
+        (void)printf("%d %" PRIu64 " %" PRIu64 " %" PRIu32 " %u %u %u %" PRIu64 " %u %s\n", (int)status, simulated.reads - reads,
+                     simulated.waits - waits, passed, device.error_code, device.error_packet, device.error_layer,
+                     device.error_address, device.loaded, more);
         (void)fflush(stdout);
     }
     if (simulated.bytes != 0U) simulated_close(&simulated);

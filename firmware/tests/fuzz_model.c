@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct {
     const uint8_t *model;
     size_t bytes, sent, address;
-    uint32_t held; /* register MODEL */
+    uint32_t sends; /* register SENT */
+    uint32_t held;  /* register MODEL */
 } taken;
 
 static void require(int condition)
@@ -25,7 +26,7 @@ static void require(int condition)
     if (!condition) abort();
 }
 
-/* ---- an accelerator with the largest geometry, and a DMA that is always done ---- */
+/* ---- an accelerator with the largest geometry, whose transfers are always done ---- */
 
 static uint32_t read32(void *context, uint32_t address)
 {
@@ -37,9 +38,7 @@ static uint32_t read32(void *context, uint32_t address)
     case SPK_BASE_ACCELERATOR + SPK_REG_STATUS: return SPK_REG_STATUS_IDLE_MASK | SPK_REG_STATUS_LOADED_MASK;
     case SPK_BASE_ACCELERATOR + SPK_REG_ERROR: return 0;
     case SPK_BASE_ACCELERATOR + SPK_REG_MODEL: return taken.held;
-    case SPK_BASE_DMA + SPK_DMA_MM2S_CR: return SPK_DMA_MM2S_CR_RUN_MASK;
-    case SPK_BASE_DMA + SPK_DMA_MM2S_SR:
-    case SPK_BASE_DMA + SPK_DMA_S2MM_SR: return SPK_DMA_MM2S_SR_IDLE_MASK;
+    case SPK_BASE_ACCELERATOR + SPK_REG_SENT: return taken.sends;
     default: return 0;
     }
 }
@@ -48,11 +47,15 @@ static void write32(void *context, uint32_t address, uint32_t value)
 {
     (void)context;
     if (address == SPK_BASE_ACCELERATOR + SPK_REG_MODEL) taken.held = value;
-    if (address == SPK_BASE_DMA + SPK_DMA_MM2S_ADDRESS) taken.address = value - MEMORY_BASE;
-    if (address == SPK_BASE_DMA + SPK_DMA_MM2S_LENGTH) {
-        require(taken.address == taken.sent && value != 0U && value % 8U == 0U && value <= SPK_DMA_MM2S_LENGTH_BYTES_MASK);
-        require(value <= taken.bytes - taken.sent);
-        taken.sent += value;
+    require(address != SPK_BASE_ACCELERATOR + SPK_REG_RECEIVE);
+    if (address == SPK_BASE_ACCELERATOR + SPK_REG_ADDRESS_LO) taken.address = value - MEMORY_BASE;
+    if (address == SPK_BASE_ACCELERATOR + SPK_REG_ADDRESS_HI) require(value == 0U);
+    if (address == SPK_BASE_ACCELERATOR + SPK_REG_SEND) {
+        const uint32_t bytes = value & SPK_REG_SEND_WORDS_MASK;
+        require(value == (bytes | SPK_REG_SEND_LAST_MASK) && bytes != 0U);
+        require(taken.address == taken.sent && bytes <= taken.bytes - taken.sent);
+        taken.sent += bytes;
+        ++taken.sends;
     }
 }
 
@@ -63,10 +66,10 @@ static void maintain(void *context, const void *memory, size_t bytes)
     require(at <= taken.bytes && bytes <= taken.bytes - at);
 }
 
-static uint32_t physical(void *context, const void *memory)
+static uint64_t physical(void *context, const void *memory)
 {
     (void)context;
-    return MEMORY_BASE + (uint32_t)((uintptr_t)memory - (uintptr_t)taken.model);
+    return MEMORY_BASE + ((uintptr_t)memory - (uintptr_t)taken.model);
 }
 
 static uint32_t microseconds(void *context)
@@ -81,7 +84,7 @@ static void barrier(void *context)
     (void)context;
 }
 
-static const struct spk_platform platform = {NULL, read32, write32, maintain, maintain, physical, microseconds, barrier};
+static const struct spk_platform platform = {NULL, read32, write32, maintain, maintain, physical, microseconds, barrier, NULL};
 
 static size_t note_bytes(const uint8_t *model)
 {
@@ -92,7 +95,7 @@ static size_t note_bytes(const uint8_t *model)
 static void load(const uint8_t *model, size_t bytes, const struct spk_geometry *needs)
 {
     struct spk_device device;
-    require(spk_open(&device, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, 1000) == SPK_OK);
+    require(spk_open(&device, &platform, SPK_BASE_ACCELERATOR, 1000) == SPK_OK);
     device.continuous = 1;
     device.max_leak = 15;
     device.direct = 1;

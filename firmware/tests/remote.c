@@ -13,10 +13,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* What the processor sees, and what the DMA does. */
+/* What the processor sees, and what the accelerator does. */
 static struct {
     int socket;
-    uint8_t *processor, *dma;
+    uint8_t *processor, *shared;
     size_t bytes;
 } remote = {-1, NULL, NULL, 0};
 
@@ -59,6 +59,13 @@ static uint32_t microseconds(void *context)
     return answer();
 }
 
+static void wait_for_interrupt(void *context, uint32_t microseconds)
+{
+    (void)context;
+    ask(REMOTE_WAIT, 0, microseconds);
+    (void)answer();
+}
+
 static size_t offset(const void *memory, size_t bytes)
 {
     const uintptr_t at = (uintptr_t)memory - (uintptr_t)remote.processor;
@@ -72,21 +79,21 @@ static size_t offset(const void *memory, size_t bytes)
 static void flush(void *context, const void *memory, size_t bytes)
 {
     (void)context;
-    memcpy(remote.dma + offset(memory, bytes), memory, bytes);
+    memcpy(remote.shared + offset(memory, bytes), memory, bytes);
 }
 
 static void invalidate(void *context, const void *memory, size_t bytes)
 {
     const size_t at = offset(memory, bytes);
     (void)context;
-    memcpy(remote.processor + at, remote.dma + at, bytes);
+    memcpy(remote.processor + at, remote.shared + at, bytes);
 }
 
-/* Of memory elsewhere too an address, at which the DMA meets a decode error. */
-static uint32_t physical(void *context, const void *memory)
+/* Of memory elsewhere too an address, at which there is no memory. */
+static uint64_t physical(void *context, const void *memory)
 {
     (void)context;
-    return REMOTE_MEMORY_BASE + (uint32_t)((uintptr_t)memory - (uintptr_t)remote.processor);
+    return REMOTE_MEMORY_BASE + ((uintptr_t)memory - (uintptr_t)remote.processor);
 }
 
 static void barrier(void *context)
@@ -108,10 +115,10 @@ static int map_memory(const char *path)
         return -1;
     }
     remote.bytes = (size_t)file.st_size;
-    remote.dma = mmap(NULL, remote.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, handle, 0);
+    remote.shared = mmap(NULL, remote.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, handle, 0);
     (void)close(handle);
-    if (remote.dma == MAP_FAILED) return -1;
-    /* A private view of the file's pages would see what the DMA writes until it is written to: take a copy. */
+    if (remote.shared == MAP_FAILED) return -1;
+    /* A private view of the file's pages would see what the accelerator writes until it is written to: take a copy. */
     remote.processor = NULL;
     errno = posix_memalign((void **)&remote.processor, 4096, remote.bytes);
     if (errno != 0) return -1;
@@ -141,6 +148,7 @@ int remote_open(struct spk_platform *platform, const char *path, void **memory, 
     platform->physical = physical;
     platform->microseconds = microseconds;
     platform->barrier = barrier;
+    platform->wait = wait_for_interrupt;
     *memory = remote.processor;
     *bytes = remote.bytes;
     return 0;

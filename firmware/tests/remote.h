@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A platform whose registers are in another process: `server` holds the simulated accelerator and its DMA, and answers here.
+ * A platform whose registers are in another process: `server` holds the simulated accelerator, and answers here.
  *
  * Wire: a stream socket at PATH in the file system. The client sends requests; the server answers each but a write, in order.
- * The DMA's memory is the file PATH.memory, from physical address REMOTE_MEMORY_BASE on; its length is the memory's.
+ * The accelerator's memory is the file PATH.memory, from physical address REMOTE_MEMORY_BASE on; its length is the memory's.
  * The server is there once PATH is: wait for it. It serves one client and ends with it.
  */
 #ifndef REMOTE_H
@@ -20,7 +20,8 @@
 enum {
     REMOTE_READ = 1,  /* a register; answered by its value */
     REMOTE_WRITE = 2, /* a register; not answered */
-    REMOTE_CLOCK = 3  /* answered by the simulated time in microseconds */
+    REMOTE_CLOCK = 3, /* answered by the simulated time in microseconds */
+    REMOTE_WAIT = 4   /* answered when the interrupt has come, or so many microseconds have passed */
 };
 
 /* Both little-endian, as either side is. */
@@ -33,7 +34,7 @@ struct remote_answer {
     uint32_t value;
 };
 
-/* Connect to the server at `path` and fill `platform`. memory, bytes: what the DMA reaches, page-aligned and zero; the
+/* Connect to the server at `path` and fill `platform`. memory, bytes: what the accelerator reaches, page-aligned and zero; the
  * processor's view of it, so that a flush or an invalidation that is missing shows. One connection a process.
  * Returns 0, or -1 with errno set. Should the server go away later, the process says so and exits with status 3. */
 int remote_open(struct spk_platform *platform, const char *path, void **memory, size_t *bytes);

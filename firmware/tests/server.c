@@ -41,6 +41,7 @@ static void serve(int client, const struct spk_platform *platform)
         switch (request.operation) {
         case REMOTE_READ: answer.value = platform->read32(platform->context, request.address); break;
         case REMOTE_WRITE: platform->write32(platform->context, request.address, request.value); continue;
+        case REMOTE_WAIT: platform->wait(platform->context, request.value); break;
         case REMOTE_CLOCK: answer.value = platform->microseconds(platform->context); break;
         default: return;
         }

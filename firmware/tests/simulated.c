@@ -10,11 +10,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define REGISTERS 0x10000U  /* bytes of address space of either device */
-#define LINE 32U            /* of the cache of a Cortex-A9 */
-#define ACCESS_CYCLES 10U
-#define EARLY_CYCLES 100U
-#define CHANNEL_BYTES SPK_DMA_S2MM_CR
+#define REGISTERS 0x10000U    /* bytes of address space */
+#define LINE 32U              /* of the cache of a Cortex-A9 */
+#define NEVER 0x80000000U     /* cycles that no test reaches */
+#define INTERRUPT_CYCLES 10U  /* from what happens to the interrupt line, at most */
 
 /* The C interface of rtl/sim/harness.cpp. */
 static struct {
@@ -23,15 +22,14 @@ static struct {
     uint64_t (*cycles)(const void *);
     int (*read)(void *, uint32_t, uint32_t *);
     int (*write)(void *, uint32_t, uint32_t, uint32_t);
-    void (*send)(void *, const uint64_t *, size_t, int);
-    void (*receive)(void *, uint64_t *, size_t);
-    void (*halt)(void *);
-    size_t (*sending)(const void *);
-    size_t (*received)(const void *);
-    int (*receive_state)(const void *);
+    void (*memory)(void *, uint8_t *, uint64_t, uint64_t);
+    void (*timing)(void *, uint64_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t);
+    void (*fail)(void *, uint64_t, uint64_t);
+    const char *(*broken)(const void *);
+    int (*busy)(const void *);
+    int (*interrupt)(const void *);
     void (*run)(void *, uint64_t);
     void (*idle)(void *, uint64_t);
-    void (*stall)(void *, uint64_t, uint32_t, uint32_t);
 } lib;
 
 /* Present if the program is built with AddressSanitizer. */
@@ -69,12 +67,13 @@ __attribute__((no_sanitize("address"))) static void copy_line(uint8_t *to, const
     for (n = 0; n < LINE / 8U; ++n) x[n] = y[n];
 }
 
-static void write_back(struct simulated *s, size_t at, size_t bytes)
+/* Lines that were written to, as far as it shows, or all: whoever flushes has just written them, if only what was there. */
+static void write_back(struct simulated *s, size_t at, size_t bytes, int all)
 {
     size_t line;
     for (line = at / LINE * LINE; line < at + bytes; line += LINE) {
-        if (!lines_differ(s->processor + line, s->clean + line)) continue;
-        copy_line(s->dma + line, s->processor + line);
+        if (!all && !lines_differ(s->processor + line, s->clean + line)) continue;
+        copy_line(s->logic + line, s->processor + line);
         copy_line(s->clean + line, s->processor + line);
     }
 }
@@ -83,173 +82,47 @@ static void drop(struct simulated *s, size_t at, size_t bytes)
 {
     size_t line;
     for (line = at / LINE * LINE; line < at + bytes; line += LINE) {
-        copy_line(s->processor + line, s->dma + line);
-        copy_line(s->clean + line, s->dma + line);
+        copy_line(s->processor + line, s->logic + line);
+        copy_line(s->clean + line, s->logic + line);
     }
 }
 
-/* ---- DMA ---- */
+/* ---- transfers ---- */
 
-static void halt(struct simulated_channel *channel, uint32_t error)
+/* Results have come: dirty lines of the cache go over them, and what was planted happens to them. */
+static void received(struct simulated *s, struct simulated_receive *receive)
 {
-    const struct simulated_channel halted = {.error = error};
-    *channel = halted;
-}
-
-/* Before it is told where to, the receiving channel takes what is offered, as far as it has room. */
-static void take_early(struct simulated *s)
-{
-    uint64_t cycles;
-    if (s->channel[SIMULATED_SEND].busy) die("the runtime starts the sender first", 0);
-    lib.receive(s->sim, s->early, SIMULATED_EARLY);
-    for (cycles = 0; cycles < EARLY_CYCLES && lib.received(s->sim) < SIMULATED_EARLY && lib.receive_state(s->sim) == 0; ++cycles)
-        lib.idle(s->sim, 1);
-    s->early_words = lib.received(s->sim);
-    s->early_end = lib.receive_state(s->sim) > 0;
-    lib.halt(s->sim);
-}
-
-/* What was taken early heads the packet. */
-static void start_receiving(struct simulated *s, struct simulated_channel *channel, uint64_t *words, size_t room)
-{
-    const size_t early = s->early_words;
-    s->early_words = 0;
-    channel->early = (uint32_t)early;
-    if (early > room) {
-        halt(channel, SPK_DMA_S2MM_SR_INTERNAL_ERROR_MASK);
-    } else {
-        memcpy(words, s->early, early * sizeof *words);
-        if (s->early_end) lib.halt(s->sim); /* and with it a packet that is complete */
-        else lib.receive(s->sim, words + early, room - early);
-    }
-}
-
-static void start(struct simulated *s, struct simulated_channel *channel, uint32_t bytes)
-{
-    const uint64_t address = (uint64_t)channel->address_msb << 32 | channel->address;
-    const uint64_t at = address - SIMULATED_MEMORY_BASE;
-    if (bytes == 0U) {
-        halt(channel, SPK_DMA_MM2S_SR_INTERNAL_ERROR_MASK);
-    } else if (at > s->bytes || bytes > s->bytes - at) {
-        halt(channel, SPK_DMA_MM2S_SR_DECODE_ERROR_MASK);
-    } else if (at % 8U != 0U || bytes % 8U != 0U) {
-        die("unaligned transfer; undefined on hardware", (uint32_t)address);
-    } else {
-        uint64_t *const words = (uint64_t *)(void *)(s->dma + at);
-        check_region(s, (size_t)at, bytes);
-        channel->length = bytes;
-        channel->busy = 1;
-        channel->done = 0;
-        if (channel == &s->channel[SIMULATED_SEND]) lib.send(s->sim, words, bytes / 8U, 1);
-        else start_receiving(s, channel, words, bytes / 8U);
-    }
-}
-
-/* The results have come: dirty lines of the cache go over them, and what was planted happens to them. */
-static void received(struct simulated *s, struct simulated_channel *channel)
-{
-    const size_t at = channel->address - SIMULATED_MEMORY_BASE;
-    const uint32_t bytes = (s->early_end ? channel->early : channel->early + (uint32_t)lib.received(s->sim)) * 8U;
-    s->early_end = 0;
-    channel->length = bytes;
-    if (s->faults.change_bits != 0U && s->faults.change_word < bytes / 4U) {
-        ((uint32_t *)(void *)(s->dma + at))[s->faults.change_word] ^= s->faults.change_bits;
+    if (s->faults.change_bits != 0U && s->faults.change_word < receive->bytes / 4U) {
+        ((uint32_t *)(void *)(s->logic + receive->at))[s->faults.change_word] ^= s->faults.change_bits;
         s->faults.change_bits = 0U;
     }
-    if (s->faults.lose_bytes != 0U) {
-        channel->length -= s->faults.lose_bytes;
-        s->faults.lose_bytes = 0U;
-    }
-    write_back(s, at, bytes);
-    s->fresh = 1;
+    write_back(s, receive->at, receive->bytes, 0);
+    receive->fresh = 1;
 }
 
-static void update(struct simulated *s)
+/* After time has passed, and before the processor goes on. */
+static void catch_up(struct simulated *s)
 {
-    struct simulated_channel *const send = &s->channel[SIMULATED_SEND], *const receive = &s->channel[SIMULATED_RECEIVE];
-    const int state = lib.receive_state(s->sim);
-    if (send->busy && lib.sending(s->sim) == 0U) {
-        send->busy = 0;
-        send->done = 1;
+    uint32_t count = s->done;
+    if (lib.broken(s->sim)[0] != '\0') {
+        (void)fprintf(stderr, "simulated: %s\n", lib.broken(s->sim));
+        abort();
     }
-    if (receive->busy && state < 0) {
-        halt(receive, SPK_DMA_S2MM_SR_INTERNAL_ERROR_MASK);
-    } else if (receive->busy && state > 0) {
-        receive->busy = 0;
-        receive->done = 1;
-        received(s, receive);
-    }
+    if (s->done != s->begun && lib.read(s->sim, SPK_REG_RECEIVED, &count) != 0) die("no answer to a read", SPK_REG_RECEIVED);
+    for (; s->done != count; ++s->done) received(s, &s->receive[s->done % SIMULATED_COMMANDS]);
 }
 
-static uint32_t read_status(struct simulated *s, struct simulated_channel *channel)
+/* A command is about to be queued: of memory that is the caller's, or of none. */
+static void command(struct simulated *s, int receive, uint32_t bytes)
 {
-    uint32_t value = channel->error;
-    if (channel->busy) {
-        lib.run(s->sim, s->faults.poll_cycles);
-        update(s);
-        if (s->faults.fail_after != 0U && channel == &s->channel[s->faults.fail_channel]) {
-            --s->faults.fail_after;
-            if (s->faults.fail_after == 0U) halt(channel, s->faults.fail_error);
-        }
-        value = channel->error;
-    }
-    if (!channel->run || channel->starting > 0) value |= SPK_DMA_MM2S_SR_HALTED_MASK;
-    if (channel->starting > 0) --channel->starting;
-    if (channel->run && channel->done && !channel->busy) value |= SPK_DMA_MM2S_SR_IDLE_MASK;
-    return value;
-}
-
-static struct simulated_channel *channel_at(struct simulated *s, uint32_t offset)
-{
-    if (offset / CHANNEL_BYTES >= SIMULATED_CHANNELS) die("no such register of the DMA", offset);
-    return &s->channel[offset / CHANNEL_BYTES];
-}
-
-static uint32_t read_dma(struct simulated *s, uint32_t offset)
-{
-    struct simulated_channel *const channel = channel_at(s, offset);
-    uint32_t value = 0;
-    switch (offset % CHANNEL_BYTES) {
-    case SPK_DMA_MM2S_CR:
-        if (channel->run) value |= SPK_DMA_MM2S_CR_RUN_MASK;
-        if (s->faults.stuck || s->resetting > 0) value |= SPK_DMA_MM2S_CR_RESET_MASK;
-        if (s->resetting > 0) --s->resetting;
-        return value;
-    case SPK_DMA_MM2S_SR: return read_status(s, channel);
-    case SPK_DMA_MM2S_ADDRESS: return channel->address;
-    case SPK_DMA_MM2S_ADDRESS_MSB: return channel->address_msb;
-    case SPK_DMA_MM2S_LENGTH: return channel->length;
-    default: die("no such register of the DMA", offset);
-    }
-}
-
-static void write_dma(struct simulated *s, uint32_t offset, uint32_t value)
-{
-    struct simulated_channel *const channel = channel_at(s, offset);
-    if (s->faults.stuck || s->resetting > 0) return;
-    switch (offset % CHANNEL_BYTES) {
-    case SPK_DMA_MM2S_CR:
-        if ((value & SPK_DMA_MM2S_CR_RESET_MASK) != 0U) {
-            lib.halt(s->sim);
-            halt(&s->channel[SIMULATED_SEND], 0);
-            halt(&s->channel[SIMULATED_RECEIVE], 0);
-            s->early_words = 0;
-            s->early_end = 0;
-            s->resetting = (int)s->faults.lag;
-        } else {
-            const int run = (value & SPK_DMA_MM2S_CR_RUN_MASK) != 0U && channel->error == 0U;
-            if (run && !channel->run) channel->starting = (int)s->faults.lag;
-            if (run && !channel->run && channel == &s->channel[SIMULATED_RECEIVE]) take_early(s);
-            channel->run = run;
-        }
-        break;
-    case SPK_DMA_MM2S_SR: break;
-    case SPK_DMA_MM2S_ADDRESS: channel->address = value; break;
-    case SPK_DMA_MM2S_ADDRESS_MSB: channel->address_msb = value; break;
-    case SPK_DMA_MM2S_LENGTH:
-        if (channel->run && channel->starting == 0 && !channel->busy) start(s, channel, value & SPK_DMA_MM2S_LENGTH_BYTES_MASK);
-        break;
-    default: die("no such register of the DMA", offset);
+    uint32_t *const refuse = receive ? &s->faults.refuse_receive : &s->faults.refuse_send;
+    const uint64_t at = s->address - SIMULATED_MEMORY_BASE;
+    if (*refuse != 0U && --*refuse == 0U) lib.fail(s->sim, s->address, bytes);
+    if (at > s->bytes || bytes > s->bytes - at) return;
+    check_region(s, (size_t)at, bytes);
+    if (receive && s->begun - s->done < SIMULATED_COMMANDS) {
+        const struct simulated_receive due = {(size_t)at, bytes, 0};
+        s->receive[s->begun++ % SIMULATED_COMMANDS] = due;
     }
 }
 
@@ -258,35 +131,59 @@ static void write_dma(struct simulated *s, uint32_t offset, uint32_t value)
 static uint32_t read32(void *context, uint32_t address)
 {
     struct simulated *const s = context;
+    const uint32_t offset = address - SPK_BASE_ACCELERATOR;
     uint32_t value = 0;
+    if (offset >= REGISTERS) die("bus error: nothing there to read", address);
     ++s->reads;
-    lib.idle(s->sim, ACCESS_CYCLES);
-    if (address - SPK_BASE_DMA < REGISTERS) {
-        value = read_dma(s, address - SPK_BASE_DMA);
-    } else if (address - SPK_BASE_ACCELERATOR < REGISTERS) {
-        if (lib.read(s->sim, address - SPK_BASE_ACCELERATOR, &value) != 0) die("no answer to a read", address);
-    } else {
-        die("bus error: nothing there to read", address);
+    lib.idle(s->sim, s->faults.access_cycles);
+    if (offset == SPK_REG_SENT || offset == SPK_REG_RECEIVED) lib.run(s->sim, s->faults.poll_cycles);
+    if (lib.read(s->sim, offset, &value) != 0) die("no answer to a read", address);
+    catch_up(s);
+    if (address == s->faults.answer_address) {
+        if (s->faults.answer_skip != 0U) --s->faults.answer_skip;
+        else value = (value & ~s->faults.answer_mask) | s->faults.answer_set;
     }
-    if (address == s->faults.answer_address) value = (value & ~s->faults.answer_mask) | s->faults.answer_set;
     return value;
 }
 
 static void write32(void *context, uint32_t address, uint32_t value)
 {
     struct simulated *const s = context;
-    ++s->writes;
-    lib.idle(s->sim, ACCESS_CYCLES);
-    if (address - SPK_BASE_DMA < REGISTERS) {
-        write_dma(s, address - SPK_BASE_DMA, value);
-    } else if (address - SPK_BASE_ACCELERATOR < REGISTERS) {
-        if (lib.write(s->sim, address - SPK_BASE_ACCELERATOR, value, 15) != 0) die("no answer to a write", address);
-    } else {
-        die("bus error: nothing there to write", address);
+    const uint32_t offset = address - SPK_BASE_ACCELERATOR;
+    if (offset >= REGISTERS) die("bus error: nothing there to write", address);
+    lib.idle(s->sim, s->faults.access_cycles);
+    switch (offset) {
+    case SPK_REG_CONTROL:
+        if ((value & SPK_REG_CONTROL_RESET_MASK) != 0U) s->begun = s->done = 0U;
+        break;
+    case SPK_REG_ADDRESS_LO: s->address = (s->address >> 32) << 32 | value; break;
+    case SPK_REG_ADDRESS_HI: s->address = (uint32_t)s->address | (uint64_t)value << 32; break;
+    case SPK_REG_SEND: command(s, 0, value & SPK_REG_SEND_WORDS_MASK); break;
+    case SPK_REG_RECEIVE: command(s, 1, value & SPK_REG_RECEIVE_WORDS_MASK); break;
+    default: break;
     }
+    if (lib.write(s->sim, offset, value, 15) != 0) die("no answer to a write", address);
 }
 
-static size_t offset(const struct simulated *s, const void *memory, size_t bytes)
+static int interrupted(const struct simulated *s)
+{
+    lib.idle(s->sim, INTERRUPT_CYCLES);
+    return lib.interrupt(s->sim) && !s->faults.no_interrupt;
+}
+
+static void wait_for_interrupt(void *context, uint32_t microseconds)
+{
+    struct simulated *const s = context;
+    const uint64_t end = lib.cycles(s->sim) + (uint64_t)microseconds * SIMULATED_CYCLES_US;
+    ++s->waits;
+    while (!interrupted(s) && lib.cycles(s->sim) < end) {
+        if (lib.busy(s->sim)) lib.run(s->sim, end - lib.cycles(s->sim));
+        else lib.idle(s->sim, end - lib.cycles(s->sim));
+    }
+    catch_up(s);
+}
+
+static size_t place(const struct simulated *s, const void *memory, size_t bytes)
 {
     const uintptr_t at = (uintptr_t)memory - (uintptr_t)s->processor;
     if (at > s->bytes || bytes > s->bytes - at) die("cache maintenance outside the memory", (uint32_t)at);
@@ -297,24 +194,31 @@ static size_t offset(const struct simulated *s, const void *memory, size_t bytes
 static void flush(void *context, const void *memory, size_t bytes)
 {
     struct simulated *const s = context;
-    const size_t at = offset(s, memory, bytes);
-    if (!s->faults.no_flush) write_back(s, at, bytes);
+    const size_t at = place(s, memory, bytes);
+    lib.idle(s->sim, s->faults.pack_cycles);
+    catch_up(s);
+    if (s->begun - s->done > s->ahead) s->ahead = s->begun - s->done;
+    if (!s->faults.no_flush) write_back(s, at, bytes, 1);
 }
 
 static void invalidate(void *context, const void *memory, size_t bytes)
 {
     struct simulated *const s = context;
-    const size_t at = offset(s, memory, bytes);
-    const uint32_t left_out = s->fresh ? s->faults.no_invalidate_after : s->faults.no_invalidate_before;
-    s->fresh = 0;
-    if (!left_out) drop(s, at, bytes);
+    const size_t at = place(s, memory, bytes);
+    int after = 0;
+    size_t n;
+    for (n = 0; n < SIMULATED_COMMANDS; ++n) {
+        struct simulated_receive *const receive = &s->receive[n];
+        if (receive->fresh && receive->at == at) after = receive->fresh--;
+    }
+    if (!(after ? s->faults.no_invalidate_after : s->faults.no_invalidate_before)) drop(s, at, bytes);
 }
 
-/* Of memory elsewhere too an address, at which the DMA meets a decode error. */
-static uint32_t physical(void *context, const void *memory)
+/* Of memory elsewhere too an address, at which there is no memory. */
+static uint64_t physical(void *context, const void *memory)
 {
     const struct simulated *const s = context;
-    return SIMULATED_MEMORY_BASE + (uint32_t)((uintptr_t)memory - (uintptr_t)s->processor) + s->faults.physical_offset;
+    return SIMULATED_MEMORY_BASE + ((uintptr_t)memory - (uintptr_t)s->processor) + s->faults.physical_offset;
 }
 
 static uint32_t microseconds(void *context)
@@ -352,15 +256,14 @@ static void bind_library(const char *path)
     find(library, "sim_cycles", &lib.cycles);
     find(library, "sim_read", &lib.read);
     find(library, "sim_write", &lib.write);
-    find(library, "sim_send", &lib.send);
-    find(library, "sim_receive", &lib.receive);
-    find(library, "sim_halt", &lib.halt);
-    find(library, "sim_sending", &lib.sending);
-    find(library, "sim_received", &lib.received);
-    find(library, "sim_receive_state", &lib.receive_state);
+    find(library, "sim_memory", &lib.memory);
+    find(library, "sim_timing", &lib.timing);
+    find(library, "sim_fail", &lib.fail);
+    find(library, "sim_broken", &lib.broken);
+    find(library, "sim_busy", &lib.busy);
+    find(library, "sim_interrupt", &lib.interrupt);
     find(library, "sim_run", &lib.run);
     find(library, "sim_idle", &lib.idle);
-    find(library, "sim_stall", &lib.stall);
 }
 
 static void *map(size_t bytes, const char *shared)
@@ -384,11 +287,12 @@ void simulated_open(struct simulated *simulated, const char *library, size_t byt
     bind_library(library);
     simulated->sim = lib.make();
     simulated->bytes = bytes;
-    simulated->dma = map(bytes, shared);
+    simulated->logic = map(bytes, shared);
     simulated->processor = map(bytes, NULL);
     simulated->clean = map(bytes, NULL);
+    lib.memory(simulated->sim, simulated->logic, bytes, SIMULATED_MEMORY_BASE);
     simulated->faults.poll_cycles = 100000;
-    simulated->faults.lag = 3;
+    simulated->faults.access_cycles = 10;
     simulated->platform.context = simulated;
     simulated->platform.read32 = read32;
     simulated->platform.write32 = write32;
@@ -397,6 +301,7 @@ void simulated_open(struct simulated *simulated, const char *library, size_t byt
     simulated->platform.physical = physical;
     simulated->platform.microseconds = microseconds;
     simulated->platform.barrier = barrier;
+    simulated->platform.wait = wait_for_interrupt;
 }
 
 void simulated_close(struct simulated *simulated)
@@ -404,10 +309,19 @@ void simulated_close(struct simulated *simulated)
     lib.destroy(simulated->sim);
     (void)munmap(simulated->processor, simulated->bytes);
     (void)munmap(simulated->clean, simulated->bytes);
-    (void)munmap(simulated->dma, simulated->bytes);
+    (void)munmap(simulated->logic, simulated->bytes);
 }
 
-void simulated_stall(struct simulated *simulated, uint64_t seed, uint32_t send, uint32_t receive)
+void simulated_memory(struct simulated *simulated, const struct simulated_timing *timing)
 {
-    lib.stall(simulated->sim, seed, send, receive);
+    const uint64_t still = timing->pause != 0U ? lib.cycles(simulated->sim) + (uint64_t)timing->pause * SIMULATED_CYCLES_US : 0U;
+    if (still >= NEVER) die("too late for a pause", timing->pause);
+    lib.timing(simulated->sim, timing->seed, timing->latency_least, timing->latency_most, timing->stall_read, timing->stall_write,
+               still != 0U ? NEVER : 0U, (uint32_t)still);
+    lib.fail(simulated->sim, 0, 0);
+}
+
+int simulated_busy(const struct simulated *simulated)
+{
+    return lib.busy(simulated->sim);
 }

@@ -88,14 +88,20 @@ def exchange(one: Path, other: Path) -> None:
         os.replace(aside, one)
 
 
-def read(path: Path | str, most: int) -> bytes:
-    """The content of a file of at most `most` bytes. Raises OSError for a larger one, and for a pipe, which may never end."""
-    path = expand(path)
+def ordinary(path: Path | str) -> os.stat_result:
+    """What is known of an ordinary file. Raises OSError for a folder, and for a pipe, which may never end."""
     facts = os.stat(path)
     if stat.S_ISDIR(facts.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(facts.st_mode):
         raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    return facts
+
+
+def read(path: Path | str, most: int) -> bytes:
+    """The content of an `ordinary` file of at most `most` bytes. Raises OSError for another, and for a larger one."""
+    path = expand(path)
+    facts = ordinary(path)
     if facts.st_size > most:
         raise OSError(errno.EFBIG, f"{facts.st_size:,} bytes where at most {most:,} make sense", str(path))
     return Path(path).read_bytes()

@@ -14,6 +14,8 @@ NAMES = {
     **dict.fromkeys(("onnx", "model"), "models"),
     **dict.fromkeys(("preset", "checkpoint"), "training"),
     **dict.fromkeys(("mnist", "events", "meter"), "data"),
+    **dict.fromkeys(("npz", "idx", "pictures"), "own_data"),
+    "nir": "nir_files",
     **dict.fromkeys(("geometry", "estimate", "report", "proof", "tables", "hwh"), "reports"),
 }
 

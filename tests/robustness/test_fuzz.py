@@ -6,9 +6,10 @@ from robustness import kinds
 from robustness.fuzz import fuzz
 
 CASES = {
-    **dict.fromkeys(("onnx", "model", "preset", "mnist", "events"), 400),
-    **dict.fromkeys(("meter", "geometry", "estimate", "report", "proof", "tables", "hwh"), 300),
-    "checkpoint": 30,
+    **dict.fromkeys(("onnx", "model", "preset", "mnist", "events"), 200),
+    **dict.fromkeys(("meter", "geometry", "estimate", "report", "proof", "tables", "hwh"), 150),
+    **dict.fromkeys(("npz", "idx", "pictures"), 50),
+    **dict.fromkeys(("checkpoint", "nir"), 15),
 }
 
 

@@ -281,6 +281,7 @@ class Master(Bench):
             if not self.running:
                 continue
             done, error, reset = (known(wire, "status") for wire in wires)
+            assert not (reset and (done or error)), "what is dropped is told"
             self.done += done
             if error:
                 assert not stop

@@ -38,11 +38,14 @@ def environment(folder: Path, wheel: Path) -> Path:
     return folder / "bin"
 
 
-def installed(folder: Path, wheel: Path, extra: str) -> Path:
-    """Make an empty environment and install the wheel with an extra from the package index; its folder of programs."""
+def installed(folder: Path, wheel: Path, extra: str, *options: str) -> Path:
+    """Make an empty environment and install the wheel with extras from the package index; its folder of programs.
+
+    options: more of pip's.
+    """
     venv.create(folder, symlinks=True)
     command = [*PIP, "--python", str(folder / "bin/python"), "install", "-q", "-c", str(ROOT / "requirements.lock")]
-    subprocess.run([*command, f"{wheel}[{extra}]"], check=True)
+    subprocess.run([*command, *options, f"{wheel}[{extra}]"], check=True)
     return folder / "bin"
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from spikeline.simulation.dma import DmaModel
 
 from spikeline.cli.demo import SHIPPED
 from spikeline.data import mnist
@@ -26,9 +25,10 @@ from spikeline.files import atomic
 from spikeline.measure import evaluate
 from spikeline.model import golden, model_file
 from spikeline.model.geometry import Geometry
-from spikeline.model.spec import GEOMETRY, ID, LAYER, VERSION, VERSION_MAJOR, VERSION_MINOR, Base, Register
+from spikeline.model.network import Layer, Network
+from spikeline.model.spec import CONTROL, GEOMETRY, ID, LAYER, VERSION, VERSION_MAJOR, VERSION_MINOR, Base, Encoder, Register
 from spikeline.simulation import verilated
-from spikeline.simulation.verilated import SimDevice
+from spikeline.simulation.verilated import MEMORY_BASE, SimDevice
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "firmware/examples/mnist"
@@ -76,10 +76,14 @@ def expected() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return trace.labels, trace.steps, truth[:DIGITS]
 
 
+def printed_labels(printed: str) -> list[int]:
+    return [int(x) for x in "".join(re.findall(r"^labels (\d+)$", printed, re.M))]
+
+
 def check_output(printed: str, expected: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     """What the example says is what the golden model says."""
     labels, steps, truth = expected
-    assert "".join(re.findall(r"^labels (\d+)$", printed, re.M)) == "".join(map(str, labels))
+    assert printed_labels(printed) == labels.tolist()
     correct = int((labels == truth).sum())
     percent = correct * 10_000 // DIGITS
     assert f"accuracy {percent // 100}.{percent % 100:02} % ({correct} of {DIGITS})" in printed
@@ -114,13 +118,37 @@ def wait_for(child: subprocess.Popen, there) -> None:
 # ---- Linux ----
 
 
+def linux_simulated(programs: Path, server: Path, geometry: str, folder: Path) -> str:
+    """What the Linux program prints that classifies on the Verilated accelerator of a geometry."""
+    path = folder / "socket"
+    with process(server, verilated.build(Geometry.load(geometry)), path, str(4 << 20)) as child:
+        wait_for(child, path.exists)
+        return run("qemu-arm", programs / "mnist-linux-simulated", environment={"SPIKELINE_SOCKET": str(path)})
+
+
 def test_linux_program_classifies_as_the_golden_model(built, expected, tmp_path):
-    library = verilated.build(Geometry.load("z020-256"))
-    path = tmp_path / "socket"
-    with process(built / "server", library, path, str(4 << 20)) as server:
-        wait_for(server, path.exists)
-        printed = run("qemu-arm", built / "mnist-linux-simulated", environment={"SPIKELINE_SOCKET": str(path)})
-    check_output(printed, expected)
+    check_output(linux_simulated(built, built / "server", "z020-256", tmp_path), expected)
+
+
+@pytest.mark.long
+def test_linux_program_classifies_direct_input_as_the_golden_model(built, tmp_path):
+    """Of a network whose weights are drawn: labels are no digits, but those of the golden model."""
+    rng, (pixels, _) = np.random.default_rng(0), mnist.load("test")
+    values, layers = (pixels[:DIGITS] >> 4).astype(int), []
+    for shape in ((784, 32), (32, 10)):
+        weights = rng.integers(-8, 8, shape).astype(np.int8)
+        thresholds = np.median(values @ weights, 0).astype(np.int32)  # each neuron fires for half of the digits
+        values = values @ weights >= thresholds
+        layers.append(Layer(weights, thresholds))
+    network = Network(tuple(layers), 4, 4, Encoder.DIRECT)
+    model_file.save(model_file.build(network, {"dataset": {"name": "mnist"}}), tmp_path / "direct.img")
+    settings = (f"OUT={tmp_path / 'c'}", f"MODEL={tmp_path / 'direct.img'}", f"IMAGES={DIGITS}")
+    assert run("make", "-s", "-C", EXAMPLE, *settings, "linux-simulated") == ""
+    labels = golden.run(network, Pixels(pixels[:DIGITS]).trains(network)).labels
+    assert len(set(labels.tolist())) == 10, "or the comparison says little"
+    printed = linux_simulated(tmp_path / "c", built / "server", "z020-256-direct", tmp_path)
+    assert printed_labels(printed) == labels.tolist()
+    assert printed.endswith("done\n")
 
 
 @pytest.fixture
@@ -140,12 +168,11 @@ def board(tmp_path) -> Path:
     with open(tmp_path / "dev/mem", "wb") as file:
         file.seek(Base.ACCELERATOR)
         file.write(registers.tobytes())
-    for n, address in enumerate((Base.ACCELERATOR, Base.DMA)):
-        (tmp_path / f"dev/uio{n}").write_bytes(registers.tobytes() if address == Base.ACCELERATOR else bytes(4096))
+    (tmp_path / "dev/uio0").write_bytes(registers.tobytes())
     return tmp_path
 
 
-UIO = {"SPIKELINE_ACCELERATOR": "/dev/uio0", "SPIKELINE_DMA": "/dev/uio1"}
+UIO = {"SPIKELINE_ACCELERATOR": "/dev/uio0"}
 
 
 def linux(built: Path, board: Path, status: int = 1, program: str = "mnist-linux", **environment: str) -> str:
@@ -155,12 +182,12 @@ def linux(built: Path, board: Path, status: int = 1, program: str = "mnist-linux
 
 
 def test_linux_port_finds_the_registers(built, board):
-    """It reads identity and geometry, then resets a DMA that never comes out of reset. UIO first: no other computer has these."""
-    for registers, file, at in ((UIO, "dev/uio1", 0), ({}, "dev/mem", int(Base.DMA))):
-        assert "the DMA does not come out of reset" in linux(built, board, **registers)
+    """It reads identity and geometry, then resets an accelerator that is never idle. UIO first: no other computer has it."""
+    for registers, file, at in ((UIO, "dev/uio0", 0), ({}, "dev/mem", int(Base.ACCELERATOR))):
+        assert "the memory does not end the last burst" in linux(built, board, **registers)
         with open(board / file, "rb") as memory:
-            memory.seek(at)
-            assert struct.unpack("<I", memory.read(4)) == (4,)
+            memory.seek(at + Register.CONTROL)
+            assert struct.unpack("<I", memory.read(4)) == (CONTROL.pack(reset=1, clear_error=1),)
 
 
 def test_linux_port_says_what_is_missing(built, board):
@@ -172,7 +199,7 @@ def test_linux_port_says_what_is_missing(built, board):
     (board / "dev/udmabuf0").unlink()
     assert "/dev/udmabuf0: No such file or directory; load the module" in linux(built, board, **UIO)
     (board / "dev/uio0").unlink()
-    assert "/dev/uio0: No such file or directory; run as root, or name UIO devices" in linux(built, board, **UIO)
+    assert "/dev/uio0: No such file or directory; run as root, or name a UIO device" in linux(built, board, **UIO)
 
 
 MEMORY_PROGRAM = """
@@ -212,6 +239,57 @@ def test_linux_port_keeps_memory_coherent(built, board):
         assert memory.read(1) == b"M"
 
 
+INTERRUPT_PROGRAM = """
+#include "linux.c"
+#include <signal.h>
+#include <sys/socket.h>
+static int kernel; /* the other end of the UIO device */
+static void expect(int holds, const char *what)
+{
+    if (holds) return;
+    (void)fputs(what, stderr);
+    exit(1);
+}
+static unsigned waits(const struct spk_platform *p, unsigned microseconds)
+{
+    const unsigned since = p->microseconds(p->context);
+    p->wait(p->context, microseconds);
+    return p->microseconds(p->context) - since;
+}
+int main(void)
+{
+    struct spk_platform p;
+    void *memory;
+    size_t bytes;
+    unsigned enabled = 0U, count = 5U;
+    int ends[2];
+    expect(port_open(&p, &memory, &bytes) == 0, "open");
+    if (getenv("SPIKELINE_ACCELERATOR") == NULL) return p.wait == NULL ? 0 : 1;
+    expect(p.wait != NULL && socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0, "socket");
+    port.interrupt = ends[0];
+    kernel = ends[1];
+    expect(waits(&p, 20000U) >= 20000U, "no interrupt comes, and the time is not waited for");
+    expect(read(kernel, &enabled, 4) == 4 && enabled == 1U, "the interrupt is not let through");
+    expect(write(kernel, &count, 4) == 4, "write");
+    expect(waits(&p, 20000000U) < 10000000U, "an interrupt that has come does not end the sleep");
+    expect(read(kernel, &enabled, 4) == 4 && enabled == 1U, "the interrupt is not let through again");
+    expect(waits(&p, 20000U) >= 20000U, "an interrupt is taken twice");
+    expect(close(kernel) == 0, "close");
+    expect(signal(SIGPIPE, SIG_IGN) != SIG_ERR && waits(&p, 20000000U) < 10000000U, "a device without interrupts is waited for");
+    return 0;
+}
+"""
+
+
+def test_linux_port_waits_for_the_interrupt_of_a_uio_device(built, board):
+    """The device is a pair of sockets: what is written lets the interrupt through, what is read is the count of interrupts."""
+    (board / "interrupt.c").write_text(INTERRUPT_PROGRAM)
+    options = ["-static", "-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{PORTS}", f"-I{PORTS.parent}", f"-I{PORTS / 'linux'}"]
+    run("arm-linux-gnueabihf-gcc", *options, board / "interrupt.c", "-o", board / "interrupt")
+    for registers in (UIO, {}):
+        linux(board, board, 0, "interrupt", **registers)
+
+
 # ---- without an operating system ----
 
 
@@ -239,7 +317,7 @@ def symbols(elf: Path) -> dict[str, int]:
 def test_zynq_program_without_logic_says_so(built, tmp_path):
     printed = boot(built / "mnist-zynq.elf", tmp_path, "address\n$")
     assert printed == (
-        "\nSpikeline: MNIST\naccelerator at 0x43c00000, DMA at 0x40400000\n"
+        "\nSpikeline: MNIST\naccelerator at 0x43c00000\n"
         "\nerror: accelerator: no Spikeline accelerator here; load its bitstream and check the address\n"
     )
 
@@ -306,13 +384,12 @@ class Debugger:
 
 
 def test_zynq_program_classifies_as_the_golden_model(built, expected, tmp_path):
-    """Start-up, translation table, port and runtime, as they go onto the board. Only what is flushed does the DMA see."""
+    """Start-up, translation table, port and runtime, as they go onto the board. Only what is flushed does the accelerator see."""
     elf = built / "mnist-zynq.elf"
     functions = {symbols(elf)[name]: name for name in ("read32", "write32", "flush", "invalidate", "zynq_stop")}
-    device = SimDevice(Geometry.load("z020-256"))
+    accelerator_sees = np.zeros(MEMORY, np.uint8)
+    device = SimDevice(Geometry.load("z020-256"), memory=accelerator_sees)
     processor_sees = np.memmap(tmp_path / "ddr", np.uint8, "w+", shape=MEMORY)
-    dma_sees = np.zeros(MEMORY, np.uint8)
-    dma = DmaModel(device, dma_sees, 0)
     accesses = 0
     with process(*zynq(elf, tmp_path, "-S", "-gdb", f"unix:{tmp_path / 'gdb'},server=on,wait=off")) as machine:
         debugger = Debugger(machine, tmp_path / "gdb")
@@ -322,23 +399,22 @@ def test_zynq_program_classifies_as_the_golden_model(built, expected, tmp_path):
             assert debugger.ask("c").startswith("T05")
             r = debugger.registers
             name, address, value = functions[r[15]], r[1], r[2]
-            accelerator = 0 <= address - Base.ACCELERATOR < 0x1000
+            offset = address - Base.ACCELERATOR
             if name == "zynq_stop":
                 break
-            if name in ("read32", "write32") and (accelerator or 0 <= address - Base.DMA < 0x1000):
-                unit, offset = (device, address - Base.ACCELERATOR) if accelerator else (dma, address - Base.DMA)
+            if name in ("read32", "write32") and 0 <= offset < 0x1000:
                 accesses += 1
                 if name == "read32":
-                    r[0] = unit.read(offset)
+                    r[0] = device.read(offset)
                 else:
-                    unit.write(offset, value)
+                    device.write(offset, value + MEMORY_BASE if offset == Register.ADDRESS_LO else value)
                 r[15] = r[14] & ~1  # the function has returned
                 debugger.registers = r
                 continue
             if name == "flush":
-                dma_sees[address : address + value] = processor_sees[address : address + value]
+                accelerator_sees[address : address + value] = processor_sees[address : address + value]
             elif name == "invalidate":
-                processor_sees[address : address + value] = dma_sees[address : address + value]
+                processor_sees[address : address + value] = accelerator_sees[address : address + value]
             debugger.ask("s")
         debugger.close()
     device.close()
@@ -359,7 +435,7 @@ def test_zynq_program_is_laid_out_for_the_board(built):
     at = symbols(elf)
     assert at["vectors"] == FIRST
     assert at["translation"] % 16384 == 0
-    assert at["dma_memory"] % 64 == 0
+    assert at["buffer"] % 64 == 0
     table = run("arm-none-eabi-objdump", "-d", f"--start-address={FIRST}", f"--stop-address={FIRST + 32}", elf)
     targets = re.findall(r"\tb\t\w+ <([\w+]+)>", table)
     assert targets == [
@@ -436,7 +512,7 @@ def deepest(
     return frame[name] + size, (name, *chain)
 
 
-PLATFORM = ("read32", "write32", "flush", "invalidate", "physical", "microseconds", "barrier")
+PLATFORM = ("read32", "write32", "flush", "invalidate", "physical", "microseconds", "barrier")  # it polls
 
 
 def test_size_and_stack(built):

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from spikeline.data import samples
-from spikeline.device.driver import MAX_TRANSFER
 from spikeline.device.packets import Batch, Events, Pixels, Spikes, packed
 from spikeline.errors import ModelError
 from spikeline.files import atomic
@@ -29,20 +28,16 @@ from spikeline.model.spec import (
     CONFIG,
     CONFIG_LAYER,
     CONTROL,
-    DMA_SR,
     GEOMETRY,
     HEADER,
     ID,
     LAYER,
-    MODEL_MAGIC,
-    MODEL_VERSION,
     STATUS,
     VERSION,
     VERSION_MAJOR,
     VERSION_MINOR,
     Base,
     Decode,
-    DmaRegister,
     Encoder,
     ErrorCode,
     ModelField,
@@ -50,6 +45,7 @@ from spikeline.model.spec import (
     Register,
 )
 from spikeline.simulation import verilated
+from spikeline.simulation.verilated import MEMORY_BASE
 from support import networks
 
 ROOT = Path(__file__).parents[2]
@@ -71,8 +67,10 @@ class Answer:
 
     status: Status
     reads: int
+    waits: int  # for an interrupt
     microseconds: int
     error: tuple[ErrorCode, int, int]  # code, packet, layer
+    address: int  # of a memory error
     loaded: bool
     more: str
 
@@ -97,12 +95,12 @@ class Runtime:
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(" ".join(str(int(w)) if isinstance(w, int | np.integer) else str(w) for w in words) + "\n")
-        fields = self.process.stdout.readline().split(maxsplit=7)
+        fields = self.process.stdout.readline().split(maxsplit=9)
         assert fields, f"{words[0]}: check.c has ended with status {self.process.wait()}"
-        status, reads, microseconds, *error = map(int, fields[:6])
-        more = fields[7] if len(fields) > 7 else ""
-        code, kind, layer = error
-        return Answer(Status(status), reads, microseconds, (ErrorCode(code), kind, layer), fields[6] == "1", more)
+        status, reads, waits, microseconds, code, kind, layer, address, loaded = map(int, fields[:9])
+        more = fields[9] if len(fields) > 9 else ""
+        error = ErrorCode(code), kind, layer
+        return Answer(Status(status), reads, waits, microseconds, error, address, bool(loaded), more)
 
     def open(self, timeout: int = TIMEOUT, address: int = Base.ACCELERATOR) -> Answer:
         return self("open", timeout, address)
@@ -148,13 +146,14 @@ class Runtime:
         for name, value in faults.items():
             self("fault", name, value)
 
-    def stall(self, seed: int, send: float, receive: float) -> None:
-        self("stall", seed, int(send * 65536), int(receive * 65536))
+    def memory(self, seed: int = 1, latency: tuple[int, int] = (0, 0), read: float = 0, write: float = 0, pause: int = 0) -> None:
+        """What the memory is like: latency in cycles, shares of stalled cycles, µs for which it stands still from now on."""
+        self("memory", seed, *latency, int(read * 65536), int(write * 65536), pause)
 
     def no_faults(self) -> None:
-        self.stall(1, 0, 0)
-        self.fault(stuck=0, physical_offset=0, fail_after=0, lose_bytes=0, change_bits=0, answer_address=0)
-        self.fault(no_flush=0, no_invalidate_before=0, no_invalidate_after=0)
+        self.memory()
+        self.fault(physical_offset=0, refuse_send=0, refuse_receive=0, change_bits=0, answer_address=0)
+        self.fault(no_flush=0, no_invalidate_before=0, no_invalidate_after=0, access_cycles=10)
 
     def write(self, name: str, data: bytes) -> Path:
         path = self.folder / name
@@ -274,7 +273,8 @@ def test_random_networks(fresh, random_network, random_spikes, seed):
         network = networks.direct(rng, network) if rng.random() < 0.25 else network
         if rng.random() < 0.3 and network.sizes[-1] > 1:
             network = replace(network, exit_margin=int(rng.integers(50)))
-        fresh.stall(int(rng.integers(1, 1 << 32)), *rng.choice([0, 0.1, 0.5, 0.9], 2))
+        fresh.memory(int(rng.integers(1, 1 << 32)), ((0, 0), (20, 80))[int(rng.integers(2))], *rng.choice([0, 0.1, 0.5, 0.9], 2))
+        fresh("interrupts", int(rng.integers(2)))
         assert fresh.load(model_file.build(network)).status == Status.OK
         fresh("clear")
         traces = []
@@ -319,10 +319,11 @@ def test_seeds_at_the_ends(runtime, network, pixels, seed):
 
 def test_no_images(runtime, pixels):
     assert runtime.infer(pixels[:0])[0].status == Status.OK
+    assert runtime.infer(pixels[:0], buffer=0)[0].status == Status.OK
 
 
-def test_sizes_beyond_the_dma(runtime):
-    assert runtime.sizes(1 << 23, False)[0] == 0
+def test_buffers_of_4_gib_are_refused(runtime):
+    assert 0 < runtime.sizes(1 << 20, True)[0] < 1 << 32
     assert runtime.sizes((1 << 32) - 1, True)[0] == 0
 
 
@@ -346,7 +347,7 @@ def test_deadline_is_of_progress_not_of_the_whole(runtime, pixels, expected):
     runtime.fault(poll_cycles=100)  # less than an image
     assert runtime.open(timeout).status == Status.OK
     assert runtime.load(runtime.folder / "image").status == Status.OK
-    runtime.stall(1, 0.98, 0)
+    runtime.memory(read=0.98)
     run = runtime.infer(pixels, at_once=40)
     check(run, expected)
     assert run[0].microseconds > 3 * timeout
@@ -403,14 +404,14 @@ def provokes(status: Status, keeps: bool = False, opened: bool = True, error: tu
     return add
 
 
-def answers(runtime: Runtime, address: int, clear: int, bits: int) -> None:
-    """Let a register be read otherwise."""
-    runtime.fault(answer_address=address, answer_mask=clear, answer_set=bits)
+def answers(runtime: Runtime, address: int, clear: int, bits: int, skip: int = 0) -> None:
+    """Let a register be read otherwise, after `skip` reads."""
+    runtime.fault(answer_address=address, answer_mask=clear, answer_set=bits, answer_skip=skip)
 
 
 @provokes(Status.ERR_IDENTITY, opened=False)
 def something_else_there(runtime, pixels):
-    return runtime.open(address=Base.DMA)
+    return runtime.open(address=Base.ACCELERATOR + 0x400)
 
 
 @provokes(Status.ERR_IDENTITY, opened=False)
@@ -421,44 +422,47 @@ def wrong_identity(runtime, pixels):
 
 @provokes(Status.ERR_VERSION, opened=False)
 def newer_interface(runtime, pixels):
-    answers(runtime, Base.ACCELERATOR + Register.VERSION, 0xFFFFFFFF, VERSION.pack(major=2))
+    answers(runtime, Base.ACCELERATOR + Register.VERSION, 0xFFFFFFFF, VERSION.pack(major=VERSION_MAJOR + 1))
     return runtime.open()
 
 
 @provokes(Status.ERR_VERSION, opened=False)
 def older_interface(runtime, pixels):
-    answers(runtime, Base.ACCELERATOR + Register.VERSION, 0xFFFFFFFF, VERSION.pack(major=0, minor=9))
+    answers(runtime, Base.ACCELERATOR + Register.VERSION, 0xFFFFFFFF, VERSION.pack(major=VERSION_MAJOR - 1, minor=9))
     return runtime.open()
 
 
-@provokes(Status.ERR_VERSION, opened=False)
-def interface_that_lacks_a_register(runtime, pixels):
-    answers(runtime, Base.ACCELERATOR + Register.VERSION, 0xFFFFFFFF, VERSION.pack(major=VERSION_MAJOR, minor=VERSION_MINOR - 1))
+if VERSION_MINOR:  # else there is none before it
+
+    @provokes(Status.ERR_VERSION, opened=False)
+    def interface_that_lacks_a_register(runtime, pixels):
+        older = VERSION.pack(major=VERSION_MAJOR, minor=VERSION_MINOR - 1)
+        answers(runtime, Base.ACCELERATOR + Register.VERSION, 0xFFFFFFFF, older)
+        return runtime.open()
+
+
+def stand_still(runtime: Runtime, pixels: np.ndarray, microseconds: int) -> None:
+    """Leave a transfer of another program under way, and memory that answers to nothing."""
+    runtime.memory(pause=microseconds)
+    runtime("leave", runtime.write("left", packed(Pixels(pixels)).tobytes()), 0)
+
+
+@provokes(Status.ERR_RESET, opened=False)
+def open_while_memory_stands_still(runtime, pixels):
+    stand_still(runtime, pixels, 2 * TIMEOUT)
     return runtime.open()
 
 
-@provokes(Status.ERR_DMA_RESET, opened=False)
-def open_with_a_stuck_reset(runtime, pixels):
-    runtime.fault(stuck=1)
-    return runtime.open()
-
-
-@provokes(Status.ERR_DMA_RESET)
-def stuck_reset(runtime, pixels):
-    runtime.fault(stuck=1)
+@provokes(Status.ERR_RESET)
+def reset_while_memory_stands_still(runtime, pixels):
+    stand_still(runtime, pixels, 2 * TIMEOUT)
     return runtime("reset")
 
 
-@provokes(Status.ERR_DMA_RESET)
-def sender_that_does_not_start(runtime, pixels):
-    answers(runtime, Base.DMA + DmaRegister.MM2S_SR, 0, DMA_SR.pack(halted=1))
-    return runtime("reset")
-
-
-@provokes(Status.ERR_DMA_RESET)
-def receiver_that_does_not_start(runtime, pixels):
-    answers(runtime, Base.DMA + DmaRegister.S2MM_SR, 0, DMA_SR.pack(halted=1))
-    return runtime("reset")
+@provokes(Status.ERR_RESET)
+def transfer_that_cannot_be_stopped(runtime, pixels):
+    runtime.memory(pause=4 * TIMEOUT)
+    return runtime.infer(pixels)[0]
 
 
 def damaged(at: int, bits: int, crc: bool = True):
@@ -537,77 +541,96 @@ def arguments(runtime, pixels):
     return runtime.infer(pixels, buffer=8)[0]
 
 
+# Longer than a transfer may take, and not so long as a reset may take besides.
+TOO_LONG = TIMEOUT + TIMEOUT // 2
+
+
 @provokes(Status.ERR_TIMEOUT)
-def stalled_sender(runtime, pixels):
-    runtime.stall(1, 1, 0)
+def memory_that_stands_still(runtime, pixels):
+    runtime.memory(pause=TOO_LONG)
     return runtime.infer(pixels)[0]
 
 
 @provokes(Status.ERR_TIMEOUT)
-def stalled_receiver(runtime, pixels):
-    runtime.stall(1, 0, 1)
-    return runtime.infer(pixels)[0]
-
-
-@provokes(Status.ERR_TIMEOUT)
-def stalled_receiver_while_the_clock_wraps(runtime, pixels):
-    runtime.stall(1, 0, 1)
+def memory_that_stands_still_while_the_clock_wraps(runtime, pixels):
+    runtime.memory(pause=TOO_LONG)
     runtime.fault(clock_start=(1 << 32) - TIMEOUT)
     return runtime.infer(pixels)[0]
 
 
 @provokes(Status.ERR_TIMEOUT)
-def stalled_load(runtime, pixels):
-    runtime.stall(1, 1, 0)
+def load_while_memory_stands_still(runtime, pixels):
+    runtime.memory(pause=TOO_LONG)
     return runtime.load(runtime.folder / "sound")
 
 
 @provokes(Status.ERR_TIMEOUT)
+def packet_while_memory_stands_still(runtime, pixels):
+    runtime.memory(pause=TOO_LONG)
+    return runtime.packet(Pixels(pixels[:3]))[0]
+
+
+@provokes(Status.ERR_TIMEOUT)
+def results_that_are_never_counted(runtime, pixels):
+    answers(runtime, Base.ACCELERATOR + Register.RECEIVED, 0xFFFFFFFF, 0)
+    return runtime.infer(pixels)[0]
+
+
+@provokes(Status.ERR_RESET)
 def never_idle(runtime, pixels):
     answers(runtime, Base.ACCELERATOR + Register.STATUS, STATUS.pack(idle=1), 0)
     return runtime.infer(pixels)[0]
 
 
-@provokes(Status.ERR_TIMEOUT)
-def packet_of_fewer_images_that_stops(runtime, pixels):
-    """The sender has nothing more, and the accelerator waits: for the rest of an image."""
-    runtime.stall(1, 0, 1)
-    return runtime.packet(Pixels(pixels[:3]))[0]
+for way in ("send", "receive"):
+    for transfer in (1, 3, 4):
 
-
-for channel, way in ((0, "sending"), (1, "receiving")):
-    for field, status in (
-        ("internal_error", Status.ERR_DMA_INTERNAL),
-        ("slave_error", Status.ERR_DMA_SLAVE),
-        ("decode_error", Status.ERR_DMA_DECODE),
-        ("halted", Status.ERR_DMA_HALTED),
-    ):
-
-        def fail(runtime, pixels, channel=channel, field=field):
-            # so slow that both channels are busy when they are looked at
-            runtime.fault(fail_channel=channel, fail_error=DMA_SR.pack(**{field: 1}), fail_after=2, poll_cycles=100)
-            runtime.stall(1, 0.9, 0.9)
-            answer = runtime.infer(pixels)[0]
-            runtime.fault(poll_cycles=POLL)
+        def refuse(runtime, pixels, way=way, transfer=transfer):
+            """The memory of the first transfer, of the last of those under way at once, and of one that uses its part again."""
+            runtime.fault(**{f"refuse_{way}": transfer})
+            answer = runtime.infer(pixels, at_once=7)[0]
+            assert MEMORY_BASE < answer.address < MEMORY_BASE + MEMORY
             return answer
 
-        provokes(status)(fail)
-        SCENARIOS[f"{field}_{way}"] = SCENARIOS.pop("fail")
+        provokes(Status.ERR_MEMORY)(refuse)
+        SCENARIOS[f"memory_that_refuses_{way}_{transfer}"] = SCENARIOS.pop("refuse")
 
 
-@provokes(Status.ERR_DMA_DECODE)
-def memory_that_the_dma_does_not_reach(runtime, pixels):
+@provokes(Status.ERR_MEMORY)
+def model_in_memory_that_refuses(runtime, pixels):
+    runtime.fault(refuse_send=2)
+    return runtime.load(runtime.folder / "sound")
+
+
+@provokes(Status.ERR_ADDRESS)
+def buffer_that_the_accelerator_does_not_reach(runtime, pixels):
     runtime.fault(physical_offset=MEMORY)
-    return runtime.infer(pixels)[0]
+    answer = runtime.infer(pixels)[0]
+    assert MEMORY_BASE + MEMORY < answer.address < MEMORY_BASE + 2 * MEMORY
+    return answer
 
 
-@provokes(Status.ERR_DMA_DECODE)
-def image_that_the_dma_does_not_reach(runtime, pixels):
+@provokes(Status.ERR_ADDRESS)
+def model_that_the_accelerator_does_not_reach(runtime, pixels):
     runtime.fault(physical_offset=0xE0000000)
     return runtime.load(runtime.folder / "sound")
 
 
-@provokes(Status.ERR_DMA_INTERNAL)
+@provokes(Status.ERR_ADDRESS)
+def physical_address_between_words(runtime, pixels):
+    runtime.fault(physical_offset=4)
+    return runtime.infer(pixels)[0]
+
+
+@provokes(Status.ERR_MODEL)
+def queue_full_of_commands_of_somebody_else(runtime, pixels):
+    empty = runtime.write("empty", b"")
+    for _ in range(8):
+        runtime("leave", empty, 8)
+    return runtime.infer(pixels)[0]
+
+
+@provokes(Status.ERR_RESULTS)
 def more_results_than_are_due(runtime, pixels):
     return runtime.packet(Pixels(pixels), images=len(pixels) - 1)[0]
 
@@ -615,12 +638,6 @@ def more_results_than_are_due(runtime, pixels):
 @provokes(Status.ERR_RESULTS)
 def fewer_results_than_are_due(runtime, pixels):
     return runtime.packet(Pixels(pixels), images=len(pixels) + 1)[0]
-
-
-@provokes(Status.ERR_RESULTS)
-def lost_result(runtime, pixels):
-    runtime.fault(lose_bytes=8)
-    return runtime.infer(pixels, values=False)[0]
 
 
 @provokes(Status.ERR_RESULTS)
@@ -698,15 +715,20 @@ def network_loaded_by_somebody_else(runtime, pixels):
 
 
 @provokes(Status.ERR_MODEL)
+def network_loaded_by_somebody_else_meanwhile(runtime, pixels):
+    """Seen after the first transfer, with others under way, or after the only one."""
+    answers(runtime, Base.ACCELERATOR + Register.MODEL, 0xFFFFFFFF, 1, skip=1)
+    assert runtime.packet(Pixels(pixels))[0].status == Status.ERR_MODEL
+    runtime.no_faults()
+    assert runtime.load(runtime.folder / "sound").status == Status.OK
+    answers(runtime, Base.ACCELERATOR + Register.MODEL, 0xFFFFFFFF, 1, skip=1)
+    return runtime.infer(pixels, at_once=5)[0]
+
+
+@provokes(Status.ERR_MODEL)
 def load_that_somebody_else_overtakes(runtime, pixels):
     answers(runtime, Base.ACCELERATOR + Register.MODEL, 0xFFFFFFFF, 1)
     return runtime.load(runtime.folder / "sound")
-
-
-@provokes(Status.ERR_DMA_RESET)
-def transfer_that_cannot_be_stopped(runtime, pixels):
-    runtime.fault(stuck=1)
-    return runtime.infer(pixels)[0]
 
 
 @provokes(Status.ERR_REFUSED, error=(ErrorCode.EVENT, PacketType.EVENTS, 0))
@@ -743,7 +765,7 @@ def test_every_error_is_told_in_time_and_mended(sound, pixels, expected, mended,
     assert answer.status == scenario.status
     if scenario.status == Status.ERR_REFUSED:
         assert answer.error == scenario.error
-    if scenario.status in (Status.ERR_TIMEOUT, Status.ERR_DMA_RESET):
+    if scenario.status in (Status.ERR_TIMEOUT, Status.ERR_RESET):
         assert answer.microseconds > TIMEOUT
     assert answer.microseconds < 3 * TIMEOUT + 100
     assert answer.reads * 10 <= (answer.microseconds + 1) * 100  # cycles: no time passes without notice
@@ -764,7 +786,9 @@ def test_nothing_wrong_comes_after_an_error_that_is_not_mended(sound, pixels, ex
     mended()
 
 
-@pytest.mark.parametrize("name", ["stalled_load", "image_that_the_dma_does_not_reach", "accelerator_smaller_than_it_says"])
+@pytest.mark.parametrize(
+    "name", ["load_while_memory_stands_still", "model_in_memory_that_refuses", "accelerator_smaller_than_it_says"]
+)
 def test_no_network_is_left_by_a_load_that_failed(sound, pixels, name):
     assert not SCENARIOS[name].provoke(sound, pixels).loaded
     sound.no_faults()
@@ -784,7 +808,7 @@ def test_every_status_has_a_message_of_its_own(fresh):
 
 @pytest.mark.parametrize("fault", ["no_flush", "no_invalidate_before", "no_invalidate_after"])
 def test_missing_cache_maintenance_shows(sound, pixels, expected, mended, fault):
-    """The processor's memory and the DMA's are two, so each call of it is needed."""
+    """The processor's memory and the accelerator's are two, so each call of it is needed."""
     sound.fault(**{fault: 1})
     answer, results = sound.infer(pixels, at_once=9)
     assert answer.status != Status.OK or (results.labels != expected.labels).any()
@@ -793,17 +817,108 @@ def test_missing_cache_maintenance_shows(sound, pixels, expected, mended, fault)
 
 
 def test_results_that_nobody_waits_for_do_not_head_the_next(sound, pixels, expected):
-    """The DMA takes four words before it is told where to, after a reset too: so the accelerator is reset before it and after."""
+    """Neither those of a transfer that was given up, nor those that another program left to come."""
     for _ in range(3):
-        sound.stall(1, 0, 1)
+        sound.memory(pause=TOO_LONG)
         assert sound.infer(pixels)[0].status == Status.ERR_TIMEOUT
         sound.no_faults()
         assert sound.load(sound.folder / "sound").status == Status.OK
         check(sound.infer(pixels), expected)
-    sound("send", sound.write("packet", packed(Pixels(pixels)).tobytes()))
+    sound("leave", sound.write("packet", packed(Pixels(pixels)).tobytes()), 8 * len(pixels))
     assert sound.open().status == Status.OK
     assert sound.load(sound.folder / "sound").status == Status.OK
     check(sound.infer(pixels), expected)
+
+
+def test_addresses_of_more_than_32_bits(runtime, pixels, expected):
+    """Are commanded whole, whatever another command has left in their upper half."""
+    runtime.fault(physical_offset=5 << 32)
+    runtime.infer(pixels)
+    assert read(runtime, Register.ADDRESS_HI) == 5
+    assert runtime("reset").status == Status.OK
+    runtime.no_faults()
+    assert runtime.load(runtime.folder / "image").status == Status.OK
+    check(runtime.infer(pixels), expected)
+    assert read(runtime, Register.ADDRESS_HI) == 0
+
+
+# ---- queue and interrupts ----
+
+
+def read(runtime: Runtime, register: Register) -> int:
+    return int(runtime("read", Base.ACCELERATOR + register).more)
+
+
+@pytest.mark.parametrize(("at_once", "transfers"), [(1, 40), (7, 6), (13, 4), (20, 2), (39, 2), (40, 1)])
+def test_as_many_images_in_a_transfer_as_a_third_of_the_buffer_holds(runtime, pixels, expected, at_once, transfers):
+    before = read(runtime, Register.SENT)
+    check(runtime.infer(pixels, at_once=at_once), expected)
+    assert read(runtime, Register.SENT) - before == transfers
+
+
+def test_two_transfers_are_under_way_while_the_third_is_packed(runtime, pixels, expected):
+    runtime("ahead")
+    for at_once, ahead in ((40, 0), (20, 1), (8, 2)):
+        check(runtime.infer(pixels, at_once=at_once), expected)
+        assert int(runtime("ahead").more) == ahead
+
+
+def test_accelerator_does_not_wait_for_packing(runtime, pixels, expected):
+    """As long as packing takes no longer than the work: 300 cycles here, and about 400."""
+    runtime.fault(poll_cycles=1, access_cycles=1, pack_cycles=300)
+    runtime("clear")
+    answer = runtime.infer(np.tile(pixels, (8, 1)), at_once=8, values=False)[0]
+    busy = int(runtime("counters").more.split()[0])
+    assert answer.status == Status.OK
+    assert busy > 0.95 * (100 * answer.microseconds - 300)
+    runtime.fault(access_cycles=10, pack_cycles=0)
+
+
+@pytest.mark.parametrize("access", [1, 10, 50, *range(300, 1500, 150)])
+def test_no_interrupt_is_lost(sound, pixels, expected, access):
+    """Whenever it comes: between the look and the sleep, or between any two accesses. A lost one would cost the whole timeout."""
+    sound.fault(poll_cycles=1)
+    polled = sound.infer(pixels, at_once=5)[0]
+    assert polled.waits == 0
+    sound("interrupts", 1)
+    sound.fault(access_cycles=access)
+    assert sound.open(timeout=1_000_000).status == Status.OK
+    loaded = sound.load(sound.folder / "sound")
+    run = sound.infer(pixels, at_once=5)
+    check(run, expected)
+    check(sound.packet(Pixels(pixels)), expected)
+    sound.fault(access_cycles=10)
+    for answer in (loaded, run[0]):
+        assert answer.status == Status.OK
+        assert answer.microseconds < 500_000
+    assert run[0].waits <= 8 + (access < 50)
+    if access == 10:
+        assert loaded.waits > 0
+        assert run[0].waits > 0
+        assert run[0].reads < polled.reads + 40
+    assert read(sound, Register.INTERRUPT_ENABLE) == 0
+
+
+@pytest.mark.parametrize("name", ["memory_that_stands_still", "memory_that_refuses_send_3", "packet_cut_short", "never_idle"])
+def test_errors_and_deadlines_end_a_sleep(sound, pixels, mended, name):
+    sound("interrupts", 1)
+    sound.fault(poll_cycles=1)
+    answer = SCENARIOS[name].provoke(sound, pixels)
+    assert answer.status == SCENARIOS[name].status
+    assert answer.microseconds < 3 * TIMEOUT + 100
+    sound.no_faults()
+    assert read(sound, Register.INTERRUPT_ENABLE) == 0
+    mended()
+
+
+def test_line_that_never_rises_costs_time_and_no_results(sound, pixels, expected):
+    """Of an interrupt that is not connected: the deadline of each sleep ends it, and progress counts."""
+    sound("interrupts", 1)
+    sound.fault(no_interrupt=1, poll_cycles=1)
+    run = sound.infer(pixels, at_once=20)
+    check(run, expected)
+    assert run[0].microseconds > TIMEOUT
+    sound.fault(no_interrupt=0)
 
 
 # ---- attaching ----
@@ -828,6 +943,7 @@ def test_attach_writes_nothing_where_it_does_not_fit(sound, network, pixels, exp
         (lambda: sound.attach(image_bytes(model)[:-1]), Status.ERR_TRUNCATED),
         (lambda: answers(sound, status, STATUS.pack(idle=1), 0) or sound.attach(model), Status.ERR_MODEL),
         (lambda: answers(sound, status, STATUS.pack(loaded=1), 0) or sound.attach(model), Status.ERR_MODEL),
+        (lambda: answers(sound, Base.ACCELERATOR + Register.COMMANDS, 0, 0x100) or sound.attach(model), Status.ERR_MODEL),
         (lambda: answers(sound, Base.ACCELERATOR + Register.ID, 1, 0) or sound.attach(model), Status.ERR_IDENTITY),
     ):
         answer = refuse()
@@ -1004,24 +1120,6 @@ def test_packets_that_contradict(sound, continuous, pixels, expected, name):
     assert sound("check", sound.write("image", data)).status == Status.ERR_PACKETS
     assert sound.load(data).status == Status.ERR_PACKETS
     check(sound.infer(pixels), expected)
-
-
-def test_packet_longer_than_the_dma_takes(sound):
-    """Its length is what the layer needs; it would have to be sent in one transfer."""
-    inputs, neurons = 0xFFFF, 2049
-    sizes = [(inputs, neurons), (neurons, 1)]
-    header = np.zeros(HEADER_BYTES // 4, "<u4")
-    header[ModelField.MAGIC // 4], header[ModelField.VERSION // 4] = MODEL_MAGIC, MODEL_VERSION
-    header[G] = GEOMETRY.pack(layers=2, weight_bits=4, membrane_bits=12, classes=1)
-    header[L : L + 2] = [LAYER.pack(inputs=i, neurons=n) for i, n in sizes]
-    config = [CONFIG.pack(layers=2, time_steps=1), *(CONFIG_LAYER.pack(inputs=i, neurons=n) for i, n in sizes)]
-    packets = [packet(PacketType.CONFIG, np.array(config, WORD))]
-    for layer, (i, n) in enumerate(sizes):
-        packets.append(packet(PacketType.THRESHOLDS, np.zeros(-(-n // 2), WORD), layer))
-        packets.append(packet(PacketType.WEIGHTS, np.zeros(i * -(-n // 16), WORD), layer))
-    assert packets[2].nbytes > MAX_TRANSFER
-    data = sealed(header.tobytes() + b"".join(p.tobytes() for p in packets))
-    assert sound("check", sound.write("image", data)).status == Status.ERR_PACKETS
 
 
 def flat(*sizes: int, bits: int = 4, **first: object) -> Network:

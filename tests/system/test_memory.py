@@ -45,6 +45,8 @@ def fault(device):
         (Register.RECEIVE, FIRST, 0),
         (Register.RECEIVE, FIRST, RECEIVE.pack(words=4) | 1),
         (Register.RECEIVE, FIRST + 1, RECEIVE.pack(words=4)),
+        (Register.SEND, FIRST | 1 << 32, SEND.pack(words=4, last=1)),  # beyond the addresses that are built
+        (Register.RECEIVE, FIRST | 1 << 39, RECEIVE.pack(words=4)),
     ],
 )
 def test_commands_that_are_not_of_whole_words(device, register, address, value):

@@ -22,7 +22,8 @@ from spikeline.data.recordings import PackedSpikes
 from spikeline.data.samples import Samples
 from spikeline.errors import PresetError, SpikelineError
 from spikeline.model import golden
-from spikeline_training import checkpoint, export, preset, scoring
+from spikeline.model.encode import encode
+from spikeline_training import checkpoint, export, preset, scoring, training_data
 from spikeline_training.graph import Step, write
 from spikeline_training.integers import convert, integers, snap, threshold
 from spikeline_training.network import SpikingNetwork
@@ -39,10 +40,10 @@ def fires(scale, bias, u):
     return Fraction(float(scale)) * u + Fraction(float(bias)) >= 1
 
 
-def random_network(bits, seed=0):
+def random_network(bits, seed=0, **changed):
     """An untrained network whose BatchNorm does all that it can: gains of both signs, one of zero, odd statistics."""
     torch.manual_seed(seed)
-    network = SpikingNetwork(dataclasses.replace(TINY, weight_bits=bits, sizes=(784, 40, 24, 10))).eval()
+    network = SpikingNetwork(dataclasses.replace(TINY, weight_bits=bits, sizes=(784, 40, 24, 10), **changed)).eval()
     for norm in (layer.norm for layer in network.layers[:-1]):
         torch.nn.init.normal_(norm.weight)
         torch.nn.init.normal_(norm.bias, std=0.3)
@@ -229,6 +230,34 @@ def test_metadata_says_how_to_run_it(exported):
 def test_exporting_twice_gives_the_same_bytes(exported, trained, tmp_path):
     export.export_checkpoint(trained, tmp_path / "again.onnx", images=1)
     assert (tmp_path / "again.onnx").read_bytes() == exported[0].read_bytes()
+
+
+@pytest.mark.parametrize(("bits", "planes"), [(4, 4), (1, 8)])
+def test_direct_input_folds_exports_and_proves(bits, planes):
+    """What training sees, pixels / 256 without the bits that are not sent, is what integers and ONNX make of the planes."""
+    network = random_network(bits, encoder="direct", time_steps=planes)
+    pixels = np.random.default_rng(planes).integers(0, 256, (60, 784)).astype(np.uint8)
+    pixels[np.random.default_rng(0).random(pixels.shape) < 0.8] = 0
+    planes_sent = encode(pixels, "direct", planes)
+    seen = []
+    for layer in network.layers[:-1]:
+        layer.spike.register_forward_hook(lambda module, args, out: seen.append((args[0], out)))
+    with torch.no_grad():
+        network(training_data.sample(torch.from_numpy(pixels), "direct", planes))
+    trace = golden.run(integers(network), planes_sent)
+    u, theirs = seen[0]
+    assert 0.1 < theirs.mean() < 0.9
+    differ = torch.from_numpy(trace.spikes[0][:, 0]) != theirs.bool()
+    assert ((u - 1).abs()[differ] < 1e-4).all(), "only where float rounding decides"
+    step = exported_step(network)
+    model = write(step)
+    assert [x.name for x in model.graph.input] == ["pixels"]
+    proof = export.prove(model, step, planes_sent)
+    assert (proof["spikes_compared"], proof["membranes_compared"], proof["time_steps"]) == (60 * 64, 600, planes)
+    changed = dataclasses.replace(step.network.layers[0], thresholds=step.network.layers[0].thresholds + (64 << planes))
+    step.network = dataclasses.replace(step.network, layers=(changed, *step.network.layers[1:]))
+    with pytest.raises(SpikelineError, match="integers"):
+        export.prove(model, step, planes_sent)
 
 
 @pytest.mark.parametrize("bits", BITS)

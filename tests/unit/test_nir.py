@@ -183,7 +183,7 @@ class Calibration:
 
     def __init__(self, inputs, steps, samples=200):
         self.all, self.time_steps = trains(inputs, steps, samples, seed=7), steps
-        self.labels = (self.all.sum((1, 2)) % 10).astype(np.uint8)
+        self.truth = (self.all.sum((1, 2)) % 10).astype(np.uint8)
         self.trains = self
 
     def __len__(self):

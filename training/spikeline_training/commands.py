@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from spikeline.cli.arguments import file_to_write, folder_to_write, name_or_path, path, positive
+from spikeline.cli.arguments import file_to_write, folder_to_write, name_or_path, natural, path, positive, seconds
 from spikeline.cli.samples import add_data, add_options, add_source, options
 
 
@@ -98,7 +98,7 @@ def _register_import(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--fine-tune",
-        type=int,
+        type=natural,
         default=0,
         metavar="EPOCHS",
         help="Passes over the training samples with Brevitas (default: %(default)s).",
@@ -112,7 +112,7 @@ def _register_import(subparsers: argparse._SubParsersAction) -> None:
         default="bernoulli",
         help="What makes spikes of images; bernoulli is what rate coding is elsewhere (default: %(default)s).",
     )
-    parser.add_argument("--dt", type=float, metavar="SECONDS", help="Time step of the export (default: the framework's).")
+    parser.add_argument("--dt", type=seconds, metavar="SECONDS", help="Time step of the export (default: the framework's).")
     parser.add_argument(
         "--out", required=True, type=file_to_write, metavar="FILE", help="ONNX file to write; the proof is written beside it."
     )

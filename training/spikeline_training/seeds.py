@@ -1,22 +1,27 @@
 """Train presets with several seeds and record how far the results spread. Run it in the root of a checkout.
 
 python -m spikeline_training.seeds PRESET ... [--seeds 0,1,2]   train, export, measure; write docs/results/training.json
+python -m spikeline_training.seeds PRESET ... --data NAME       the same on other data, as an entry of its own
 
 Every network stays in OUT/PRESET/seedN: checkpoint, QONNX file and proof. Measured is the integer network, run by the golden
-model on all 10,000 test images with the spikes of the preset's `eval_seed`.
+model on all test samples with the spikes of the preset's `eval_seed`; cycles are those of the exact cycle model, in the smallest
+shipped geometry that it fits, from pixels (or events) in packets of 1,000.
 """
 
 import argparse
 import json
 from pathlib import Path
+from statistics import pstdev
 from typing import Any
 
 import torch
 
-from spikeline.data import samples
+from spikeline.data import data_sets, samples
 from spikeline.files import atomic
-from spikeline.measure import evaluate
+from spikeline.measure import bench, evaluate
+from spikeline.model import model_file
 from spikeline.model.early_exit import decide, pick_margin
+from spikeline.model.geometry import Geometry
 from spikeline_training import checkpoint, preset
 from spikeline_training.export import export_checkpoint
 from spikeline_training.integers import integers
@@ -28,20 +33,24 @@ EXIT_IMAGES = 10_000  # training images on which the margin of early exit is pic
 EXIT_LOSS = 0.0  # of their accuracy: steps are few enough without paying for it
 
 
-def record(name: str, seeds: list[int], out: Path, resume: bool, threads: int, commit: str) -> dict[str, Any]:
-    """Train, export and measure one preset with each seed; returns its entry of the results."""
+def record(
+    name: str, seeds: list[int], out: Path, resume: bool, threads: int, commit: str, data: str | None = None
+) -> dict[str, Any]:
+    """Train, export and measure one preset with each seed, on its own data or on `data`; returns its entry of the results."""
     torch.set_num_threads(threads)
-    runs = []
+    source, runs = data_sets.find(data or preset.data_of(name)), []
     for seed in seeds:
-        chosen = preset.load(name, seed=seed)
-        folder = out / name / f"seed{seed}"
-        train(chosen, folder, resume=resume, after_epoch=lambda m: print(name, m["epoch"], m["test_accuracy"], flush=True))
+        chosen = preset.load(name, source, seed=seed)
+        folder = out / entry(name, data) / f"seed{seed}"
+        train(chosen, folder, source, resume, lambda m: print(name, m["epoch"], m["test_accuracy"], flush=True))
         export_checkpoint(folder / CHECKPOINT, folder / "model.onnx")
         test, results = measure(folder / CHECKPOINT)
         runs.append({"seed": seed, **results})
         print(name, json.dumps(runs[-1]), flush=True)
     accuracies = [run["accuracy"] for run in runs]
+    cycles = sum(run["cycles_per_image"] for run in runs) / len(runs)
     return {
+        "preset": name,
         "layers": list(chosen.sizes),
         "weight_bits": chosen.weight_bits,
         "encoder": chosen.encoder,
@@ -52,6 +61,9 @@ def record(name: str, seeds: list[int], out: Path, resume: bool, threads: int, c
         "accuracy_mean": round(sum(accuracies) / len(accuracies), 6),
         "accuracy_min": min(accuracies),
         "accuracy_max": max(accuracies),
+        "accuracy_std": round(pstdev(accuracies), 6),
+        "cycles_per_image": round(cycles, 2),
+        "images_per_second": round(test["fclk_mhz"] * 1e6 / cycles),
         "seeds": runs,
         "threads": threads,
         "torch": torch.__version__,
@@ -60,7 +72,7 @@ def record(name: str, seeds: list[int], out: Path, resume: bool, threads: int, c
 
 
 def measure(checkpoint_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Name and number of the test samples of one trained network, and its results.
+    """What one trained network is measured on, samples and geometry, and its results.
 
     `spikes_per_step` are those that enter each layer, a mean over images and steps.
     """
@@ -70,9 +82,12 @@ def measure(checkpoint_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     test = samples.own(network, chosen.dataset, source, "test", chosen.eval_seed)
     counted, row_reads = execute(network, test)
     by_step = evaluate.accuracy_by_step(counted, test.truth)
+    geometry, sent = Geometry.smallest(network), "events" if test.pixels is None else "pixels"
+    cycles = bench.predicted_cycles(geometry, model_file.build(network), test, sent)
     results: dict[str, Any] = {
         "accuracy": by_step[-1],
         "spikes_per_step": [round(float(n), 2) for n in row_reads.mean((0, 1))],
+        "cycles_per_image": round(cycles / len(test), 2),
         "seconds": round(sum(epoch.get("seconds", 0.0) for epoch in history(checkpoint_path)), 1),
     }
     if network.decisions > 1:
@@ -88,7 +103,13 @@ def measure(checkpoint_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             "picked_on": f"the first {EXIT_IMAGES} training images, spikes of seed {seed}",
             "allowed_loss": EXIT_LOSS,
         }
-    return {"dataset": test.name, "images": len(test)}, results
+    facts = {"dataset": test.name, "images": len(test), "input": sent, "geometry": geometry.name, "fclk_mhz": geometry.clock_mhz}
+    return facts, results
+
+
+def entry(name: str, data: str | None) -> str:
+    """The name of a preset in the results, and of its folder."""
+    return f"{name} on {data}" if data else name
 
 
 def history(checkpoint_path: Path) -> list[dict[str, Any]]:
@@ -102,6 +123,8 @@ def main() -> None:
     )
     parser.add_argument("presets", nargs="+", metavar="PRESET")
     parser.add_argument("--seeds", default="0,1,2", help="of the trainings (%(default)s)")
+    parser.add_argument("--data", metavar="NAME", help="data set, by its name, to train and measure on (default: the preset's)")
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FILE", help="JSON to add the entries to (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("build/seeds"), metavar="DIR", help="for the networks (%(default)s)")
     parser.add_argument("--resume", action="store_true", help="continue what an interrupted run left in --out, not afresh")
     parser.add_argument("--threads", type=int, default=1, help="processor threads (%(default)s)")
@@ -109,12 +132,13 @@ def main() -> None:
 
     commit = evaluate.commit()  # now: writing the results changes the working tree
     for name in args.presets:
-        entry = record(name, [int(seed) for seed in args.seeds.split(",")], args.out, args.resume, args.threads, commit)
-        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        with atomic(RESULTS) as file:
-            file.write_text(json.dumps(dict(sorted((results | {name: entry}).items())), indent=1) + "\n")
+        seeds = [int(seed) for seed in args.seeds.split(",")]
+        recorded = {entry(name, args.data): record(name, seeds, args.out, args.resume, args.threads, commit, args.data)}
+        results = json.loads(args.results.read_text()) if args.results.exists() else {}
+        with atomic(args.results) as file:
+            file.write_text(json.dumps(dict(sorted((results | recorded).items())), indent=1) + "\n")
 
-    print("make gen writes the table of training/README.md")
+    print("make gen writes the tables")
 
 
 if __name__ == "__main__":

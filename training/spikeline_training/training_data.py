@@ -39,9 +39,14 @@ def load(preset: Preset, source: DataSet | None = None) -> TrainingData:
     read = [source.read(split, *_trains(preset)) for split in ("train", "test")]
     for split, part in zip(("train", "test"), read, strict=True):
         if part.labels is None:
-            raise DataError(f"{source.title} has no labels in its {split} split, and training needs them")
+            raise DataError(f"{source.title} has no labels in its {split} split, and training needs them; add them")
     train, test = read
     assert train.labels is not None
+    if len(source.classes) < 2:
+        raise DataError(f"{source.title} has one class, and a network tells classes apart; add samples of another")
+    if missing := np.setdiff1d(np.arange(len(source.classes)), train.labels).tolist():
+        named = ", ".join(source.classes[n] for n in missing[:8])
+        raise DataError(f"{source.title} has no training sample of {named}; add some, or number the others from 0")
     labels = train.labels[:count]
     if len(labels) < preset.batch:
         raise PresetError(f"batch = {preset.batch} is more than the {len(labels)} training samples of {source.title}; lower it")

@@ -97,9 +97,8 @@ int main(void)
     port_print("\nSpikeline: MNIST\n");
     if (port_open(&platform, &memory, &bytes) != 0) return 1;
     print_address("accelerator at ", SPK_BASE_ACCELERATOR); /* before it is touched: a bus without logic may hang */
-    print_address(", DMA at ", SPK_BASE_DMA);
     port_print("\n");
-    status = spk_open(&device, &platform, SPK_BASE_ACCELERATOR, SPK_BASE_DMA, TIMEOUT_US);
+    status = spk_open(&device, &platform, SPK_BASE_ACCELERATOR, TIMEOUT_US);
     if (status != SPK_OK) return failed(&device, "accelerator", status);
     print_sizes("built for ", &device.built);
     port_print("\n");
@@ -107,7 +106,7 @@ int main(void)
     status = spk_check(network, network_bytes, &needs);
     if (status != SPK_OK) return failed(&device, "network", status);
     if (network_bytes > bytes) return failed(&device, "memory", SPK_ERR_ARGUMENT);
-    memcpy(memory, network, network_bytes); /* to where the DMA reaches it; once it is loaded the memory is free again */
+    memcpy(memory, network, network_bytes); /* to where the accelerator reaches it; once it is loaded the memory is free again */
     status = spk_load(&device, memory, network_bytes);
     if (status != SPK_OK) return failed(&device, "network", status);
     print_sizes("network ", &needs);

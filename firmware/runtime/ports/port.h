@@ -9,7 +9,7 @@
 
 #include "spikeline.h"
 
-/* Fill `platform`. memory, bytes: what the DMA reaches, aligned to a page. Returns 0, or prints what is missing and returns 1. */
+/* Fill `platform`. memory, bytes: what the accelerator reaches, aligned to a page. Returns 0, or prints what is missing and returns 1. */
 int port_open(struct spk_platform *platform, void **memory, size_t *bytes);
 
 void port_print(const char *text);

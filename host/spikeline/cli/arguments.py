@@ -1,6 +1,7 @@
 """Paths on the command line: `~` is a home folder, and what is to be written is tried before the work begins."""
 
 import argparse
+import math
 from pathlib import Path
 
 from spikeline.errors import DataError
@@ -13,7 +14,9 @@ def path(text: str) -> Path:
 
 
 def name_or_path(text: str) -> str:
-    """A path, or the name of something that is shipped. Raises DataError as `path` does."""
+    """A path, or the name of something that is shipped. Raises DataError as `path` does, and for no text at all."""
+    if not text:
+        raise DataError("a name or path on the command line is empty, maybe of a variable that is not set; name one")
     return expand(text)
 
 
@@ -48,7 +51,33 @@ def _try(folder: Path, target: Path) -> None:
 
 
 def positive(text: str) -> int:
+    return _at_least(1, text)
+
+
+def natural(text: str) -> int:
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
     value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
+    if value < least:
+        raise argparse.ArgumentTypeError(f"must be at least {least}")
     return value
+
+
+def seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError("must be a number of seconds above 0")
+    return value
+
+
+def spare_inputs(args: argparse.Namespace) -> None:
+    """Raises DataError if the file to write, --out, is also one that is read: it would be lost."""
+    out = getattr(args, "out", None)
+    if out is None or not Path(out).is_file():
+        return
+    for name, value in vars(args).items():
+        for given in value if isinstance(value, list) else [value]:
+            if name != "out" and isinstance(given, str | Path) and Path(given).exists() and Path(given).samefile(out):
+                raise DataError(f"--out {out} is what is read; name another file")

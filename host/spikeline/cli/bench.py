@@ -79,13 +79,22 @@ def run(args: argparse.Namespace) -> None:
         file.write_text(json.dumps(report, indent=1) + "\n")
     if args.sweep:
         plots.sweeps(args.out.with_suffix(".png"), report)
-    print(f"{'network':<32} {'input':<7} {'accuracy':>8} {'images/s':>10} {'cycles':>7} {'latency':>9} {'steps':>5} {'wrong':>5}")
+
+    def left(r: dict[str, Any]) -> str:
+        """Share of the speed that is left with a memory like a board's."""
+        return f"{r['board_like_memory']['of_ideal']:.1%}" if "board_like_memory" in r else ""
+
+    titles = f"{'cycles':>7} {'latency':>9} {'steps':>5} {'wrong':>5} {'memory':>7}"
+    print(f"{'network':<32} {'input':<7} {'accuracy':>8} {'images/s':>10} {titles}")
     for r in report["results"]:
         speed = (
             f"{r['images_per_second']:>10,.0f} {r['cycles_per_image']:>7.1f} {r['latency_us']:>6.2f} µs {r['mean_steps']:>5.2f}"
         )
-        print(f"{r['name']:<32} {r['input']:<7} {evaluate.mean_accuracy(r):>8.2%} {speed} {r['golden_mismatches']:>5}")
+        print(
+            f"{r['name']:<32} {r['input']:<7} {evaluate.mean_accuracy(r):>8.2%} {speed} {r['golden_mismatches']:>5} {left(r):>7}"
+        )
     print(f"at {report['results'][0]['fclk_mhz']:g} MHz, from RTL cycle counts; accuracy: mean over encoder seeds; {args.out}")
+    print("memory: the share of the speed that is left where the memory is as late and as busy as a board's")
     _print_energy(report["results"])
 
 

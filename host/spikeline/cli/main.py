@@ -5,8 +5,10 @@ import io
 import sys
 from importlib.metadata import entry_points
 from importlib.util import find_spec
+from typing import NoReturn
 
 from spikeline.cli import bench, data, demo, energy, info, power, report, run, sim
+from spikeline.cli.arguments import spare_inputs
 from spikeline.cli.demo import FLOW
 from spikeline.cli.status import status
 
@@ -24,13 +26,21 @@ def main(argv: list[str] | None = None) -> int:
 
     def work() -> None:
         args = _parser().parse_args(argv)
+        spare_inputs(args)
         args.run(args)
 
     return status("spikeline", work)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Bad usage is told in one line, as every error is; the subcommands are of this class too."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="spikeline", description="Spiking networks on an FPGA, from training to labels.")
+    parser = _Parser(prog="spikeline", description="Spiking networks on an FPGA, from training to labels.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     entries = {entry.name: entry for entry in entry_points(group="spikeline.commands")}
     for name, package in FLOW.items():

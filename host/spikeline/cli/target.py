@@ -65,11 +65,10 @@ def print_table(report: dict[str, Any]) -> None:
 
 
 def lines(report: dict[str, Any]) -> list[tuple[str, str]]:
+    steps = "bit planes" if report["encoder"] == "direct" else "time steps"
+    size = "-".join(map(str, report["layers"]))
     rows = [
-        (
-            "network",
-            f"{'-'.join(map(str, report['layers']))}, {report['weight_bits']}-bit weights, {report['time_steps']} time steps",
-        ),
+        ("network", f"{size}, {report['weight_bits']}-bit weights, {report['time_steps']} {steps}"),
         ("integration", f"{report['integration']}, {report['encoder']} input, sent as {report['input']}"),
         _accuracy(report),
         *(
@@ -81,7 +80,7 @@ def lines(report: dict[str, Any]) -> list[tuple[str, str]]:
         *([("with membranes cleared", f"{report['accuracy_cleared']:.2%}")] if "accuracy_cleared" in report else []),
         ("input spikes per image", f"{report['input_spikes_per_image']:,.1f}"),
         ("hidden spikes per image", f"{report['hidden_spikes_per_image']:,.1f}"),
-        ("time steps used", f"{report['mean_steps']:.2f} of {report['time_steps']}"),
+        *([("time steps used", f"{report['mean_steps']:.2f} of {report['time_steps']}")] if steps == "time steps" else []),
     ]
     if "cycles_per_image" in report:
         clock = f"at {report['fclk_mhz']:g} MHz, from RTL cycles"

@@ -67,10 +67,12 @@ class DataSet:
         """The inputs of a network with that encoder; `pool` is that of recordings. Raises DataError if it does not suit."""
         if encoder != "events":
             if self.images is None:
-                raise DataError(f"the network takes images, by its {encoder} encoder, and {self.title} has events")
+                raise DataError(
+                    f"the network takes images, by its {encoder} encoder, and {self.title} has events; take a network of events"
+                )
             return prod(self.shape)
         if self.trains is None:
-            raise DataError(f"the network takes events, and {self.title} has images: take a network with an encoder")
+            raise DataError(f"the network takes events, and {self.title} has images; take a network with an encoder")
         return self.sensor.inputs(pool) if self.sensor else self.shape[1]
 
     def pool_of(self, inputs: int, known: int | None = None) -> int:
@@ -92,7 +94,7 @@ class DataSet:
         if split is not None and not self.counts.get(split):
             purpose = {"train": "it cannot be trained on", "test": "nothing can be scored on it"}.get(split, "use train or test")
             has = " and ".join(name for name in self.counts) or "nothing"
-            raise DataError(f"{self.title} has no {split} split, only {has}: {purpose}, and none is drawn at random")
+            raise DataError(f"{self.title} has no {split} split, only {has}: {purpose}, and none is drawn at random; add one")
 
     def read(self, split: str, time_steps: int | None = None, pool: int = 1) -> Split:
         """Read a split: as images, or with `time_steps` as spike trains. Once; later calls get the same. Raises DataError."""
@@ -114,12 +116,16 @@ class DataSet:
 def checked_labels(labels: Any, count: int, where: str) -> np.ndarray:
     """Labels as uint8, or uint16 where there are more than 256 classes. Raises DataError, naming `where`, for what are none."""
     labels = np.asarray(labels)
+    if labels.shape != (count,):
+        fix = "store one for each sample"
+        if labels.size == count:
+            fix = "store labels.reshape(-1)"
+        elif labels.ndim == 2 and len(labels) == count:
+            fix = "if they are one-hot, store labels.argmax(1)"
+        raise DataError(f"{where}: labels are of shape {labels.shape} for {count} samples, expected ({count},); {fix}")
     if labels.dtype.kind not in "iu":
         what = "text; number them from 0 and give the names as `classes`" if labels.dtype.kind in "US" else f"{labels.dtype}"
         raise DataError(f"{where}: labels are {what}; they must be integers from 0 on: labels.astype(np.uint8)")
-    if labels.shape != (count,):
-        fix = "labels.argmax(1)" if labels.ndim == 2 and labels.shape[1] > 1 else "labels.reshape(-1)"
-        raise DataError(f"{where}: labels are of shape {labels.shape} for {count} samples; expected ({count},), maybe {fix}")
     low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
     if low < 0 or high >= MOST_CLASSES:
         raise DataError(f"{where}: labels go from {low} to {high}; number the classes 0 to at most {MOST_CLASSES - 1}")
@@ -134,7 +140,8 @@ def checked_classes(names: Iterable[Any], labels: Iterable[np.ndarray | None], w
         raise DataError(f"{where}: {len(classes)} classes are named and labels go up to {needed - 1}; name {needed}")
     wrong = next((name for name in classes if not name or not name.isprintable()), None)
     if wrong is not None or len(set(classes)) < len(classes):
-        raise DataError(f"{where}: class names must be printable and each another one, not {', '.join(map(ascii, classes[:8]))}")
+        named = ", ".join(map(ascii, classes[:8]))
+        raise DataError(f"{where}: class names must be printable and each another one, not {named}; rename them")
     return classes
 
 

@@ -97,7 +97,7 @@ def find(spec: str | Path, root: Path | None = None, strict: bool = False, **opt
 
 
 def _file(path: Path) -> DataSet:
-    if path.suffix != ".npz":
+    if path.suffix.lower() != ".npz":
         how = "name the folder of IDX files" if "ubyte" in path.name else "save the arrays by np.savez, or name a folder"
         raise DataError(f"{path} is no data set; it must be a .npz file, or a folder of IDX files or of pictures: {how}")
     return npz.find(path, path.stem)
@@ -106,7 +106,7 @@ def _file(path: Path) -> DataSet:
 def existing(path: Path) -> Path:
     """The path itself. Raises DataError if there is nothing there."""
     if not path.exists():
-        known = "" if len(path.parts) > 1 else f"; known by name are {KNOWN}"
+        known = "; correct the path" if len(path.parts) > 1 else f"; known by name are {KNOWN}"
         raise DataError(f"there is no data set {path}: no such file or folder{known}")
     return path
 

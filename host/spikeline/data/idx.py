@@ -16,11 +16,13 @@ import numpy as np
 
 from spikeline.data.data_set import DataSet, checked_classes, checked_labels, numbers
 from spikeline.errors import DataError
+from spikeline.files import ordinary
 
 UINT8 = 8
 LARGEST = 1 << 33  # bytes of values
 MARKS = {"train": ("train",), "test": ("t10k", "test")}  # what the names of a split's files have in them
-FAULTS = (OSError, EOFError, zlib.error, struct.error)
+CHUNK = 1 << 24  # bytes that are read at a time
+FAULTS = (OSError, EOFError, zlib.error, struct.error, MemoryError)
 
 
 def find(folder: Path, name: str, title: str = "", classes: tuple[str, ...] = ()) -> DataSet:
@@ -66,9 +68,11 @@ def read(path: Path) -> np.ndarray:
         with _open(path) as file:
             shape = _header(file, path)
             count = math.prod(shape)
-            content = file.read(count + 1)
+            content = bytearray()
+            while part := file.read(min(CHUNK, count + 1 - len(content))):  # a header may say more than there is memory
+                content += part
     except FAULTS as error:
-        raise DataError(f"{path} cannot be read ({error}); restore it") from None
+        raise DataError(f"{path} cannot be read ({error or 'it takes too much memory'}); restore it") from None
     if len(content) != count:
         what = "ends early" if len(content) < count else "goes on"
         raise DataError(f"{path} {what}: its header says {shape}, {count:,} values; restore it")
@@ -80,10 +84,11 @@ def _shape(path: Path) -> tuple[int, ...]:
         with _open(path) as file:
             return _header(file, path)
     except FAULTS as error:
-        raise DataError(f"{path} cannot be read ({error}); restore it") from None
+        raise DataError(f"{path} cannot be read ({error or 'it takes too much memory'}); restore it") from None
 
 
 def _open(path: Path) -> BinaryIO:
+    ordinary(path)
     return gzip.open(path) if path.suffix == ".gz" else open(path, "rb")  # type: ignore[return-value]
 
 

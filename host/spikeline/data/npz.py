@@ -8,9 +8,7 @@ classes                     names of the classes, if they have any
 """
 
 import math
-import tokenize
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,9 @@ import numpy as np
 from spikeline.data.data_set import SPLITS, DataSet, checked_classes, checked_labels, numbers
 from spikeline.data.recordings import PackedSpikes, packed_bits
 from spikeline.errors import DataError
+from spikeline.files import ordinary
 
 LARGEST = 1 << 33  # bytes of an array
-FAULTS = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, SyntaxError,
-          tokenize.TokenError, MemoryError, OverflowError, TypeError)  # fmt: skip
 CHUNK = 1000  # spike trains that are packed at a time
 
 
@@ -94,12 +91,14 @@ def _checked(path: Path, key: str, kind: str, shape: tuple[int, ...], dtype: np.
     if kind == "spikes":
         if len(shape) != 3 or dtype.kind not in "bui":
             raise DataError(f"{where}; spikes are 0 and 1, (N, T, inputs): (spikes > 0).astype(np.uint8)")
+    elif dtype.kind not in "buif":
+        raise DataError(f"{where}; images are numbers, grey levels of 0 to 255 as uint8")
     elif dtype.kind == "f":
         raise DataError(f"{where}; grey levels are uint8, 0 to 255: np.rint({key} * 255).astype(np.uint8) if they are 0 to 1 now")
     elif dtype != np.uint8:
         raise DataError(f"{where}; grey levels are uint8, 0 to 255: {key}.astype(np.uint8), times 255 if they are 0 and 1 now")
-    elif len(shape) == 4 and shape[-1] in (1, 3, 4):
-        fix = f"{key}[..., 0]" if shape[-1] == 1 else f"{key}[..., :3].mean(-1).astype(np.uint8)"
+    elif len(shape) == 4 and (axis := next((x for x in (-1, 1) if shape[x] in (1, 3, 4)), None)):
+        fix = f"{key}.squeeze({axis})" if shape[axis] == 1 else f"{key}.mean({axis}).astype(np.uint8)"
         raise DataError(f"{where}; images have one grey level a pixel, (N, H, W): {fix}")
     elif len(shape) not in (2, 3):
         raise DataError(f"{where}; images are (N, H, W) or (N, inputs)")
@@ -112,6 +111,7 @@ def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     """Shape and type of each array, without loading any. Raises DataError."""
     found = {}
     try:
+        ordinary(path)
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
                 if not member.filename.endswith(".npy"):
@@ -121,7 +121,7 @@ def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
                     reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
                     shape, _, dtype = reader(file)
                 found[member.filename.removesuffix(".npy")] = (shape, dtype)
-    except FAULTS as error:
+    except Exception as error:  # a damaged archive can fail in any way
         raise DataError(f"{path} is no .npz file that can be read ({error}); save it by np.savez") from None
     for key, (shape, dtype) in found.items():
         if dtype.hasobject:
@@ -135,5 +135,5 @@ def _load(path: Path, key: str) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return archive[key]
-    except FAULTS as error:
+    except Exception as error:
         raise DataError(f"{path}, {key} cannot be read ({error}); save the file again") from None

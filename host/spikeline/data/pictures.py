@@ -11,6 +11,7 @@ import numpy as np
 
 from spikeline.data.data_set import SPLITS, DataSet, checked_classes
 from spikeline.errors import DataError
+from spikeline.files import ordinary
 
 DEEP = ("I", "F")  # Pillow's modes of more than 8 bits a pixel begin with these
 FIX = "scale them with --resize 28x28, cut them with --crop 28x28, or make them alike"
@@ -78,6 +79,7 @@ def _pillow() -> Any:
 def _grey(file: Path) -> np.ndarray:
     image = _pillow()
     try:
+        ordinary(file)
         with image.open(file) as picture:
             if picture.mode.startswith(DEEP):
                 raise DataError(f"{file} has more than 8 bits a pixel (Pillow's mode {picture.mode}); save it with 8")
@@ -97,13 +99,16 @@ def _files(folder: Path) -> list[Path]:
     empty = next((x for x in classes if not _pictures(x)), None)
     if empty is not None:
         raise DataError(f"{empty} has no pictures; remove it, or put some there")
+    deeper = next((y for x in classes for y in x.iterdir() if not y.suffix and not y.name.startswith(".") and y.is_dir()), None)
+    if deeper is not None:
+        raise DataError(f"{deeper} is a folder in a class; put its pictures into {deeper.parent}, or move it away")
     found = [file for x in classes for file in _pictures(x)] or own
     return sorted(found, key=lambda file: (file.name, file.parent.name))
 
 
 def _pictures(folder: Path) -> list[Path]:
     known = _pillow().registered_extensions()
-    return sorted(x for x in folder.iterdir() if x.suffix.lower() in known and not x.name.startswith(".") and x.is_file())
+    return sorted(x for x in folder.iterdir() if x.suffix.lower() in known and not x.name.startswith(".") and not x.is_dir())
 
 
 def _in_order(names: set[str]) -> list[str]:

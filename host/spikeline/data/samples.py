@@ -180,6 +180,13 @@ def own(
 ) -> Samples:
     """As `of`, of a data set that is found."""
     note = note or {}
+    shape = tuple(note.get("shape", data.shape))
+    if data.images and len(shape) == len(data.shape) == 2 and shape != data.shape and not other:
+        (rows, columns), (height, width) = shape, data.shape
+        raise DataError(
+            f"the network was trained on images of {rows} x {columns} (rows x columns) and {data.name} has {height} x {width}; "
+            "reshape them, or add --other-data"
+        )
     found = load(network, split, data, seed=seed, pool=note.get("pool"))
     wanted, name = note.get("test_sha256"), note.get("name", data.name)
     classes = tuple(note.get("classes", ())) or data.classes

@@ -23,6 +23,7 @@ SWEEP_STEPS = (1, 2, 3, 4, 6, 8, 12, 16)
 SWEEP_BRIGHTNESS = (0.1, 0.25, 0.5, 0.75, 1.0)
 SWEEP_PARALLEL = (1, 2, 4, 8)
 SWEEP_PARALLEL_IMAGES = 1000
+BOARD_LIKE_IMAGES = 1000
 
 
 def run(
@@ -45,7 +46,32 @@ def run(
     del report["labels"]
     if accelerator.simulator is not None:
         report["simulated_steps_per_second"] = report["simulated_images_per_second"] * report["time_steps"]
+        report["board_like_memory"] = board_like(accelerator, given, input, batch)
     return {"name": name, **report}
+
+
+def board_like(accelerator: Accelerator, given: Samples, input: str, batch: int) -> dict[str, Any]:
+    """Speed of the first samples where the simulated memory is as late and as busy as a board's, beside an ideal one."""
+    from spikeline.simulation.verilated import BOARD_LIKE, Timing
+
+    assert accelerator.simulator is not None
+    some, per_second = given.first(BOARD_LIKE_IMAGES), {}
+    for name, timing in (("ideal", Timing()), ("board-like", BOARD_LIKE)):
+        accelerator.simulator.timing(timing)
+        accelerator.clear_counters()
+        evaluate.classify(accelerator, some, input, batch)
+        count = accelerator.counters()
+        assert count.cycles is not None
+        per_second[name] = accelerator.geometry.clock_mhz * 1e6 * len(some) / count.cycles
+    accelerator.simulator.timing(Timing())
+    return {
+        "images": len(some),
+        "latency_cycles": list(BOARD_LIKE.latency),
+        "stalled": [BOARD_LIKE.stall_read, BOARD_LIKE.stall_write],
+        "refresh_cycles": list(BOARD_LIKE.refresh),
+        "images_per_second": per_second["board-like"],
+        "of_ideal": per_second["board-like"] / per_second["ideal"],
+    }
 
 
 def predicted_cycles(geometry: Geometry, model: Model, given: Samples, input: str, batch: int = BATCH) -> int:

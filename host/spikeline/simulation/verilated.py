@@ -101,7 +101,7 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Pat
     cflags = f"-fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
     cflags += f" -DSPK_MEMBRANE_BITS={geometry.membrane_bits} -DSPK_LAYERS={len(geometry.layers)}"
     command = [
-        "../verilator/bin/verilator_bin", "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
+        "verilator/bin/verilator_bin", "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
         "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-I../rtl",
         "--top-module", "spikeline", "-Wno-fatal", "-CFLAGS", cflags, "-LDFLAGS", "-shared -Wl,-Bsymbolic",
         "-MAKEFLAGS", f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST={optimise} OPT_SLOW=-O0", "-o", "libspikeline.so",
@@ -137,14 +137,15 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Pat
 def _compile(command: list[str], environment: dict[str, str], library: Path) -> None:
     """Make the library and append its SHA-256, which the loader of programs passes over.
 
-    The makefiles of Verilator take no spaces in any path, so they see a temporary folder, and links in it.
+    The makefiles of Verilator take no spaces in any path, so they see a temporary folder, and links in it. Verilator's lies where
+    no path that it looks into beside the Verilog, such as ../rtl/../verilator, leads to it a second time.
     """
     with tempfile.TemporaryDirectory(prefix="spikeline-", dir=_spaceless()) as folder:
         work = Path(folder)
         (work / "rtl").symlink_to(RTL)
-        (work / "verilator").symlink_to(environment["VERILATOR_ROOT"])
         (work / "build").mkdir()
-        environment = {**environment, "VERILATOR_ROOT": "../verilator"}
+        (work / "build/verilator").symlink_to(environment["VERILATOR_ROOT"])
+        environment = {**environment, "VERILATOR_ROOT": "verilator"}
         result = subprocess.run(command, capture_output=True, env=environment, cwd=work / "build")
         if result.returncode:
             log = library.parent.with_suffix(".log")

@@ -1,6 +1,7 @@
 """`spikeline import`: a NIR file to QONNX with its proof, exactly where it can be, else with what was changed said."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from spikeline.data import samples
 from spikeline.data.data_sets import find
 from spikeline.data.samples import Samples
-from spikeline.errors import CompileError, ModelError, SpikelineError
+from spikeline.errors import CompileError, DataError, ModelError, SpikelineError
 from spikeline.model import golden
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Encoder, Reset
@@ -67,13 +68,17 @@ def import_nir(
     whether it is exact and the share of its spikes that differ on the first `images`. Raises CompileError for a network that
     is refused, DataError for bad data, SpikelineError for a mismatch; no file is left then.
     """
-    dense = read(path)
-    layers = float_layers(dense, framework, reset, dt)
-    template = _template(dense, time_steps, encoder)
+    with _naming(path):
+        dense = read(path)
+        layers = float_layers(dense, framework, reset, dt)
+        template = _template(dense, time_steps, encoder)
     source = find(data, root, strict)
+    with _naming(path, DataError):
+        samples.check(template, source)
     test = samples.load(template, "test", source, seed=seed)
     train = samples.load(template, "train", source, seed=seed) if bits else None
-    imported = convert(layers, template, bits, train, epochs, seed, say)
+    with _naming(path):
+        imported = convert(layers, template, bits, train, epochs, seed, say)
     compared = compare(layers, imported, test.spikes(0, images))
     accuracy, _ = score(imported.network, test)
     facts = {
@@ -89,6 +94,15 @@ def import_nir(
     run |= metadata({**source.facts, "test_sha256": test.sha256})
     model = write(step, run | {"accuracy": f"{accuracy:.4f}", "epochs_trained": str(epochs)})
     return write_proved(model, out, lambda saved: prove(saved, step, test.spikes(0, images)) | facts)
+
+
+@contextmanager
+def _naming(path: Path, kind: type[SpikelineError] = CompileError) -> Iterator[None]:
+    """What is refused of the network is refused of this file."""
+    try:
+        yield
+    except kind as error:
+        raise kind(f"{path}: {error}") from None
 
 
 def float_layers(dense: list[Dense], framework: str | None, reset: str, dt: float | None = None) -> list[FloatLayer]:
@@ -223,4 +237,4 @@ def _template(dense: list[Dense], time_steps: int, encoder: str) -> Network:
     try:
         return Network(layers, 8, time_steps, Encoder[encoder.upper()])
     except ModelError as error:
-        raise CompileError(str(error)) from None
+        raise CompileError(f"the network is none that an accelerator executes: {error}; train one that is") from None

@@ -165,6 +165,8 @@ def _digits(values: np.ndarray, neuron: Neuron | None, fewest: int) -> int:
 
 
 def _int(values: np.ndarray) -> np.ndarray:
+    if (np.abs(values) >= 2.0**53).any():
+        raise InexactError("a threshold or bias is too large beside its weights; quantise with --bits")
     return np.asarray(values).astype(np.int64)
 
 

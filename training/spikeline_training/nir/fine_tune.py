@@ -74,8 +74,7 @@ def fine_tune(
     optimiser = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], LEARNING_RATE)
     batches = -(-len(train) // BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * batches)
-    assert train.labels is not None
-    labels = torch.from_numpy(train.labels.astype(np.int64))
+    labels = torch.from_numpy(train.truth.astype(np.int64))
     for epoch in range(epochs):
         losses = []
         for chosen in torch.randperm(len(train)).split(BATCH):

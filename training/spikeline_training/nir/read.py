@@ -8,9 +8,11 @@ import nir
 import numpy as np
 
 from spikeline.errors import CompileError, DataError
+from spikeline.files import ordinary
 
 NEURONS = ("IF", "LIF", "Threshold")
 PASSED = ("Input", "Output", "Flatten")  # they change no value
+PARAMETERS = ("weight", "bias", "r", "tau", "threshold", "v_threshold", "v_leak", "v_reset")
 DENSE_ONLY = "fully connected layers only, for now", "train a network of Linear layers"
 REFUSED = {
     "CubaLIF": ("its synaptic current is a second state, and a neuron here has one", "train with LIF neurons (snnTorch: Leaky)"),
@@ -59,6 +61,7 @@ def read(path: Path) -> list[Dense]:
     of Linear or Affine nodes and neurons.
     """
     try:
+        ordinary(path)
         # Types are checked here: exporters write a batch of 1 into the shapes of some nodes.
         graph = nir.read(path, type_check=False)
         nodes, edges = dict(graph.nodes), list(graph.edges)
@@ -81,7 +84,7 @@ def layers(nodes: dict[str, Any], edges: list[tuple[str, str]]) -> list[Dense]:
             found.append(_dense(name, node))
             if len(found) > 1 and found[-1].inputs != found[-2].neurons:
                 reason = f"{found[-1].inputs} inputs behind {found[-2].neurons} neurons"
-                raise refusal(name, node, reason, "export the network again")
+                raise refusal(name, node, reason, AGAIN)
         elif kind in NEURONS:
             if not found or found[-1].neuron is not None:
                 raise refusal(name, node, "no weights before it", "put a Linear node there, and encode images with --encoder")
@@ -98,6 +101,9 @@ def _chain(nodes: dict[str, Any], edges: list[tuple[str, str]]) -> list[str]:
         if kind not in (*NEURONS, *PASSED, "Linear", "Affine"):
             reason, fix = REFUSED.get(kind, ("not known here", "build the network of Linear, Affine, IF, LIF and Threshold"))
             raise refusal(name, node, reason, fix)
+        for key in PARAMETERS:
+            if (dtype := np.asarray(getattr(node, key, 0.0)).dtype).kind not in "buif":
+                raise refusal(name, node, f"{key} is {dtype}, and must be real numbers", AGAIN)
     starts = [name for name, node in nodes.items() if type(node).__name__ == "Input"]
     if len(starts) != 1:
         raise CompileError(f"the graph has {len(starts)} inputs; export a network with one")
@@ -120,16 +126,17 @@ def _chain(nodes: dict[str, Any], edges: list[tuple[str, str]]) -> list[str]:
 
 
 FEED = "train a feed-forward chain of layers"
+AGAIN = "export the network again"
 
 
 def _dense(name: str, node: Any) -> Dense:
     weights = np.asarray(node.weight, np.float64)
-    if weights.ndim != 2:
+    if weights.ndim != 2 or not weights.size:
         raise refusal(name, node, f"weights of shape {weights.shape}", "they must be (neurons, inputs)")
     bias = np.asarray(getattr(node, "bias", 0.0), np.float64)
     if bias.size not in (1, len(weights)):
-        raise refusal(name, node, f"{bias.size} biases for {len(weights)} neurons", "export the network again")
+        raise refusal(name, node, f"{bias.size} biases for {len(weights)} neurons", AGAIN)
     bias = np.broadcast_to(bias.reshape(-1), (len(weights),))
-    if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
+    if not np.maximum(np.abs(weights).max(), np.abs(bias).max()) <= np.finfo(np.float32).max:
         raise refusal(name, node, "a weight or bias is not finite", "train again with a lower learning rate")
     return Dense(name, weights, bias)

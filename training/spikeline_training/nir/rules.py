@@ -105,7 +105,7 @@ def neuron(layer: Dense, rule: Rule, reset: Reset, dt: float | None = None) -> N
     with np.errstate(divide="ignore", invalid="ignore"):
         keep, gain = (_each(layer, _clean(x)) for x in rule.decay(name, node, dt or rule.dt))
     if not (np.isfinite(keep) & (keep >= 0) & (keep <= 1)).all():
-        reason = f"in steps of {dt or rule.dt:g} s it would keep {keep.min():.4g} of its membrane, which must be 0 to 1"
+        reason = f"in steps of {dt or rule.dt:g} s it would keep {keep.min():.6g} of its membrane, which must be 0 to 1"
         raise refusal(name, node, reason, FROM)
     if not (np.isfinite(gain) & (gain > 0)).all():
         raise refusal(name, node, f"its input counts {gain.min():.4g} times, which must be more than 0", FROM)

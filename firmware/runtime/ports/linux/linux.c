@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Linux, from user space: registers by /dev/mem or UIO, DMA memory by u-dma-buf or a reserved region. What is where, in the
- * environment:
+ * Linux, from user space: registers by UIO or /dev/mem, memory for the accelerator by u-dma-buf or a reserved region. What is
+ * where, in the environment:
  *
- *   SPIKELINE_ACCELERATOR, SPIKELINE_DMA  UIO devices such as /dev/uio0; without them /dev/mem at the board design's addresses
- *   SPIKELINE_RESERVED                    ADDRESS:BYTES of memory that the kernel leaves alone, used uncached by /dev/mem
- *   SPIKELINE_BUFFER                      else a u-dma-buf, udmabuf0 unless named here
+ *   SPIKELINE_ACCELERATOR  a UIO device such as /dev/uio0, whose interrupt is waited for; without it /dev/mem at the board
+ *                          design's address, and the accelerator is polled
+ *   SPIKELINE_RESERVED     ADDRESS:BYTES of memory that the kernel leaves alone, used uncached by /dev/mem
+ *   SPIKELINE_BUFFER       else a u-dma-buf, udmabuf0 unless named here
  *
  * The bitstream must be loaded (fpga_manager, or PYNQ): an access to logic without clocks hangs the processor.
  */
@@ -15,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,12 +30,13 @@
 
 /* For u-dma-buf, whose cache maintenance is writing to two files; of other memory they are -1. */
 static struct {
-    volatile uint32_t *accelerator, *dma;
+    volatile uint32_t *accelerator;
     uint8_t *memory;
     size_t bytes;
-    uint32_t physical;
+    uint64_t physical;
     int for_cpu, for_device;
-} port = {NULL, NULL, NULL, 0U, 0U, -1, -1};
+    int interrupt; /* the UIO device */
+} port = {NULL, NULL, 0U, 0U, -1, -1, -1};
 
 static int fail(const char *what, const char *fix)
 {
@@ -52,9 +55,8 @@ static void die(const char *what)
 static volatile uint32_t *at(uint32_t address)
 {
     if (address - SPK_BASE_ACCELERATOR < REGISTER_BYTES) return port.accelerator + (address - SPK_BASE_ACCELERATOR) / 4U;
-    if (address - SPK_BASE_DMA < REGISTER_BYTES) return port.dma + (address - SPK_BASE_DMA) / 4U;
     errno = EFAULT;
-    die("a register outside accelerator and DMA");
+    die("a register outside the accelerator");
     return NULL;
 }
 
@@ -101,13 +103,26 @@ static void invalidate(void *context, const void *memory, size_t bytes)
     barrier(context);
 }
 
-static uint32_t physical(void *context, const void *memory)
+static uint64_t physical(void *context, const void *memory)
 {
     (void)context;
-    return port.physical + (uint32_t)((const uint8_t *)memory - port.memory);
+    return port.physical + (uint64_t)((const uint8_t *)memory - port.memory);
 }
 
 /* ---- time, text ---- */
+
+/* The kernel masks an interrupt when it has come; it is let through again here, and comes at once if the line is still high. A UIO
+ * device without an interrupt refuses that, and is polled. */
+static void wait_for_interrupt(void *context, uint32_t microseconds)
+{
+    const uint32_t on = 1U;
+    uint32_t count;
+    struct pollfd interrupt = {port.interrupt, POLLIN, 0};
+    (void)context;
+    if (write(port.interrupt, &on, sizeof on) < 0) return;
+    if (poll(&interrupt, 1, (int)(microseconds / 1000U + 1U)) <= 0) return;
+    if (read(port.interrupt, &count, sizeof count) < 0) die("interrupt of the accelerator");
+}
 
 static uint32_t microseconds(void *context)
 {
@@ -125,32 +140,40 @@ void port_print(const char *text)
 
 /* ---- opening ---- */
 
-static void *map(const char *path, int flags, uint32_t offset, size_t bytes)
+/* Of an open file; NULL if that is none. */
+static void *map(int file, uint64_t offset, size_t bytes)
 {
-    const int file = open(path, O_RDWR | O_CLOEXEC | flags);
     void *memory = file < 0 ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, (off_t)offset);
-    const int error = errno;
-    if (file >= 0) (void)close(file);
-    errno = error;
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-static int open_registers(volatile uint32_t **registers, const char *variable, uint32_t address)
+static void *map_path(const char *path, int flags, uint64_t offset, size_t bytes)
 {
-    const char *device = getenv(variable);
-    *registers = device != NULL ? map(device, 0, 0U, REGISTER_BYTES) : map(MEM, O_SYNC, address, REGISTER_BYTES);
-    if (*registers != NULL) return 0;
-    return fail(device != NULL ? device : MEM, "run as root, or name UIO devices in SPIKELINE_ACCELERATOR and SPIKELINE_DMA");
+    const int file = open(path, O_RDWR | O_CLOEXEC | flags);
+    void *memory = map(file, offset, bytes);
+    const int error = errno;
+    if (file >= 0) (void)close(file);
+    errno = error;
+    return memory;
+}
+
+static int open_registers(const char *device)
+{
+    port.interrupt = device != NULL ? open(device, O_RDWR | O_CLOEXEC) : -1;
+    port.accelerator = device != NULL ? map(port.interrupt, 0U, REGISTER_BYTES)
+                                      : map_path(MEM, O_SYNC, SPK_BASE_ACCELERATOR, REGISTER_BYTES);
+    if (port.accelerator != NULL) return 0;
+    return fail(device != NULL ? device : MEM, "run as root, or name a UIO device in SPIKELINE_ACCELERATOR");
 }
 
 static int open_reserved(const char *where)
 {
     char *end;
-    const unsigned long address = strtoul(where, &end, 0);
-    port.physical = (uint32_t)address;
+    port.physical = strtoull(where, &end, 0);
     port.bytes = *end == ':' ? strtoul(end + 1, &end, 0) : 0U;
     errno = EINVAL;
-    if (*end == '\0' && port.bytes != 0U && address % 4096U == 0U) port.memory = map(MEM, O_SYNC, port.physical, port.bytes);
+    if (*end == '\0' && port.bytes != 0U && port.physical % 4096U == 0U)
+        port.memory = map_path(MEM, O_SYNC, port.physical, port.bytes);
     if (port.memory != NULL) return 0;
     return fail("SPIKELINE_RESERVED", "name ADDRESS:BYTES, in whole pages, of a reserved-memory node");
 }
@@ -163,14 +186,14 @@ static int attribute(const char *folder, const char *name, int flags)
 }
 
 /* A number that the driver shows as text; 0 if there is none. */
-static unsigned long number(const char *folder, const char *name)
+static unsigned long long number(const char *folder, const char *name)
 {
     char text[32] = "";
     const int file = attribute(folder, name, O_RDONLY);
     if (file < 0) return 0U;
     if (read(file, text, sizeof text - 1U) < 0) text[0] = '\0';
     (void)close(file);
-    return strtoul(text, NULL, 0);
+    return strtoull(text, NULL, 0);
 }
 
 static int open_buffer(const char *name)
@@ -181,12 +204,12 @@ static int open_buffer(const char *name)
     size_t n;
     for (n = 0U; n < sizeof classes / sizeof *classes && port.bytes == 0U; ++n) {
         (void)snprintf(folder, sizeof folder, "/sys/class/%s/%s", classes[n], name);
-        port.physical = (uint32_t)number(folder, "phys_addr");
-        port.bytes = number(folder, "size");
+        port.physical = number(folder, "phys_addr");
+        port.bytes = (size_t)number(folder, "size");
     }
     (void)snprintf(path, sizeof path, "/dev/%s", name);
     if (port.bytes == 0U) return fail(path, fix);
-    port.memory = map(path, 0, 0U, port.bytes);
+    port.memory = map_path(path, 0, 0U, port.bytes);
     if (port.memory == NULL) return fail(path, fix);
     port.for_cpu = attribute(folder, "sync_for_cpu", O_WRONLY);
     port.for_device = attribute(folder, "sync_for_device", O_WRONLY);
@@ -195,13 +218,13 @@ static int open_buffer(const char *name)
 
 int port_open(struct spk_platform *platform, void **memory, size_t *bytes)
 {
-    static const struct spk_platform linux_platform = {NULL,       read32,       write32, flush, invalidate,
-                                                       physical, microseconds, barrier};
+    static const struct spk_platform linux_platform = {NULL,     read32,       write32, flush, invalidate,
+                                                       physical, microseconds, barrier, NULL};
     const char *reserved = getenv("SPIKELINE_RESERVED"), *buffer = getenv("SPIKELINE_BUFFER");
-    if (open_registers(&port.accelerator, "SPIKELINE_ACCELERATOR", SPK_BASE_ACCELERATOR) != 0) return 1;
-    if (open_registers(&port.dma, "SPIKELINE_DMA", SPK_BASE_DMA) != 0) return 1;
+    if (open_registers(getenv("SPIKELINE_ACCELERATOR")) != 0) return 1;
     if ((reserved != NULL ? open_reserved(reserved) : open_buffer(buffer != NULL ? buffer : "udmabuf0")) != 0) return 1;
     *platform = linux_platform;
+    if (port.interrupt >= 0) platform->wait = wait_for_interrupt;
     *memory = port.memory;
     *bytes = port.bytes;
     return 0;

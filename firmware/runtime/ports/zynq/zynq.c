@@ -28,13 +28,13 @@
 
 /* Entries of the translation table: sections of 1 MiB, not shared with another processor. */
 #define SECTION_MEMORY 0x4C06U    /* normal; inner write-back, write-allocate; outer non-cacheable */
-#define SECTION_REGISTERS 0x0C12U /* strongly ordered: DMA and accelerator see the order of the program; never executed */
+#define SECTION_REGISTERS 0x0C12U /* strongly ordered: the accelerator sees the order of the program; never executed */
 #define SECTIONS 4096U
 
-enum { LINE = 32, L1_SETS = 256, L1_WAYS = 4, DMA_BYTES = 4 << 20 };
+enum { LINE = 32, L1_SETS = 256, L1_WAYS = 4, BUFFER_BYTES = 4 << 20 };
 
 static uint32_t translation[SECTIONS] __attribute__((aligned(16384)));
-static uint8_t dma_memory[DMA_BYTES] __attribute__((aligned(4096), noinit));
+static uint8_t buffer[BUFFER_BYTES] __attribute__((aligned(4096), noinit));
 
 extern const uint32_t vectors[];
 
@@ -84,10 +84,10 @@ static void invalidate(void *context, const void *memory, size_t bytes)
     barrier(context);
 }
 
-static uint32_t physical(void *context, const void *memory)
+static uint64_t physical(void *context, const void *memory)
 {
     (void)context;
-    return (uint32_t)(uintptr_t)memory; /* the table maps every address to itself */
+    return (uintptr_t)memory; /* the table maps every address to itself */
 }
 
 static void map(uint32_t first, uint32_t bytes, uint32_t section)
@@ -191,9 +191,9 @@ void zynq_fault(uint32_t which, uint32_t at)
 
 int port_open(struct spk_platform *platform, void **memory, size_t *bytes)
 {
-    static const struct spk_platform zynq = {NULL, read32, write32, flush, invalidate, physical, microseconds, barrier};
+    static const struct spk_platform zynq = {NULL, read32, write32, flush, invalidate, physical, microseconds, barrier, NULL};
     *platform = zynq;
-    *memory = dma_memory;
-    *bytes = sizeof dma_memory;
+    *memory = buffer;
+    *bytes = sizeof buffer;
     return 0;
 }
