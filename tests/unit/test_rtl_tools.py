@@ -11,6 +11,7 @@ from pyslang.driver import Driver
 
 from spikeline.model.geometry import FOLDER, Geometry
 from spikeline.simulation import verilated
+from spikeline_rtl.boards import wrapper
 from spikeline_rtl.formal import prove
 from spikeline_rtl.synthesis import tools
 
@@ -42,6 +43,14 @@ def geometry(request, tmp_path):
     return Geometry.load(path)
 
 
+@pytest.fixture
+def top(geometry, tmp_path):
+    """The file that Vivado reads beside rtl/*.v: the accelerator with its sizes as literals."""
+    path = tmp_path / f"{wrapper.NAME}.v"
+    path.write_text(wrapper.verilog(geometry))
+    return str(path)
+
+
 def tool(name: str) -> str:
     found = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
     if found is None:
@@ -55,18 +64,9 @@ def test_lines_fit_beside_each_other(path):
     assert not long, f"lines of more than 120 characters: {long}"
 
 
-def test_verilator_lint(geometry):
-    overrides = [f"-G{name}={value}" for name, value in verilated.parameters(geometry).items()]
+def test_verilator_lint(top):
     program, environment = verilated.verilator()
-    command = [
-        program,
-        "--lint-only",
-        "-Wall",
-        f"-I{verilated.RTL}",
-        str(verilated.RTL / "lint.vlt"),
-        str(verilated.RTL / "spikeline.v"),
-        *overrides,
-    ]
+    command = [program, "--lint-only", "-Wall", f"-I{verilated.RTL}", str(verilated.RTL / "lint.vlt"), top]
     result = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert (result.returncode, result.stderr) == (0, "")
 
@@ -92,10 +92,9 @@ def slang(*arguments: str, silent: str = SLANG) -> bool:
     return driver.reportDiagnostics(True) and sound
 
 
-def test_slang_accepts(geometry):
+def test_slang_accepts(top):
     """A front end that forgives nothing: use before declaration, nets that no one declared, words that are cut."""
-    overrides = [f"-G{name}={value}" for name, value in verilated.parameters(geometry).items()]
-    assert slang("--std=1364-2005", "--top=spikeline", *overrides, *(p for p in VERILOG if Path(p).stem not in MEMORY))
+    assert slang("--std=1364-2005", f"--top={wrapper.NAME}", top, *VERILOG)
 
 
 @pytest.mark.parametrize("address_bits", [32, 40])
@@ -135,18 +134,17 @@ def test_slang_refuses(fault, tmp_path, capfd):
     assert "fault.v:1" in capfd.readouterr().err
 
 
-def test_icarus_elaborates(geometry, tmp_path):
-    overrides = [f"-Pspikeline.{name}={value}" for name, value in verilated.parameters(geometry).items()]
+def test_icarus_elaborates(top, tmp_path):
     command = [
         tool("iverilog"),
         "-g2005",
         "-Wall",
         f"-I{verilated.RTL}",
         "-s",
-        "spikeline",
+        wrapper.NAME,
         "-o",
         str(tmp_path / "out"),
-        *overrides,
+        top,
         *VERILOG,
     ]
     result = subprocess.run(command, capture_output=True, text=True)
