@@ -104,5 +104,19 @@ def printed(name: str, folder: str) -> list[str]:
 
 
 README = {"demo": lambda: printed("demo", "build/demo/")}
-DATA = {"fashion-mnist": lambda: printed("fashion-mnist", "fashion/report/")}
+
+
+def stranger() -> list[str]:
+    """How long the way from the wheel to labels takes."""
+    r = result("stranger")
+    steps = ", ".join(f"`{command.split()[1]}` {seconds:.0f} s" for command, seconds in r["commands"].items())
+    return [
+        f"From nothing, with pictures of 16 × 16: `pip install` of the wheel {r['install_seconds']:.0f} s (its cache {r['pip_cache']}), then "
+        f"{steps}, the simulator's build in it. Together {r['total_seconds']:.0f} s on {r['processors']} processors, whose load "
+        f"was {r['load_before']:g} before; {r['right']} of {r['samples']} labels are right. "
+        f"From [stranger.json](results/stranger.json), by `make stranger`, commit {r['commit'][:9]}.",
+    ]
+
+
+DATA = {"fashion-mnist": lambda: printed("fashion-mnist", "fashion/report/"), "stranger": stranger}
 TABLES = {"demo": demo, "bench": bench, "area": area}

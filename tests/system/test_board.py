@@ -450,7 +450,9 @@ def test_bitstream_of_something_else(board):
         module.set("VLNV", "somebody:ip:else:1.0")
 
     rewrite(board, rename)
-    with pytest.raises(DeviceError, match=r"has 0 of xilinx\.com:module_ref:spikeline_ip:1\.0.*spikeline_0 \(somebody.*load a"):
+    with pytest.raises(
+        DeviceError, match=r"has 0 of xilinx\.com:module_ref:spikeline_ip:1\.0, .*spikeline_0 \(somebody.*load a Spikeline"
+    ):
         Accelerator(board.bitstream, device=board)
 
 
