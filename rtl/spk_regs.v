@@ -119,16 +119,16 @@ end
 // ---- what else the host writes, byte by byte ----
 wire [31:0] mask = {{8{s_axil_wstrb[3]}}, {8{s_axil_wstrb[2]}}, {8{s_axil_wstrb[1]}}, {8{s_axil_wstrb[0]}}};
 wire [31:0] written = s_axil_wdata & mask;
-reg  [31:0] model_reg; // the host's name for the model, forgotten when `loaded` falls: with every packet that changes it
+reg  [31:0] model_reg; // the host's name for the model, forgotten when `loaded` falls: when a packet changes it
 reg  [ 2:0] enable_reg;
 
 always @(posedge aclk) begin
     if (write)
         case (write_address)
-            `SPK_REG_MODEL: model_reg <= model_reg & ~mask | written;
-            `SPK_REG_ADDRESS_LO: command_address[31:0] <= command_address[31:0] & ~mask | written;
-            `SPK_REG_ADDRESS_HI: command_address[39:32] <= command_address[39:32] & ~mask[7:0] | written[7:0];
-            `SPK_REG_INTERRUPT_ENABLE: enable_reg <= enable_reg & ~mask[2:0] | written[2:0];
+            `SPK_REG_MODEL: model_reg <= (model_reg & ~mask) | written;
+            `SPK_REG_ADDRESS_LO: command_address[31:0] <= (command_address[31:0] & ~mask) | written;
+            `SPK_REG_ADDRESS_HI: command_address[39:32] <= (command_address[39:32] & ~mask[7:0]) | written[7:0];
+            `SPK_REG_INTERRUPT_ENABLE: enable_reg <= (enable_reg & ~mask[2:0]) | written[2:0];
             default: ;
         endcase
     if (!aresetn || soft_reset || !loaded) model_reg <= 32'd0;
@@ -175,7 +175,7 @@ wire [2:0] happened = {failed && !failed_reg, send_done, receive_done}; // in th
 
 always @(posedge aclk) begin
     failed_reg <= failed;
-    pending_reg <= happened | pending_reg & ~(write && write_address == `SPK_REG_INTERRUPT ? written[2:0] : 3'd0);
+    pending_reg <= happened | (pending_reg & ~(write && write_address == `SPK_REG_INTERRUPT ? written[2:0] : 3'd0));
     irq <= |(pending_reg & enable_reg);
     if (!aresetn || soft_reset) pending_reg <= 3'd0;
     if (!aresetn) irq <= 1'b0;
