@@ -216,7 +216,7 @@ async def model_written_while_it_is_forgotten(dut):
 
 @cocotb.test()
 async def status_and_control(dut):
-    """STATUS is what the core says; the bits of CONTROL reach it, resets as one pulse while the memory is quiet; aresetn clears."""
+    """STATUS is what the core says; the bits of CONTROL reach it, resets as one pulse; aresetn sets it to zero."""
     rng = np.random.default_rng(3)
     bench = Bench(dut, rng)
     await bench.reset()

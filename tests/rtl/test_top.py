@@ -1,4 +1,4 @@
-"""The accelerator for streams as a whole, of the geometry `tiny`, under both simulators."""
+"""The accelerator as a whole, of the geometry `tiny`: with streams under both simulators, and with memory."""
 
 import pytest
 from simulate import run
@@ -11,3 +11,7 @@ from support.networks import TINY
 @pytest.mark.parametrize("bench", ["bench_images", "bench_top"])
 def test_top(bench, simulator, tmp_path):
     assert run(bench, "spikeline_stream", tmp_path, verilated.parameters(TINY), simulator) >= 10
+
+
+def test_top_with_memory(tmp_path):
+    assert run("bench_axi", "spikeline", tmp_path, verilated.parameters(TINY), "verilator") >= 5
