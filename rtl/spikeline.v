@@ -91,39 +91,6 @@ module spikeline #(
     output wire        irq
 );
 
-initial begin : check
-    integer l;
-    if (LAYERS < 1 || LAYERS > 8) begin
-        $display("Error: LAYERS = %0d, must be 1 to 8", LAYERS);
-        $finish;
-    end
-    if (WEIGHT_BITS != 2 && WEIGHT_BITS != 4 && WEIGHT_BITS != 8) begin
-        $display("Error: WEIGHT_BITS = %0d, must be 2, 4 or 8", WEIGHT_BITS);
-        $finish;
-    end
-    if (MEMBRANE_BITS < 4 || MEMBRANE_BITS > 24) begin
-        $display("Error: MEMBRANE_BITS = %0d, must be 4 to 24", MEMBRANE_BITS);
-        $finish;
-    end
-    if (CLASSES < 2 || CLASSES > 64 / WEIGHT_BITS || CLASSES % 2 != 0) begin
-        $display("Error: CLASSES = %0d, must be even and 2 to %0d", CLASSES, 64 / WEIGHT_BITS);
-        $finish;
-    end
-    if (MAX_LEAK < 0 || MAX_LEAK > 15) begin
-        $display("Error: MAX_LEAK = %0d, must be 0 to 15", MAX_LEAK);
-        $finish;
-    end
-    if (ADDRESS_BITS < 32 || ADDRESS_BITS > 40) begin
-        $display("Error: ADDRESS_BITS = %0d, must be 32 to 40", ADDRESS_BITS);
-        $finish;
-    end
-    for (l = 0; l < LAYERS; l = l + 1)
-        if ({16'd0, LAYER_NEURONS[l*16 +: 16]} % (64 / WEIGHT_BITS) != 0) begin
-            $display("Error: LAYER_NEURONS of layer %0d, must be a multiple of %0d", l, 64 / WEIGHT_BITS);
-            $finish;
-        end
-end
-
 wire                soft_reset;
 wire                reset = !aresetn || soft_reset;
 wire                scores;

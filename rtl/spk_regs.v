@@ -119,16 +119,16 @@ end
 // ---- what else the host writes, byte by byte ----
 wire [31:0] mask = {{8{s_axil_wstrb[3]}}, {8{s_axil_wstrb[2]}}, {8{s_axil_wstrb[1]}}, {8{s_axil_wstrb[0]}}};
 wire [31:0] written = s_axil_wdata & mask;
-reg  [31:0] model_reg; // the host's name for the model, forgotten when `loaded` falls: with every packet that changes it
+reg  [31:0] model_reg; // the host's name for the model, forgotten when `loaded` falls: when a packet changes it
 reg  [ 2:0] enable_reg;
 
 always @(posedge aclk) begin
     if (write)
         case (write_address)
-            `SPK_REG_MODEL: model_reg <= model_reg & ~mask | written;
-            `SPK_REG_ADDRESS_LO: command_address[31:0] <= command_address[31:0] & ~mask | written;
-            `SPK_REG_ADDRESS_HI: command_address[39:32] <= command_address[39:32] & ~mask[7:0] | written[7:0];
-            `SPK_REG_INTERRUPT_ENABLE: enable_reg <= enable_reg & ~mask[2:0] | written[2:0];
+            `SPK_REG_MODEL: model_reg <= (model_reg & ~mask) | written;
+            `SPK_REG_ADDRESS_LO: command_address[31:0] <= (command_address[31:0] & ~mask) | written;
+            `SPK_REG_ADDRESS_HI: command_address[39:32] <= (command_address[39:32] & ~mask[7:0]) | written[7:0];
+            `SPK_REG_INTERRUPT_ENABLE: enable_reg <= (enable_reg & ~mask[2:0]) | written[2:0];
             default: ;
         endcase
     if (!aresetn || soft_reset || !loaded) model_reg <= 32'd0;
@@ -169,15 +169,18 @@ end
 
 // ---- interrupt: what has happened stays until a 1 is written over it ----
 reg  [2:0] pending_reg;
-reg        failed_reg; // as it was: an error that stays is told once
-wire       failed = error_code_reg != `SPK_ERROR_CODE_NONE || memory_error;
-wire [2:0] happened = {failed && !failed_reg, send_done, receive_done}; // in the order of the register
+reg  [1:0] failed_reg; // as it was: an error that stays is told once
+wire [1:0] failed = {memory_error, error_code_reg != `SPK_ERROR_CODE_NONE};
+wire [2:0] happened = {|(failed & ~failed_reg), send_done, receive_done}; // in the order of the register
 
 always @(posedge aclk) begin
     failed_reg <= failed;
-    pending_reg <= happened | pending_reg & ~(write && write_address == `SPK_REG_INTERRUPT ? written[2:0] : 3'd0);
+    pending_reg <= happened | (pending_reg & ~(write && write_address == `SPK_REG_INTERRUPT ? written[2:0] : 3'd0));
     irq <= |(pending_reg & enable_reg);
-    if (!aresetn || soft_reset) pending_reg <= 3'd0;
+    if (!aresetn || soft_reset) begin
+        pending_reg <= 3'd0;
+        failed_reg <= 2'd0;
+    end
     if (!aresetn) irq <= 1'b0;
 end
 

@@ -36,6 +36,7 @@ localparam [2:0] FULL = 6, UNFIT = 7;
 (* anyseq *) wire                    m_axi_rlast;
 (* anyseq *) wire                    m_axi_rvalid;
 wire                    quiet;
+wire                    idle;
 wire [            63:0] m_axis_tdata;
 wire                    m_axis_tlast;
 wire                    m_axis_tvalid;
@@ -64,6 +65,8 @@ wire                    send_done;
 wire                    receive_done;
 wire [            31:0] sends;
 wire [            31:0] receives;
+wire [             7:0] sends_left;
+wire [             7:0] receives_left;
 wire                    error_valid;
 wire [             2:0] error_code;
 wire                    error_receive;
@@ -76,6 +79,7 @@ spk_memory #(
     .aresetn(aresetn),
     .reset(reset),
     .quiet(quiet),
+    .idle(idle),
     .command_address(command_address),
     .command_bytes(command_bytes),
     .command_last(command_last),
@@ -122,6 +126,8 @@ spk_memory #(
     .receive_done(receive_done),
     .sends(sends),
     .receives(receives),
+    .sends_left(sends_left),
+    .receives_left(receives_left),
     .error_valid(error_valid),
     .error_code(error_code),
     .error_receive(error_receive),
@@ -150,6 +156,8 @@ spk_memory #(
 reg        begun = 1'b0;
 reg [ 3:0] sends_queued = 0;
 reg [ 3:0] receives_queued = 0;
+reg [ 7:0] sends_open = 0; // given and not done
+reg [ 7:0] receives_open = 0;
 reg [31:0] sends_done = 0;
 reg [31:0] receives_done = 0;
 reg        failed = 1'b0;
@@ -168,6 +176,8 @@ always @(posedge aclk) begin
     begun <= 1'b1;
     sends_queued <= sends_queued + \memory.send - (\memory.send_valid && \memory.send_ready );
     receives_queued <= receives_queued + \memory.receive - (\memory.receive_valid && \memory.receive_ready );
+    sends_open <= sends_open + \memory.send - send_done;
+    receives_open <= receives_open + \memory.receive - receive_done;
     sends_done <= sends_done + send_done;
     receives_done <= receives_done + receive_done;
     if (!failed && (read_failed || write_failed || refused)) begin
@@ -180,6 +190,8 @@ always @(posedge aclk) begin
     if (!aresetn || reset) begin
         sends_queued <= 0;
         receives_queued <= 0;
+        sends_open <= 0;
+        receives_open <= 0;
         sends_done <= 0;
         receives_done <= 0;
         failed <= 1'b0;
@@ -205,6 +217,8 @@ always @* begin
         if (!failed) assert (error_code == 0);
         // Counts
         assert (sends == sends_done && receives == receives_done);
+        assert (sends_left == sends_open && receives_left == receives_open);
+        if (idle) assert (quiet && sends_open == 0 && !m_axis_tvalid);
         // The bus: 8 bytes a word, INCR, normal and not cached
         assert (m_axi_awsize == 3 && m_axi_arsize == 3 && m_axi_awburst == 1 && m_axi_arburst == 1);
         assert (m_axi_awcache == 3 && m_axi_arcache == 3 && m_axi_awprot == 0 && m_axi_arprot == 0);

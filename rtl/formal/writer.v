@@ -42,6 +42,7 @@ wire                    m_axi_wlast;
 wire                    m_axi_wvalid;
 wire                    m_axi_bready;
 wire                    done;
+wire                    empty;
 wire                    quiet;
 wire                    error_valid;
 wire [             2:0] error_code;
@@ -75,6 +76,7 @@ spk_writer #(
     .m_axi_bvalid(m_axi_bvalid),
     .m_axi_bready(m_axi_bready),
     .done(done),
+    .empty(empty),
     .quiet(quiet),
     .error_valid(error_valid),
     .error_code(error_code),
@@ -199,6 +201,7 @@ always @* begin
         // Invariants
         assert (count <= 4 && count == written + (left != 0));
         assert (queued <= QUEUE && left <= 16 && left <= queued);
+        assert (empty == (queued == 0));
         assert (\writer.held_reg == queued && \writer.whole_reg == ended);
         assert (\writer.waiting_reg == waiting && came - begun_words == waiting);
         if (left != 0) assert (\writer.left_reg == left - 1);
