@@ -142,13 +142,15 @@ def test_interrupts(loaded):
     assert not device.interrupt, "an error that stays is told once"
 
 
-def test_the_line_ends_a_wait(loaded):
+def test_the_line_rises_with_what_is_enabled(loaded):
     driver, packet, labels = loaded
     device = driver.device
     device.write(Register.INTERRUPT, 7)
     device.write(Register.INTERRUPT_ENABLE, INTERRUPT.pack(received=1))
     transfers, _ = start(device, packet, len(labels))
-    device.run(1_000_000)
+    device.run(1_000_000)  # until the packet is read
+    assert not device.interrupt
+    device.run(1_000_000)  # until its results are written
     assert device.interrupt
     assert transfers.poll() == 0
 

@@ -122,7 +122,7 @@ def test_what_can_be_used_by_itself(top, override, modules, tmp_path):
     icarus = [tool("iverilog"), "-g2005", "-Wall", f"-I{verilated.RTL}", "-s", top, f"-P{top}.{override}"]
     for command in ([*lint, str(verilated.RTL / f"{top}.v")], [*icarus, "-o", str(tmp_path / "out"), *modules]):
         result = subprocess.run(command, capture_output=True, text=True, env=environment)
-        assert (result.returncode, result.stdout + result.stderr) == (0, "")
+        assert (result.returncode, result.stderr) == (0, "")
     assert slang("--std=1364-2005", f"--top={top}", f"-G{override}", *modules)
 
 
