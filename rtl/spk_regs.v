@@ -169,15 +169,18 @@ end
 
 // ---- interrupt: what has happened stays until a 1 is written over it ----
 reg  [2:0] pending_reg;
-reg        failed_reg; // as it was: an error that stays is told once
-wire       failed = error_code_reg != `SPK_ERROR_CODE_NONE || memory_error;
-wire [2:0] happened = {failed && !failed_reg, send_done, receive_done}; // in the order of the register
+reg  [1:0] failed_reg; // as it was: an error that stays is told once
+wire [1:0] failed = {memory_error, error_code_reg != `SPK_ERROR_CODE_NONE};
+wire [2:0] happened = {|(failed & ~failed_reg), send_done, receive_done}; // in the order of the register
 
 always @(posedge aclk) begin
     failed_reg <= failed;
     pending_reg <= happened | (pending_reg & ~(write && write_address == `SPK_REG_INTERRUPT ? written[2:0] : 3'd0));
     irq <= |(pending_reg & enable_reg);
-    if (!aresetn || soft_reset) pending_reg <= 3'd0;
+    if (!aresetn || soft_reset) begin
+        pending_reg <= 3'd0;
+        failed_reg <= 2'd0;
+    end
     if (!aresetn) irq <= 1'b0;
 end
 

@@ -121,15 +121,16 @@ TABLE = [
         "induction",
         3,
         "One answer to each request and none without; it stays as it is until taken; it is OKAY, at once, and zero where no "
-        "register is; CONTROL and MODEL are written byte by byte; MODEL is zero after a cycle without a model; ERROR keeps the "
-        "first error; the halves of CYCLES belong together.",
+        "register is; registers are written byte by byte; MODEL is zero after a cycle without a model; ERROR keeps the first "
+        "error; the halves of CYCLES belong together; a command is pushed once, by a write of all its bytes; a reset lasts until "
+        "the memory is quiet; INTERRUPT keeps what happens until a 1 is written over it.",
     ),
     Proof(
         "axi-lite-cover",
         "axi_lite",
         "cover",
         8,
-        "Answers that wait, options, reset, a model named and forgotten, an error, both halves of CYCLES.",
+        "Answers that wait, options, reset, a model named and forgotten, an error, both halves of CYCLES, commands, interrupts.",
     ),
     Proof("events", "events", "induction", 4, EVENTS),
     Proof("events-cover", "events", "cover", 10, "Two images, four events of one word, an invalid event.", {"GUIDED": 1}),

@@ -16,7 +16,8 @@ PACKETS = ("tests/system/test_packets.py", *RTL)
 REGISTERS = ("tests/system/test_registers.py", *RTL)
 GEOMETRIES = ("tests/campaigns/test_random_networks.py", *RTL)
 COMPILER = ("tests/unit/test_compiler.py", "tests/unit/test_compiler_continuous.py", "tests/unit/test_model_file.py")
-MEMORY = (  # the AXI4 master, which no system test holds yet
+REGS = ("tests/rtl/test_modules.py::test_module[regs]",)
+MEMORY = (  # the AXI4 master by itself
     "tests/rtl/test_memory.py::test_memory[icarus-32]",
     "tests/rtl/test_modules.py::test_module[reader-32]",
     "tests/rtl/test_modules.py::test_module[writer-32]",
@@ -100,6 +101,9 @@ MUTANTS = (
     Mutant("byte strobes do not matter", "rtl/spk_regs.v", "if (control && s_axil_wstrb[1]) begin", "if (control) begin", REGISTERS),
     Mutant("swapped ports: stalls of input and output", "rtl/spk_regs.v", "3'd0, count_stall_output, 3'd0, count_stall_input,",
            "3'd0, count_stall_input, 3'd0, count_stall_output,", PACKETS),
+    Mutant("a part of a length is a command", "rtl/spk_regs.v", "wire command = write && &s_axil_wstrb &&", "wire command = write &&", REGS),
+    Mutant("a reset that does not wait for the memory", "rtl/spk_regs.v", "|| (soft_reset && !quiet);", ";", REGS),
+    Mutant("what happens as it is cleared is lost", "rtl/spk_regs.v", "pending_reg <= happened | (pending_reg &", "pending_reg <= (happened | pending_reg) & (", REGS),
     # ---- Verilog: memory ----
     Mutant("a burst goes on past its 128 bytes", "rtl/spk_bursts.v", ": 4'd15) - offset_reg;", ": 4'd15);", MEMORY),
     Mutant("the next burst begins in the middle", "rtl/spk_bursts.v", "offset_reg <= s_ready ? s_address[6:3] : 4'd0;", "offset_reg <= s_address[6:3];", MEMORY),

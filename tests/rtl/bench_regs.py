@@ -9,10 +9,23 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 from monitors import LiteMonitor, watch
 
-from spikeline.model.spec import CONTROL, ERROR, STATUS, Register
+from spikeline.model.spec import COMMANDS, CONTROL, ERROR, INTERRUPT, MEMORY_ERROR, STATUS, Register
 
 EVENTS = ("count_cycle", "count_image", "count_step", "count_stall_input", "count_stall_output")
-INPUTS = ("idle", "loaded", "error_valid", "error_code", "error_packet", "error_layer", *EVENTS, "count_row_reads")
+MEMORY = {  # what comes from the memory, and its bits
+    "quiet": 1,
+    "send_done": 1,
+    "receive_done": 1,
+    "sends": 32,
+    "receives": 32,
+    "sends_left": 8,
+    "receives_left": 8,
+    "memory_error": 1,
+    "memory_error_code": 3,
+    "memory_error_receive": 1,
+    "memory_error_address": 40,
+}
+INPUTS = ("idle", "loaded", "error_valid", "error_code", "error_packet", "error_layer", *MEMORY, *EVENTS, "count_row_reads")
 LAYERS = 3
 LOWS = [Register.CYCLES_LO + 8 * n for n in range(len(EVENTS))] + [Register.ROW_READS_LO + 8 * n for n in range(LAYERS)]
 CHANNELS = ("awaddr", "awvalid", "wdata", "wstrb", "wvalid", "bready", "araddr", "arvalid", "rready")
@@ -25,7 +38,7 @@ class Bench:
         self.dut, self.rng = dut, rng
         for name in (*INPUTS, *(f"s_axil_{name}" for name in CHANNELS)):
             getattr(dut, name).value = 0
-        dut.aresetn.value = 0
+        dut.aresetn.value, dut.quiet.value = 0, 1
         Clock(dut.aclk, PERIOD, unit="ns").start(start_high=False)
         self.monitor = LiteMonitor(dut)
         watch(dut.aclk, self.monitor)
@@ -46,6 +59,23 @@ class Bench:
 
     async def write(self, address: int, value: int) -> None:
         await self.master.write_dword(address, value)
+
+    # ---- without a master, at falling edges: what is written is taken at the rising edge between ----
+    async def write_now(self, address: int, data: int, strobe: int = 15) -> None:
+        dut = self.dut
+        dut.s_axil_awaddr.value, dut.s_axil_wdata.value, dut.s_axil_wstrb.value = address, data, strobe
+        dut.s_axil_awvalid.value = dut.s_axil_wvalid.value = dut.s_axil_bready.value = 1
+        await FallingEdge(dut.aclk)
+        dut.s_axil_awvalid.value = dut.s_axil_wvalid.value = 0
+
+    async def read_now(self, address: int) -> int:
+        dut = self.dut
+        dut.s_axil_araddr.value, dut.s_axil_arvalid.value, dut.s_axil_rready.value = address, 1, 1
+        await FallingEdge(dut.aclk)
+        dut.s_axil_arvalid.value = 0
+        value = int(dut.s_axil_rdata.value)
+        await FallingEdge(dut.aclk)
+        return value
 
 
 @cocotb.test()
@@ -171,31 +201,16 @@ async def model_written_while_it_is_forgotten(dut):
     """A write in the very cycle in which `loaded` falls is lost; one in the cycle after stays."""
     bench = Bench(dut, np.random.default_rng(6), master=False)
     await bench.reset()
-    dut.loaded.value = dut.s_axil_bready.value = dut.s_axil_rready.value = 1
-
-    async def write(address: int, data: int) -> None:
-        dut.s_axil_awaddr.value, dut.s_axil_wdata.value, dut.s_axil_wstrb.value = address, data, 15
-        dut.s_axil_awvalid.value = dut.s_axil_wvalid.value = 1
-        await FallingEdge(dut.aclk)
-        dut.s_axil_awvalid.value = dut.s_axil_wvalid.value = 0
-
-    async def named() -> int:
-        await FallingEdge(dut.aclk)
-        dut.s_axil_araddr.value, dut.s_axil_arvalid.value = Register.MODEL, 1
-        await FallingEdge(dut.aclk)
-        dut.s_axil_arvalid.value = 0
-        await FallingEdge(dut.aclk)
-        return int(dut.s_axil_rdata.value)
-
+    dut.loaded.value = 1
     for early, expected in ((0, 0), (1, 0x1234_5678)):
         await FallingEdge(dut.aclk)
         dut.loaded.value = 0
         for _ in range(early):
             await FallingEdge(dut.aclk)
             dut.loaded.value = 1
-        await write(Register.MODEL, 0x1234_5678)
+        await bench.write_now(Register.MODEL, 0x1234_5678)
         dut.loaded.value = 1
-        assert await named() == expected
+        assert await bench.read_now(Register.MODEL) == expected
     assert bench.monitor.idle
 
 
@@ -264,4 +279,136 @@ async def strobes_and_order(dut):
         if address & ~3 == Register.CONTROL and strobe & 2:
             scores, every_step = data >> 8 & 1, data >> 9 & 1
         assert (dut.scores.value, dut.every_step.value) == (scores, every_step)
+    assert bench.monitor.idle
+
+
+# ---- the memory ----
+@cocotb.test()
+async def what_the_memory_says(dut):
+    """Counts, commands left and the error are read as they are; the address of the next command is kept, byte by byte."""
+    rng = np.random.default_rng(7)
+    bench = Bench(dut, rng)
+    await bench.reset()
+    for _ in range(4):
+        told = {name: int(rng.integers(1 << bits)) for name, bits in MEMORY.items() if bits > 1}
+        told["memory_error_receive"] = int(rng.integers(2))
+        await FallingEdge(dut.aclk)
+        for name, value in told.items():
+            getattr(dut, name).value = value
+        for register, expected in {
+            Register.SENT: told["sends"],
+            Register.RECEIVED: told["receives"],
+            Register.COMMANDS: COMMANDS.pack(sends=told["sends_left"], receives=told["receives_left"]),
+            Register.MEMORY_ERROR: MEMORY_ERROR.pack(code=told["memory_error_code"], receive=told["memory_error_receive"]),
+            Register.ERROR_ADDRESS_LO: told["memory_error_address"] & 0xFFFF_FFFF,
+            Register.ERROR_ADDRESS_HI: told["memory_error_address"] >> 32,
+        }.items():
+            await bench.write(register, 0xFFFF_FFFF)
+            assert await bench.read(register) == expected
+    place = bytearray(8)
+    for n in rng.permutation(8).tolist():
+        place[n] = int(rng.integers(1, 256))
+        await bench.master.write(Register.ADDRESS_LO + n, place[n : n + 1])
+        assert int(dut.command_address.value) == int.from_bytes(place[:5], "little")
+    assert await bench.read(Register.ADDRESS_LO) == int.from_bytes(place[:4], "little")
+    assert await bench.read(Register.ADDRESS_HI) == place[4]
+    assert bench.monitor.idle
+
+
+@cocotb.test()
+async def commands(dut):
+    """SEND and RECEIVE, written with all four bytes, give one command each; with fewer, or during a reset, none."""
+    rng = np.random.default_rng(8)
+    bench = Bench(dut, rng, master=False)
+    await bench.reset()
+    seen = []
+
+    async def watch_commands() -> None:
+        while True:
+            await RisingEdge(dut.aclk)
+            if dut.command_valid.value == 1:
+                fields = dut.command_receive, dut.command_last, dut.command_bytes, dut.command_address
+                seen.append(tuple(int(field.value) for field in fields))
+
+    cocotb.start_soon(watch_commands())
+    place = 0xAB_0123_4568
+    await FallingEdge(dut.aclk)
+    for register, value in ((Register.ADDRESS_LO, place & 0xFFFF_FFFF), (Register.ADDRESS_HI, place >> 32)):
+        await bench.write_now(register, value)
+        await FallingEdge(dut.aclk)
+    for strobe in rng.permutation(np.repeat(np.arange(1, 16), 2)).tolist() + [15] * 10:
+        receive, value, seen[:] = int(rng.integers(2)), int(rng.integers(1 << 32)), []
+        await bench.write_now((Register.SEND, Register.RECEIVE)[receive], value, strobe)
+        for _ in range(3):
+            await FallingEdge(dut.aclk)
+        asked = [(1, value, place)] if receive else [(0, value & ~1, place)]
+        assert [(r, size, address) for r, _, size, address in seen] == (asked if strobe == 15 else [])
+        assert receive or all(last == value & 1 for _, last, *_ in seen)
+    seen.clear()
+    dut.quiet.value = 0
+    await bench.write_now(Register.CONTROL, CONTROL.pack(reset=1))
+    for register in (Register.SEND, Register.RECEIVE):
+        await FallingEdge(dut.aclk)
+        assert dut.soft_reset.value == 1
+        await bench.write_now(register, 64)
+    dut.quiet.value = 1
+    for _ in range(3):
+        await FallingEdge(dut.aclk)
+    assert (dut.soft_reset.value, seen) == (0, [])
+    assert bench.monitor.idle
+
+
+@cocotb.test()
+async def interrupts(dut):
+    """What happens stays in INTERRUPT until a 1 is written over it; enabled, it holds the line; a reset forgets it."""
+    bench = Bench(dut, np.random.default_rng(9), master=False)
+    await bench.reset()
+    await FallingEdge(dut.aclk)
+
+    async def pulse(name: str) -> None:
+        getattr(dut, name).value = 1
+        await FallingEdge(dut.aclk)
+        getattr(dut, name).value = 0
+        await FallingEdge(dut.aclk)
+
+    async def pending() -> set[str]:
+        return {name for name, value in INTERRUPT.unpack(await bench.read_now(Register.INTERRUPT)).items() if value}
+
+    for wire, name in (
+        ("receive_done", "received"),
+        ("send_done", "sent"),
+        ("memory_error", "failed"),
+        ("error_valid", "failed"),
+    ):
+        dut.error_code.value = 4
+        await bench.write_now(Register.INTERRUPT_ENABLE, INTERRUPT.pack(**{name: 1}))
+        assert await pending() == set()
+        await pulse(wire)
+        await FallingEdge(dut.aclk)  # an error is told a cycle later
+        await FallingEdge(dut.aclk)
+        assert (await pending(), dut.irq.value) == ({name}, 1)
+        await bench.write_now(Register.INTERRUPT, INTERRUPT.pack(**{name: 1}) ^ 7)
+        assert (await pending(), dut.irq.value) == ({name}, 1)
+        await bench.write_now(Register.INTERRUPT_ENABLE, INTERRUPT.pack(**{name: 1}) ^ 7)
+        assert (await pending(), dut.irq.value) == ({name}, 0)
+        await bench.write_now(Register.INTERRUPT, 7)
+        assert await pending() == set()
+    await bench.write_now(Register.INTERRUPT_ENABLE, 7)
+    await FallingEdge(dut.aclk)
+    dut.memory_error.value = 1  # while the error of the core stays: told, though something had failed already
+    await FallingEdge(dut.aclk)
+    await FallingEdge(dut.aclk)
+    assert await pending() == {"failed"}
+    await bench.write_now(Register.INTERRUPT, 7)
+    assert await pending() == set(), "told once"
+    dut.send_done.value = 1  # in the cycle in which it is cleared
+    await bench.write_now(Register.INTERRUPT, 7)
+    dut.send_done.value = 0
+    assert await pending() == {"sent"}
+    dut.memory_error.value = 0
+    await bench.write_now(Register.CONTROL, CONTROL.pack(reset=1))
+    await FallingEdge(dut.aclk)
+    await FallingEdge(dut.aclk)
+    assert (await pending(), dut.irq.value) == (set(), 0)
+    assert await bench.read_now(Register.INTERRUPT_ENABLE) == 7
     assert bench.monitor.idle
