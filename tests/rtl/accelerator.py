@@ -34,7 +34,7 @@ def pauses(rng: np.random.Generator, shares: tuple[float, ...]) -> Iterator[bool
 
 
 class Accelerator:
-    """Drives module `spikeline` as a processor and its DMA would."""
+    """Drives module `spikeline_stream` as a processor and whoever has streams would."""
 
     def __init__(self, dut: SimHandleBase, rng: np.random.Generator | None = None):
         self.dut = dut
@@ -85,7 +85,7 @@ class Accelerator:
         self.images = 0
 
     async def soft_reset(self) -> None:
-        """Reset by CONTROL, and the DMA's streams with it, as the driver does."""
+        """Reset by CONTROL, and both streams with it."""
         self.sent.forgiven = self.received.forgiven = True
         for part in (self.source, self.sink):
             part._handle_reset(True)

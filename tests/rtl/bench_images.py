@@ -27,10 +27,14 @@ def values_of(words: list[int], classes: int) -> list[int]:
 
 async def check(dut: Accelerator, net: Network, images: Batch, scores: bool, every_step: bool) -> None:
     """Take the next packet and compare each of its words."""
+    compare(await dut.packet(), net, images, scores, every_step)
+
+
+def compare(words: list[int], net: Network, images: Batch, scores: bool = False, every_step: bool = False) -> None:
+    """Are these the results of a batch?"""
     reference = golden.run(net, images.trains(net))
     classes = net.sizes[-1]
     running, leading = reference.running
-    words = await dut.packet()
     stride = 1 + scores * -(-classes // 2)
     expected = []
     for n in range(len(images)):

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import cocotb
 import numpy as np
-from accelerator import PERIOD
+from accelerator import PERIOD, pauses
 from bench import LONGEST, Sender, share
 from cocotb.clock import Clock
 from cocotb.handle import SimHandleBase
 from cocotb.triggers import FallingEdge, RisingEdge
+from cocotb.types import LogicArray
+from cocotbext.axi import AxiBus, AxiRam
 from monitors import Channel, Monitor, known, watch
 
 CONSTANTS = {"size": 3, "burst": 1, "cache": 3, "prot": 0}  # 8 bytes a word, INCR, normal and not cached
@@ -184,6 +186,43 @@ class Writes(Side):
         assert len(self.addressed) + len(self.answers) <= MOST_OPEN
 
 
+def channels(dut: SimHandleBase) -> list[Channel]:
+    """What a master offers on its bus, to be watched."""
+    found = []
+    for channel, payload in {"ar": ("addr", "len"), "aw": ("addr", "len"), "w": ("data", "strb", "last")}.items():
+        p = f"m_axi_{channel}"
+        if hasattr(dut, f"{p}valid"):
+            found.append(Channel(dut, f"{p}valid", f"{p}ready", tuple(p + field for field in payload)))
+    return found
+
+
+class Absent:
+    """The ID wire that our masters do not have, and the AxiRam asks for: always zero, whatever is driven."""
+
+    value = property(lambda self: LogicArray("0"), lambda self, _: None)
+
+    def __len__(self) -> int:
+        return 1
+
+    def setimmediatevalue(self, _: object) -> None:
+        """Nothing is driven."""
+
+
+def axi_ram(dut: SimHandleBase, rng: np.random.Generator, size: int) -> AxiRam:
+    """A memory of others' making; each of its channels stalls by a pattern of its own."""
+    bus = AxiBus.from_prefix(dut, "m_axi")
+    for channel, name in ((bus.write.aw, "awid"), (bus.write.b, "bid"), (bus.read.ar, "arid"), (bus.read.r, "rid")):
+        channel._signals[name] = Absent()
+        setattr(channel, name, channel._signals[name])
+    ram = AxiRam(bus, dut.aclk, dut.aresetn, False, size=size)
+    w, r = ram.write_if, ram.read_if
+    for part in (w, r, w.aw_channel, w.w_channel, w.b_channel, r.ar_channel, r.r_channel):
+        part.log.setLevel("ERROR")
+    for part in (w.aw_channel, w.w_channel, w.b_channel, r.ar_channel, r.r_channel):
+        part.set_pause_generator(pauses(rng, (0, 0.3, 0.8)))
+    return ram
+
+
 class Bench:
     """A module with its memory, its clock and its two resets; what it offers is watched."""
 
@@ -197,10 +236,7 @@ class Bench:
         self.reads = Reads(dut, rng) if memory and hasattr(dut, "m_axi_arvalid") else None
         self.writes = Writes(dut, rng) if memory and hasattr(dut, "m_axi_awvalid") else None
         self.sides = [side for side in (self.reads, self.writes) if side]
-        for channel, payload in {"ar": ("addr", "len"), "aw": ("addr", "len"), "w": ("data", "strb", "last")}.items():
-            p = f"m_axi_{channel}"
-            if hasattr(dut, f"{p}valid"):
-                self.bus.channels.append(Channel(dut, f"{p}valid", f"{p}ready", tuple(p + field for field in payload)))
+        self.bus.channels += channels(dut)
         if hasattr(dut, "m_axis_tvalid"):
             self.out = Channel(dut, "m_axis_tvalid", "m_axis_tready", ("m_axis_tdata", "m_axis_tlast"))
             self.streams.channels.append(self.out)

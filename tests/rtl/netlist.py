@@ -1,4 +1,4 @@
-"""The accelerator as Yosys maps it: lookup tables and flip-flops; its memories stay memories."""
+"""The accelerator for streams as Yosys maps it: lookup tables and flip-flops; its memories stay memories."""
 
 import fcntl
 import hashlib
@@ -14,7 +14,7 @@ from spikeline_rtl.synthesis import tools
 # Modules stay apart: Icarus is slow where one scope has many wires. ABC without its long optimisations takes half the time.
 # Flip-flops wake up with random bits, as two values are all that a lookup table is true for.
 COMMANDS = """\
-synth -top spikeline -noshare -run begin:fine
+synth -top spikeline_stream -noshare -run begin:fine
 opt -fast -full
 opt -full
 techmap
@@ -48,7 +48,7 @@ def netlist(geometry: Geometry, seed: int = 1) -> Path:
             work = path.with_suffix(".tmp")
             shutil.rmtree(work, ignore_errors=True)
             commands = COMMANDS.format(seed=seed).splitlines()
-            tools.yosys(work, [*tools.design("spikeline", parameters), *commands])
+            tools.yosys(work, [*tools.design("spikeline_stream", parameters), *commands])
             with atomic(path) as temporary:
                 temporary.write_text(one_process(two_valued((work / "netlist.v").read_text())))
             shutil.rmtree(work)

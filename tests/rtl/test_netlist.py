@@ -7,4 +7,4 @@ from support.networks import TINY
 
 
 def test_netlist(tmp_path):
-    assert run("bench_images", "spikeline", tmp_path, sources=[netlist(TINY)]) >= 10
+    assert run("bench_images", "spikeline_stream", tmp_path, sources=[netlist(TINY)]) >= 10
