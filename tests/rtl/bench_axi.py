@@ -1,6 +1,7 @@
 """The accelerator between registers and memory: what it finds there, what it leaves there, and that nothing else changes."""
 
 from collections.abc import Callable
+from itertools import product
 
 import cocotb
 import numpy as np
@@ -181,28 +182,27 @@ async def values_of_every_step(handle, seed):
 
 
 @cocotb.test()
-@cocotb.parametrize(soft=[False, True], seed=range(ROUNDS))
-async def resets(handle, soft, seed):
+@cocotb.parametrize(seed=range(ROUNDS))
+async def resets(handle, seed):
     """At any cycle: of what was under way only right results are in memory, nothing is written later, and all works again."""
-    board = await start(handle, [seed, 3, soft])
-    net = fed(board.rng)
-    for n in range(4):
-        if n % 2:
+    board = await start(handle, [seed, 3])
+    for soft, loaded in product((True, False), (True, False)):
+        net = fed(board.rng)
+        if loaded:
             await board.load(net)
-        images = batch(board.rng, net, 6)
-        task = cocotb.start_soon(board.classify(images, 6, 2) if n % 2 else board.load(net))
-        await ClockCycles(handle.aclk, int(board.rng.integers(5, 600)))
-        if n % 2:
-            at = await task
+            images = batch(board.rng, net, 6)
+            at = await board.classify(images, 6, 2)
+            await ClockCycles(handle.aclk, int(board.rng.integers(400)))
         else:
-            await board.until(Register.SENT, lambda count: count > 0)
+            task = cocotb.start_soon(board.load(net))
+            await ClockCycles(handle.aclk, int(board.rng.integers(200, 600)))
             task.cancel()
-            await ClockCycles(handle.aclk, 200)  # of the access that was under way
+            await ClockCycles(handle.aclk, 100)  # for the access that was under way
         await (board.soft_reset() if soft else board.reset())
-        if n % 2:
-            labels = golden.run(net, images.trains(net)).labels
-            old = np.frombuffer(board.memory[at : at + 48], np.uint64)
-            for image, (word, was) in enumerate(zip(board.words(at, 6).tolist(), old.tolist(), strict=True)):
+        if loaded:
+            labels = golden.run(net, images.trains(net)).labels.tolist()
+            old = np.frombuffer(board.memory[at : at + 48], np.uint64).tolist()
+            for image, (word, was) in enumerate(zip(board.words(at, 6).tolist(), old, strict=True)):
                 assert word == was or (word & 0xFFFF, word >> 32) == (labels[image], image)
             board.only(at, 6)
         counts = [await board.read(r) for r in (Register.SENT, Register.RECEIVED, Register.COMMANDS, Register.INTERRUPT)]
@@ -210,7 +210,6 @@ async def resets(handle, soft, seed):
         assert STATUS.unpack(await board.read(Register.STATUS)) == {"idle": 1, "loaded": 0}
         await ClockCycles(handle.aclk, 200)
         assert board.ram.read(0, SIZE) == board.memory
-        net = fed(board.rng)
         await board.load(net)
         await board.works(net)
 
@@ -235,7 +234,7 @@ async def interrupt_line(handle):
     at = await board.classify(batch(board.rng, net, 5), 4)
     await with_timeout(RisingEdge(handle.irq), LONGEST * PERIOD, "ns")
     assert await board.read(Register.MEMORY_ERROR) == MEMORY_ERROR.pack(code=MemoryFault.LONG, receive=1)
-    assert await board.read(Register.ERROR_ADDRESS_LO) == at
+    assert await board.read(Register.ERROR_ADDRESS_LO) == max(at, at + 24 & ~127)  # of the last burst
     board.only(at, 4)
     await board.soft_reset()
     assert handle.irq.value == 0

@@ -14,4 +14,4 @@ def test_top(bench, simulator, tmp_path):
 
 
 def test_top_with_memory(tmp_path):
-    assert run("bench_axi", "spikeline", tmp_path, verilated.parameters(TINY), "verilator") >= 5
+    assert run("bench_axi", "spikeline", tmp_path, verilated.parameters(TINY), "verilator") >= 6
