@@ -155,6 +155,20 @@ def test_the_line_rises_with_what_is_enabled(loaded):
     assert transfers.poll() == 0
 
 
+@pytest.mark.parametrize("timing", [Timing(latency=(300, 300)), Timing(stall_write=1)])
+def test_it_is_idle_when_the_last_word_is_in_memory(loaded, timing):
+    """Neither before the first word of a packet has come nor while a result is still on its way."""
+    driver, packet, labels = loaded
+    driver.device.timing(timing)
+    start(driver.device, packet, len(labels))
+    cycles = 30 if timing.latency[0] else 5000
+    driver.device.idle(cycles)
+    assert STATUS.unpack(driver.device.read(Register.STATUS)) == {"idle": 0, "loaded": 1}
+    driver.device.timing(Timing())
+    driver.device.idle(5000)
+    assert STATUS.unpack(driver.device.read(Register.STATUS)) == {"idle": 1, "loaded": 1}
+
+
 @pytest.mark.parametrize("words", [1, 2, 15, 16, 17, 33, 511, 512, 513])
 @pytest.mark.parametrize("offset", [0, 1, 15, 16, 500, 511])
 def test_any_length_from_any_word(device, words, offset):
