@@ -81,7 +81,7 @@ def test_bench_of_the_simulated_board(model, tmp_path, capsys):
     vendor = tmp_path / "power.json"
     vendor.write_text(json.dumps({"total_w": 1.5, "dynamic_w": 1.3, "static_w": 0.2, "source": "vendor's report"}))
     out = tmp_path / "bench.json"
-    assert main(["bench", str(model), "--out", str(out), "--images", "60", "--batch", "25", "--power", f"estimate:{vendor}"]) == 0
+    assert main(["bench", str(model), "--out", str(out), "--images", "60", "--batch", "60", "--power", f"estimate:{vendor}"]) == 0
     assert "(estimated: vendor's report (estimate))" in capsys.readouterr().out
     figures = json.loads(out.read_text())
     assert (figures["backend"], figures["power_source"]) == ("sim", "estimated")
@@ -93,6 +93,7 @@ def test_bench_of_the_simulated_board(model, tmp_path, capsys):
         assert r["host_cpu_us_per_image"] > 0
         assert r["power"]["energy_per_image_uj"] == pytest.approx(1.5e6 / r["images_per_second"])
         assert "measured_images_per_second" not in r
+        assert 0 < r["board_like_memory"]["of_ideal"] <= 1
     assert set(FINN.split()) <= set(figures["results"][0]["throughput_test"])
     assert main(["bench", str(model), "--out", str(out), "--images", "60", "--power", "csv:meter.csv"]) == 1
     assert "a simulated board draws no power to measure" in capsys.readouterr().err

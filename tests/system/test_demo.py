@@ -109,9 +109,11 @@ def test_comparison_finds_a_planted_difference():
     with Accelerator(model=model) as accelerator:
         weights = model.packets[2].copy()
         weights[1:] = np.roll(weights[1:], 16 * 50)  # the weights of other pixels
-        accelerator.simulator.start(weights)
-        while not accelerator.simulator.poll():
-            pass
+        driver = accelerator._backend
+        memory = driver.device.buffer("weights", len(weights))
+        memory[:] = weights
+        driver.start(memory)
+        driver.wait()
         accelerator.simulator.write(Register.MODEL, model.crc)  # which the packet has cleared
         figures = evaluate.measure(accelerator, given)
         compared, _ = evaluate.compare(accelerator, figures, given, traced=10)

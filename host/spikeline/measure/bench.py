@@ -37,12 +37,15 @@ def run(
     """Classify samples with the loaded model; the report of `evaluate.measure`, with labels compared.
 
     `cycle_model_error` is counted minus predicted cycles over all samples: 0 in simulation; on a board what its memory stalls.
+    Of more than one batch it is None: they queue, and each begins while the one before ends, which the model does not cover.
     """
     model = accelerator.model
     assert model is not None
     report = {**evaluate.described(given), **evaluate.measure(accelerator, given, input, progress, batch)}
     report["golden_mismatches"] = evaluate.golden_mismatches(model.network, given, report["labels"])
-    report["cycle_model_error"] = report["cycles"] - predicted_cycles(accelerator.geometry, model, given, input, batch)
+    report["cycle_model_error"] = None
+    if len(given) <= batch:
+        report["cycle_model_error"] = report["cycles"] - predicted_cycles(accelerator.geometry, model, given, input, batch)
     del report["labels"]
     if accelerator.simulator is not None:
         report["simulated_steps_per_second"] = report["simulated_images_per_second"] * report["time_steps"]
@@ -55,7 +58,7 @@ def board_like(accelerator: Accelerator, given: Samples, input: str, batch: int)
     from spikeline.simulation.verilated import BOARD_LIKE, Timing
 
     assert accelerator.simulator is not None
-    some, per_second = given.first(BOARD_LIKE_IMAGES), {}
+    some, per_second = given.first(min(BOARD_LIKE_IMAGES, len(given))), {}
     for name, timing in (("ideal", Timing()), ("board-like", BOARD_LIKE)):
         accelerator.simulator.timing(timing)
         accelerator.clear_counters()
