@@ -32,6 +32,7 @@ def demo() -> list[str]:
             f"{r['membrane_mismatches']} of {r['membranes_compared']:,} membranes"
         )
 
+    origins = [f"[{name}.json](results/{name}.json) of commit {r['commit'][:9]}" for name, r in zip(MODES, reports, strict=True)]
     return [
         " | ".join(["| What", *MODES.values()]) + " |",
         "|---" * (1 + len(MODES)) + "|",
@@ -51,8 +52,7 @@ def demo() -> list[str]:
         row("ONNX differs from golden model", lambda r: f"{r['onnx_mismatches']} of {r['onnx_images']:,} images"),
         row("Power", lambda _: "not measured: no board yet"),
         "",
-        f"From [demo.json](results/demo.json), [demo-continuous.json](results/demo-continuous.json) and "
-        f"[demo-events.json](results/demo-events.json), commit {reports[0]['commit'][:9]}; RTL cycle counts at "
+        f"From {', '.join(origins)}; RTL cycle counts at "
         f"{reports[0]['fclk_mhz']:g} MHz; latency is the mean of 100 images sent one by one. {SEEDS}",
     ]
 
