@@ -42,8 +42,12 @@ template <class T> void append(std::vector<uint32_t>& out, const T& value, int f
 }
 
 struct Burst {
-    uint64_t address, due;  // the cycle in which the memory answers
+    uint64_t address, due;  // the cycle in which its first word is there; of a burst that is written, none
     unsigned beats;
+};
+struct Answer {  // to a burst that was written
+    uint64_t due;
+    int response;
 };
 enum { OKAY = 0, SLVERR = 2, DECERR = 3 };
 
@@ -62,7 +66,8 @@ struct Memory {
     uint64_t fail_from = 1, fail_to = 0;  // addresses that answer SLVERR
     Timing timing;
     uint64_t random = 1;
-    std::deque<Burst> reads, writes, answers;
+    std::deque<Burst> reads, writes;
+    std::deque<Answer> answers;
     unsigned read_beat = 0, write_beat = 0;
     int write_response = OKAY;
     std::string broken;  // the first rule of AXI that was broken
@@ -98,6 +103,7 @@ struct Sim {
     uint64_t cycles = 0;
     Memory memory;
     bool ar_waited = false, aw_waited = false, w_waited = false;  // offered in the cycle before, and not taken
+    bool r_taken = false, b_taken = false;
     uint64_t araddr = 0, awaddr = 0, wdata = 0;
 
     bool record = false;
@@ -135,7 +141,7 @@ struct Sim {
         }
         if (!top.m_axi_bvalid || b_taken) {
             top.m_axi_bvalid = open && !m.answers.empty() && m.answers.front().due <= cycles;
-            if (top.m_axi_bvalid) top.m_axi_bresp = m.answers.front().beats;
+            if (top.m_axi_bvalid) top.m_axi_bresp = m.answers.front().response;
         }
         top.m_axi_arready = open && m.reads.size() < Memory::bursts && m.flows(t.stall_read);
         top.m_axi_awready = open && m.writes.size() < Memory::bursts && m.flows(t.stall_write);
@@ -171,7 +177,7 @@ struct Sim {
             const bool last = ++m.write_beat == burst.beats;
             m.rule(last == bool(top.m_axi_wlast), "WLAST is not with the last word");
             if (last) {
-                m.answers.push_back({0, cycles + 1 + m.latency(), unsigned(m.write_response)});
+                m.answers.push_back({cycles + 1 + m.latency(), m.write_response});
                 m.writes.pop_front();
                 m.write_beat = 0;
                 m.write_response = OKAY;
@@ -186,7 +192,6 @@ struct Sim {
             m.writes.push_back({top.m_axi_awaddr, 0, top.m_axi_awlen + 1u});
         }
     }
-    bool r_taken = false, b_taken = false;
 
     void tick() {
         offer();

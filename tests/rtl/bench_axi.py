@@ -15,13 +15,13 @@ from memory import axi_ram, channels
 from monitors import LiteMonitor, Monitor, watch
 
 from spikeline.device.packets import Batch, packed
+from spikeline.device.transfers import QUEUE
 from spikeline.model import golden, model_file
 from spikeline.model.network import Network
 from spikeline.model.spec import COMMANDS, CONTROL, ERROR, INTERRUPT, MEMORY_ERROR, RECEIVE, SEND, STATUS, MemoryFault, Register
 from support.networks import batch, network
 
 SIZE = 1 << 18  # bytes of memory
-QUEUE = 8
 
 
 class Board:

@@ -231,13 +231,13 @@ def test_reset_in_the_middle_of_anything(loaded, seed):
 
 def test_results_wait_for_a_slow_receiver(loaded):
     """Far more images than the queues hold, sent before anyone takes a result: nothing is lost."""
-    driver, network, spikes, *_ = loaded
+    driver, network, *_ = loaded
     rng = np.random.default_rng(3)
     spikes = (rng.random((60, network.time_steps, network.sizes[0])) < 0.2).astype(np.uint8)
     driver.device.timing(Timing(stall_write=0.998))
     labels, _, _ = driver.run(spikes, scores=False)
     np.testing.assert_array_equal(labels, golden.run(network, spikes).labels)
-    assert driver.counters().stall_output > 60 * 5
+    assert driver.counters().stall_output > 10_000
 
 
 def test_packets_back_to_back(loaded):

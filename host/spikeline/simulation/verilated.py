@@ -196,7 +196,7 @@ class Timing:
     refresh: tuple[int, int] = (0, 0)
 
 
-# A DDR3 memory behind a port of a Zynq: the latencies that UG585 and users measure, and a refresh every 7.8 µs.
+# What a DDR3 memory behind a port of a Zynq may be like, at 100 MHz; assumed, not measured, but for the refresh each 7.8 µs.
 BOARD_LIKE = Timing(latency=(20, 80), stall_read=0.1, stall_write=0.1, refresh=(780, 30))
 
 
