@@ -28,12 +28,15 @@ module spikeline #(
     // Most classes, an even number up to 64 / WEIGHT_BITS
     parameter integer CLASSES = 16,
     // 1: membranes can last from step to step (continuous integration), with a leak of up to MAX_LEAK: a shift, 0
-    // (none) to 15. Costs one LUT a bit of each membrane, two with a leak.
+    // (none) to 15.
     parameter integer CONTINUOUS = 0,
     parameter integer MAX_LEAK = 0,
-    // 1: layer 0 can take direct input, pixels instead of spikes, bit plane by bit plane. Costs one LUT a bit of
-    // each of its membranes; and membranes need up to 8 bits more.
+    // 1: layer 0 can take direct input, pixels instead of spikes, bit plane by bit plane. Membranes need up to 8
+    // bits more.
     parameter integer DIRECT = 0,
+    // Neurons that are decided one after another, by logic that they share, where membranes last or the input is
+    // direct: 8, 16 or 32, at most 64 / WEIGHT_BITS. So many cycles is the least that a step takes there.
+    parameter integer GROUP = 8,
     // Bits of an address in memory, 32 to 40
     parameter integer ADDRESS_BITS = 32,
     // Hash of sources and geometry, for the host to tell builds apart
@@ -144,7 +147,8 @@ spk_regs #(
     .CLASSES(CLASSES),
     .CONTINUOUS(CONTINUOUS),
     .MAX_LEAK(MAX_LEAK),
-    .DIRECT(DIRECT)
+    .DIRECT(DIRECT),
+    .GROUP(GROUP)
 ) regs (
     .aclk(aclk),
     .aresetn(aresetn),
@@ -280,7 +284,8 @@ spk_core #(
     .CLASSES(CLASSES),
     .CONTINUOUS(CONTINUOUS),
     .MAX_LEAK(MAX_LEAK),
-    .DIRECT(DIRECT)
+    .DIRECT(DIRECT),
+    .GROUP(GROUP)
 ) core (
     .aclk(aclk),
     .reset(reset),

@@ -23,6 +23,7 @@ module spikeline_stream #(
     parameter integer CONTINUOUS = 0,
     parameter integer MAX_LEAK = 0,
     parameter integer DIRECT = 0,
+    parameter integer GROUP = 8,
     // Hash of sources and geometry, for the host to tell builds apart
     parameter [31:0] BUILD = 32'd0
 ) (
@@ -86,7 +87,8 @@ spk_regs #(
     .CLASSES(CLASSES),
     .CONTINUOUS(CONTINUOUS),
     .MAX_LEAK(MAX_LEAK),
-    .DIRECT(DIRECT)
+    .DIRECT(DIRECT),
+    .GROUP(GROUP)
 ) regs (
     .aclk(aclk),
     .aresetn(aresetn),
@@ -151,7 +153,8 @@ spk_core #(
     .CLASSES(CLASSES),
     .CONTINUOUS(CONTINUOUS),
     .MAX_LEAK(MAX_LEAK),
-    .DIRECT(DIRECT)
+    .DIRECT(DIRECT),
+    .GROUP(GROUP)
 ) core (
     .aclk(aclk),
     .reset(reset),

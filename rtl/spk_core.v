@@ -23,7 +23,8 @@ module spk_core #(
     parameter integer CLASSES = 16,
     parameter integer CONTINUOUS = 0,
     parameter integer MAX_LEAK = 0,
-    parameter integer DIRECT = 0
+    parameter integer DIRECT = 0,
+    parameter integer GROUP = 8
 ) (
     input  wire                aclk,
     input  wire                reset,
@@ -77,6 +78,10 @@ initial begin : check
         $display("Error: MAX_LEAK = %0d, must be 0 to 15", MAX_LEAK);
         $finish;
     end
+    if ((GROUP != 8 && GROUP != 16 && GROUP != 32) || GROUP > 64 / WEIGHT_BITS) begin
+        $display("Error: GROUP = %0d, must be a power of two from 8 to %0d", GROUP, 64 / WEIGHT_BITS);
+        $finish;
+    end
     for (l = 0; l < LAYERS; l = l + 1)
         if ({16'd0, LAYER_NEURONS[l*16 +: 16]} % (64 / WEIGHT_BITS) != 0) begin
             $display("Error: LAYER_NEURONS of layer %0d, must be a multiple of %0d", l, 64 / WEIGHT_BITS);
@@ -107,6 +112,7 @@ wire [LAYERS-1:0]    bias_write;
 wire [15:0]          write_row;
 wire [15:0]          write_slice;
 wire [15:0]          write_pair;
+wire                 write_odd;
 wire [63:0]          write_data;
 wire [3:0]           config_encoder;
 wire                 config_exit;
@@ -177,6 +183,7 @@ spk_loader #(
     .write_row(write_row),
     .write_slice(write_slice),
     .write_pair(write_pair),
+    .write_odd(write_odd),
     .write_data(write_data),
     .image_data(image_data),
     .spikes_begin(spikes_begin),
@@ -361,6 +368,7 @@ generate
             .CONTINUOUS(CONTINUOUS),
             .MAX_LEAK(MAX_LEAK),
             .DIRECT(l == 0 ? DIRECT : 0),
+            .GROUP(GROUP),
             .TAG_BITS(TAG_BITS)
         ) core (
             .aclk(aclk),
@@ -377,6 +385,7 @@ generate
             .write_row(write_row),
             .write_slice(write_slice),
             .write_pair(write_pair),
+            .write_odd(write_odd),
             .write_data(write_data),
             .s_spikes(spikes),
             .s_user(user),

@@ -10,7 +10,7 @@
 // that are cut short leave their layer not loaded. Everything but images waits until the layers are idle.
 //
 // Latency: five cycles between the header and the first word of the body, in which the sizes of the layer are worked
-// out; then a word a cycle.
+// out; then a word a cycle, of thresholds and biases every second.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -54,13 +54,15 @@ module spk_loader #(
     output reg  [   LAYERS-1:0] config_biased,
     output reg  [ LAYERS*4-1:0] config_leak,
     output wire                 loaded,
-    // Writes to the layers, a bit a layer; thresholds are negated: membranes add −θ
+    // Writes to the layers, a bit a layer; thresholds are negated: currents start from −θ. A pair of thresholds or of
+    // biases is written in two cycles, in the second `write_odd`.
     output reg  [   LAYERS-1:0] weight_write,
     output reg  [   LAYERS-1:0] threshold_write,
     output reg  [   LAYERS-1:0] bias_write,
     output reg  [         15:0] write_row,
     output reg  [         15:0] write_slice,
     output reg  [         15:0] write_pair,
+    output reg                  write_odd,
     output reg  [         63:0] write_data,
     // Images, as words of spikes, pixels or events. `*_begin`: a new packet; `image_last`: words of its last image;
     // `*_image_end`: this word completes an image, or with events, one was completed.
@@ -122,6 +124,7 @@ reg        error_told_reg;  // the error of this packet was told
 reg        last_words_reg;  // of spikes or pixels: the next word is one of the last image
 reg        last_left_reg;   // of events: the same
 reg [3:0]  word_reg; // place in the body of a CONFIG
+reg        odd_reg;  // the second cycle of a pair
 
 wire config_packet = kind_reg == `SPK_PACKET_TYPE_CONFIG;
 wire thresholds_packet = kind_reg == `SPK_PACKET_TYPE_THRESHOLDS;
@@ -130,12 +133,15 @@ wire spikes_packet = kind_reg == `SPK_PACKET_TYPE_SPIKES;
 wire pixels_packet = kind_reg == `SPK_PACKET_TYPE_PIXELS;
 wire biases_packet = kind_reg == `SPK_PACKET_TYPE_BIASES;
 wire events_packet = kind_reg == `SPK_PACKET_TYPE_EVENTS;
-wire layer_packet = thresholds_packet || weights_packet || biases_packet;
+wire pairs_packet = thresholds_packet || biases_packet;
+wire layer_packet = pairs_packet || weights_packet;
 wire images_packet = spikes_packet || pixels_packet || events_packet;
 wire image_ready = pixels_packet ? pixels_ready : events_packet ? events_ready || count_reg : spikes_ready;
 wire image_end = pixels_packet ? pixels_image_end : events_packet || spikes_image_end;
 
-wire body_ready = state_reg == STATE_BODY && (!images_packet || image_ready);
+// A pair stays for two cycles, and is taken in the second.
+wire pair = state_reg == STATE_BODY && pairs_packet && s_axis_tvalid;
+wire body_ready = state_reg == STATE_BODY && (!images_packet || image_ready) && (!pairs_packet || odd_reg);
 wire body = body_ready && s_axis_tvalid;
 wire [31:0] left_next = state_reg == STATE_CHECK ? length_reg : left_reg - 1;
 
@@ -260,7 +266,7 @@ always @* begin
     else if (images_packet && !loaded)
         refusal = `SPK_ERROR_CODE_NOT_LOADED;
     else if ((config_packet && (length_reg < 2 || length_reg > LAYERS + 1))
-             || ((thresholds_packet || biases_packet) && length_reg != threshold_words_reg)
+             || (pairs_packet && length_reg != threshold_words_reg)
              || (weights_packet && length_reg != weight_words_reg)
              || (images_packet && length_reg == 0))
         refusal = `SPK_ERROR_CODE_LENGTH;
@@ -312,8 +318,10 @@ end
 // ---- body words ----
 always @(posedge aclk) begin
     weight_write <= {LAYERS{body && weights_packet}} & layer_named;
-    threshold_write <= {LAYERS{body && thresholds_packet}} & layer_named;
-    bias_write <= {LAYERS{body && biases_packet}} & layer_named;
+    threshold_write <= {LAYERS{pair && thresholds_packet}} & layer_named;
+    bias_write <= {LAYERS{pair && biases_packet}} & layer_named;
+    write_odd <= odd_reg;
+    odd_reg <= pair && !odd_reg;
     write_data <= s_axis_tdata;
     if (thresholds_packet) begin
         write_data[`SPK_THRESHOLD_PAIR_EVEN] <= -s_axis_tdata[`SPK_THRESHOLD_PAIR_EVEN];
@@ -326,9 +334,9 @@ always @(posedge aclk) begin
         write_slice <= 16'hFFFF; // counts to 0 with the first word
         write_pair <= 16'hFFFF;
     end
+    if (pair && !odd_reg) write_pair <= write_pair + 16'd1;
     if (body) begin
         word_reg <= word_reg + 4'd1;
-        write_pair <= write_pair + 16'd1;
         if (write_slice + 16'd1 == slices_reg) begin
             write_slice <= 16'd0;
             write_row <= write_row + 16'd1;

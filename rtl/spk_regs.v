@@ -23,7 +23,8 @@ module spk_regs #(
     parameter integer CLASSES = 16,
     parameter integer CONTINUOUS = 0,
     parameter integer MAX_LEAK = 0,
-    parameter integer DIRECT = 0
+    parameter integer DIRECT = 0,
+    parameter integer GROUP = 8
 ) (
     input  wire                aclk,
     input  wire                aresetn,
@@ -243,6 +244,7 @@ always @* begin
             data[`SPK_FEATURES_CONTINUOUS] = CONTINUOUS != 0;
             data[`SPK_FEATURES_MAX_LEAK] = MAX_LEAK[3:0];
             data[`SPK_FEATURES_DIRECT] = DIRECT != 0;
+            data[`SPK_FEATURES_GROUP] = GROUP[7:0];
         end
         `SPK_REG_MODEL: data[`SPK_MODEL_VALUE] = model_reg;
         `SPK_REG_ADDRESS_LO: data = command_address[31:0];

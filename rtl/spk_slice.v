@@ -1,25 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// One 64-bit column of a layer's weights, with the neurons that it feeds: integrate, double, leak, fire, reset,
-// saturate.
+// One 64-bit column of a layer's weights, and the currents of the neurons that it feeds: the sums of their weights.
 //
-//   discontinuous   v = −θ + Σ w  in the first cycle of a step, v = v + Σ w  in the others; fires iff v ≥ 0
-//   direct          v = Σ w       in the first cycle of an image, v = 2v + Σ w  in the first of each further plane,
-//                   v = v + Σ w  in the others; after the last plane fires iff v − θ ≥ 0
-//   continuous      v = b + Σ w   in the first cycle of an image, v = v + Σ w  in the others; then one cycle each:
-//     fire            if v − θ ≥ 0: fires, and v = v − θ or 0
-//     saturate        v = sat(v), where a leak follows
-//     bias            v = v + b, where there is a bias or a leak
-//     leak            v = v − (s >> leak), where s is v before the bias was added
+//   discontinuous   I = −θ + Σ w  in the first cycle of a step, I = I + Σ w  in the others; fires iff I ≥ 0
+//   continuous      I = Σ w       in the first cycle of a step, I = I + Σ w  in the others
+//   direct          I = Σ w       in the first cycle of an image, I = 2 I + Σ w  in the first of each further plane,
+//                   I = I + Σ w   in the others
 //
-// A discontinuous membrane starts at −θ, so that its sign is the comparison Σ w ≥ θ. One of direct input cannot,
-// because −θ would be doubled: it starts from 0, and a second adder behind the membrane takes −θ. To double is to take
-// the bit below: that, and the 0, fit into the LUT that selects what is added to. A continuous membrane keeps to
-// MEMBRANE_BITS − 1 bits from step to step. Without a leak, saturating costs no cycle: the next addition, of the bias
-// or of the first row of the next step, starts from sat(v). A leak needs sat(v) a stage earlier, to shift it, so it
-// takes a cycle for it.
+// A discontinuous neuron has no other membrane than its current, which starts at −θ, so that its sign is the comparison
+// Σ w ≥ θ. The others are decided by spk_fire, one after another; their spikes come back from it and are shifted in.
+// To double is to take the bit below: that, 0 and −θ fit into the LUT that selects what is added to.
 //
 // A word holds 64 / WEIGHT_BITS weights in two's complement, neuron 0 lowest. Latency: five cycles from the address of
-// a row to the spike: read the RAM, its output register (row), sum over the scan lanes, membrane, spike.
+// a row to the spike: read the RAM, its output register (row), sum over the scan lanes, current, spike.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -31,59 +23,47 @@ module spk_slice #(
     parameter integer DEPTH = 392,
     // Bits of a weight: 2, 4 or 8
     parameter integer WEIGHT_BITS = 4,
-    // Bits of a membrane, 4 to 24; the compiler proves that no network which it maps overflows them
+    // Bits of a current and of a membrane, 4 to 24; the compiler proves that no network which it maps overflows them
     parameter integer MEMBRANE_BITS = 14,
-    // 1: membranes can last from step to step, with a leak of up to MAX_LEAK: a shift, 0 (none) to 15
-    parameter integer CONTINUOUS = 0,
-    parameter integer MAX_LEAK = 0,
-    // 1: membranes can be doubled between the bit planes of direct input
+    // Neurons that share a spk_fire, 0 if there is none
+    parameter integer GROUP = 0,
+    // 1: currents can be doubled between the bit planes of direct input
     parameter integer DIRECT = 0,
-    parameter integer LEAK_BITS = MAX_LEAK > 1 ? $clog2(MAX_LEAK) : 1,
     parameter integer ADDRESS_BITS = $clog2(DEPTH),
     parameter integer BANKS = PARALLEL > 1 ? PARALLEL / 2 : 1,
-    parameter integer NEURONS = 64 / WEIGHT_BITS
+    parameter integer NEURONS = 64 / WEIGHT_BITS,
+    parameter integer GROUPS = GROUP > 0 ? NEURONS / GROUP : 1
 ) (
     input  wire                             aclk,
     // Rows: their addresses, and one cycle later which of them count
     input  wire [             PARALLEL-1:0] read,
     input  wire [PARALLEL*ADDRESS_BITS-1:0] address,
     input  wire [             PARALLEL-1:0] row_valid,
-    // A cycle of a step is in the stage before the sum; before the membrane, and then whether the membrane starts anew.
-    // `step_end`: the membranes are final.
+    // A cycle of a step is in the stage before the sum; before the current, and then what that is added to: see KEEP
     input  wire                             row_active,
     input  wire                             sum_active,
-    input  wire                             restart,
+    input  wire [                      1:0] base_select,
+    // The currents are final, and their signs are the spikes; or a spike comes in for each group
     input  wire                             step_end,
-    // Direct input; with `sum_active`: `twice`, a membrane goes on from twice its value, or with `restart` from 0
-    input  wire                             config_direct,
-    input  wire                             twice,
-    // Continuous layers. With `row_active`: what to add, see ADD_ROWS below. With `sum_active`: `fire`, which takes the
-    // place of `step_end`; `carry_in` adds one more; `saturate` adds to sat(v) instead of v.
-    input  wire                             config_reset_zero,
-    input  wire [            LEAK_BITS-1:0] leak_less_one,
-    input  wire [                      1:0] addend_select,
-    input  wire                             fire,
-    input  wire                             carry_in,
-    input  wire                             saturate,
+    input  wire                             shift,
+    input  wire [               GROUPS-1:0] shift_spikes,
     // Neurons in use: all, or those of `neurons_used`. The others hold what an earlier network left and must not fire.
     input  wire                             all_used,
     input  wire                             part_used,
     input  wire [              NEURONS-1:0] neurons_used,
-    // Loading: a word of weights per bank, at the address of the even lanes; pairs of initial values (−θ, or the bias
-    // if continuous) and of −θ if continuous
+    // Loading: a word of weights per bank, at the address of the even lanes; pairs of −θ
     input  wire [                BANKS-1:0] weight_write,
-    input  wire                             initial_write,
     input  wire                             threshold_write,
     input  wire [    $clog2(NEURONS/2)-1:0] write_pair,
     input  wire [                     63:0] write_data,
-    // Spikes, one cycle after `step_end` or `fire`, and membranes
+    // Spikes, one cycle after `step_end`, and currents
     output wire [              NEURONS-1:0] fired,
-    output wire [NEURONS*MEMBRANE_BITS-1:0] membranes
+    output wire [NEURONS*MEMBRANE_BITS-1:0] currents
 );
 
 localparam SUM_BITS = WEIGHT_BITS + $clog2(PARALLEL);
-// Values of `addend_select`; the fourth is the complement of the leak, which `carry_in` makes its negative.
-localparam [1:0] ADD_ROWS = 2'd0, ADD_THRESHOLD = 2'd1, ADD_BIAS = 2'd2;
+// Values of `base_select`: the current itself, −θ or 0; the fourth is twice the current
+localparam [1:0] KEEP = 2'd0, FROM_THRESHOLD = 2'd1, FROM_ZERO = 2'd2;
 
 wire [PARALLEL*64-1:0] words;
 
@@ -127,16 +107,14 @@ genvar n;
 generate
     for (n = 0; n < NEURONS; n = n + 1) begin : neuron
         localparam integer PAIR = n / 2;
-        reg [MEMBRANE_BITS-1:0] membrane_reg;
-        reg [MEMBRANE_BITS-1:0] initial_reg; // −θ, or the bias if continuous
+        reg [MEMBRANE_BITS-1:0] current_reg;
+        reg [MEMBRANE_BITS-1:0] threshold_reg; // −θ
+        reg [SUM_BITS-1:0]      sum_reg;
         reg                     fired_reg;
-        wire                     used = all_used || (part_used && neurons_used[n]);
-        wire [MEMBRANE_BITS-1:0] start = DIRECT != 0 && twice ? {MEMBRANE_BITS{1'b0}} : initial_reg;
-        wire [MEMBRANE_BITS-1:0] membrane = DIRECT != 0 && twice ? membrane_reg << 1 : membrane_reg;
-        wire [MEMBRANE_BITS-1:0] threshold = DIRECT != 0 && config_direct ? initial_reg : {MEMBRANE_BITS{1'b0}};
-        wire [MEMBRANE_BITS-1:0] decided = membrane_reg + threshold; // u − θ, or v
         reg [SUM_BITS-1:0]      sum;
         reg [WEIGHT_BITS-1:0]   weight;
+        reg [MEMBRANE_BITS-1:0] base;
+        wire                    used = all_used || (part_used && neurons_used[n]);
         integer p;
 
         always @* begin
@@ -145,68 +123,31 @@ generate
                 weight = words[p*64+n*WEIGHT_BITS +: WEIGHT_BITS];
                 sum = sum + {{(SUM_BITS-WEIGHT_BITS){weight[WEIGHT_BITS-1]}}, weight};
             end
+            case (base_select)
+                KEEP: base = current_reg;
+                FROM_THRESHOLD: base = threshold_reg;
+                FROM_ZERO: base = 0;
+                default: base = DIRECT != 0 ? current_reg << 1 : 0;
+            endcase
         end
 
-        always @(posedge aclk)
-            if (initial_write && write_pair == PAIR[$clog2(NEURONS/2)-1:0])
-                initial_reg <= write_data[(n%2)*32 +: MEMBRANE_BITS];
+        always @(posedge aclk) begin
+            if (threshold_write && write_pair == PAIR[$clog2(NEURONS/2)-1:0])
+                threshold_reg <= write_data[(n%2)*32 +: MEMBRANE_BITS];
+            if (row_active) sum_reg <= sum;
+            if (sum_active) current_reg <= base + {{(MEMBRANE_BITS-SUM_BITS){sum_reg[SUM_BITS-1]}}, sum_reg};
+        end
 
-        if (CONTINUOUS != 0) begin : continuous
-            reg  [MEMBRANE_BITS-1:0] threshold_reg; // −θ
-            reg  [MEMBRANE_BITS-1:0] addend_reg;
-            wire [MEMBRANE_BITS-1:0] leak;
-            wire                     overflow;
-            wire                     negative = membrane_reg[MEMBRANE_BITS-1];
-            wire [MEMBRANE_BITS-1:0] limit = {{2{negative}}, {(MEMBRANE_BITS-2){!negative}}};
-            wire [MEMBRANE_BITS-1:0] saturated = overflow ? limit : membrane;
-            wire [MEMBRANE_BITS-1:0] base = restart ? start : saturated;
-            // base + addend + carry_in, above a bit of no meaning. Written as a difference, because then the carry
-            // takes its operand from the register, and one LUT a bit is enough.
-            wire [MEMBRANE_BITS:0]   total = {addend_reg, carry_in} - {~base, 1'b1};
-            wire                     below_threshold = total[MEMBRANE_BITS]; // v − θ < 0, with `fire`
-
-            spk_overflow range (
-                .saturate(saturate),
-                .top(membrane_reg[MEMBRANE_BITS-1 -: 2]),
-                .overflow(overflow)
-            );
-
-            if (MAX_LEAK > 0) begin : with_leak
-                wire signed [MEMBRANE_BITS-1:0] half = {negative, membrane_reg[MEMBRANE_BITS-1:1]};
-                assign leak = half >>> leak_less_one;
-            end else begin : no_leak
-                assign leak = 0;
-            end
-
-            always @(posedge aclk) begin
-                if (threshold_write && write_pair == PAIR[$clog2(NEURONS/2)-1:0])
-                    threshold_reg <= write_data[(n%2)*32 +: MEMBRANE_BITS];
-                if (row_active)
-                    case (addend_select)
-                        ADD_ROWS: addend_reg <= {{(MEMBRANE_BITS-SUM_BITS){sum[SUM_BITS-1]}}, sum};
-                        ADD_THRESHOLD: addend_reg <= threshold_reg;
-                        ADD_BIAS: addend_reg <= initial_reg;
-                        default: addend_reg <= ~leak;
-                    endcase
-                if (sum_active && !(fire && below_threshold))
-                    membrane_reg <= fire && config_reset_zero ? {MEMBRANE_BITS{1'b0}} : total[MEMBRANE_BITS:1];
-                if (fire) fired_reg <= !below_threshold && used;
-                else if (step_end) fired_reg <= !decided[MEMBRANE_BITS-1] && used;
-            end
-        end else begin : discontinuous
-            reg [SUM_BITS-1:0] sum_reg;
-
-            always @(posedge aclk) begin
-                if (row_active) sum_reg <= sum;
-                if (sum_active)
-                    membrane_reg <= (restart ? start : membrane)
-                        + {{(MEMBRANE_BITS-SUM_BITS){sum_reg[SUM_BITS-1]}}, sum_reg};
-                if (step_end) fired_reg <= !decided[MEMBRANE_BITS-1] && used;
-            end
+        if (GROUP > 0) begin : shared
+            wire next = n % GROUP == GROUP - 1 ? shift_spikes[n/GROUP] : fired[n+1 < NEURONS ? n+1 : n];
+            always @(posedge aclk)
+                if (step_end || shift) fired_reg <= shift ? next : !current_reg[MEMBRANE_BITS-1] && used;
+        end else begin : own
+            always @(posedge aclk) if (step_end) fired_reg <= !current_reg[MEMBRANE_BITS-1] && used;
         end
 
         assign fired[n] = fired_reg;
-        assign membranes[n*MEMBRANE_BITS +: MEMBRANE_BITS] = decided;
+        assign currents[n*MEMBRANE_BITS +: MEMBRANE_BITS] = current_reg;
     end
 endgenerate
 

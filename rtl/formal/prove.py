@@ -64,7 +64,7 @@ MODULES = {
     "axi_lite": ["spk_regs"],
     "events": ["spk_events"],
     "input": ["spk_input"],
-    "layer": ["spk_layer", "spk_scan", "spk_fifo", "spk_slice", "spk_ram", "spk_overflow"],
+    "layer": ["spk_layer", "spk_scan", "spk_fifo", "spk_slice", "spk_fire", "spk_ram"],
     "loader": ["spk_loader"],
     "decode": ["spk_decode"],
     "encode": ["spk_encode"],

@@ -217,7 +217,7 @@ struct Sim {
         const auto& root = *top.rootp;
 #define LAYER(n, name) root.spikeline__DOT__core__DOT__layer__BRA__##n##__KET____DOT__core__DOT__##name
 #define KEEP_STATE(n) \
-    if (LAYER(n, step_end_reg) >> 5 & 1) append(states[n], LAYER(n, membranes), 0, neurons[n] * SPK_MEMBRANE_BITS);
+    if (LAYER(n, shift)) append(states[n], LAYER(n, states), 0, neurons[n] / SPK_GROUP * (SPK_MEMBRANE_BITS - 1));
 #if SPK_LAYERS > 0
         KEEP_STATE(0)
 #endif
@@ -394,8 +394,8 @@ EXPORT void sim_record(Sim* sim, int on) {
         sim->states[layer].clear();
     }
 }
-// Words recorded of a layer: 0 its spikes, 1 its first neurons' membranes as they passed on, 2 all its membranes as a
-// continuous layer leaves them behind; copied to `out` unless null.
+// Words recorded of a layer: 0 its spikes, 1 its first neurons' membranes as they passed on, 2 what lasts of its
+// membranes, if it is continuous, one of each group after another; copied to `out` unless null.
 EXPORT std::size_t sim_recorded(const Sim* sim, int layer, int what, uint32_t* out) {
     const auto& words = what == 0 ? sim->spikes[layer] : what == 1 ? sim->membranes[layer] : sim->states[layer];
     if (out) std::memcpy(out, words.data(), words.size() * sizeof(uint32_t));

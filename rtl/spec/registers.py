@@ -31,10 +31,7 @@ class Register(NamedTuple):
 CONSTANTS = (
     ("TAG", "that travel with a time step", "spk_layer", "user_reg"),
     ("PIPELINE", "of a layer's control, beside its data", "spk_layer",
-     "active_reg begin_reg restart_reg step_end_reg users_reg unfinished_reg row_reads_reg"),
-    ("CONTINUOUS", "of that control, if the layer can be continuous", "spk_layer",
-     "phase_reg phase_address_reg phase_read_reg phase_row_reg phase_sum_reg last_phase_reg continuous_reg "
-     "saturate_reg addend_select_reg"),
+     "active_reg base_select_reg step_end_reg users_reg unfinished_reg row_reads_reg"),
     ("SCAN", "of a scan lane: the group that is taken apart, what is full", "spk_scan",
      "bits_reg full_reg last_reg fetched_valid_reg"),
     ("FETCH", "of a scan lane: the group that was fetched", "spk_scan", "fetched_reg fetched_user_reg fetched_last_reg"),

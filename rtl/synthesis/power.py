@@ -27,7 +27,7 @@ from spikeline.model.geometry import Geometry
 from spikeline_rtl.boards import activity
 from spikeline_rtl.synthesis.tools import ToolError, design, run, tool, version, yosys
 
-MODULES = ("spk_layer", "spk_scan", "spk_slice", "spk_ram", "spk_fifo", "spk_overflow")
+MODULES = ("spk_layer", "spk_scan", "spk_slice", "spk_fire", "spk_ram", "spk_fifo")
 TOTAL = re.compile(r"^Total\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)", re.MULTILINE)  # internal, switching, leakage, all; W
 
 
@@ -44,6 +44,7 @@ def parameters(geometry: Geometry, k: int) -> dict[str, int]:
         "CONTINUOUS": int(geometry.continuous),
         "MAX_LEAK": geometry.max_leak,
         "DIRECT": int(geometry.direct and k == 0),
+        "GROUP": geometry.group,
     }
 
 
@@ -52,7 +53,6 @@ def commands(geometry: Geometry, k: int) -> list[str]:
     return [
         "read_liberty -lib library.lib",
         *design("spk_layer", parameters(geometry, k), MODULES),
-        "setattr -mod -unset keep_hierarchy *spk_overflow*",
         "proc",
         "flatten -noscopeinfo",
         "opt_clean",

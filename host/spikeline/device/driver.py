@@ -87,6 +87,7 @@ class Driver(Backend):
             continuous=bool(features["continuous"]),
             max_leak=features["max_leak"],
             direct=bool(features["direct"]),
+            group=features["group"],
         )
 
     def load(self, model: Model) -> None:

@@ -43,7 +43,6 @@ from functools import cache
 import numpy as np
 
 from spikeline.energy.register_bits import (
-    CONTINUOUS_BITS,
     COUNTER_BITS,
     ENCODE_BITS,
     FETCH_BITS,
@@ -215,7 +214,7 @@ def _always(geometry: Geometry, k: int) -> int:
     rows = P * room.neurons * geometry.weight_bits  # what the memories gave, or 0
     address = P * (_bits(-(-room.inputs // P)) + (P > 1))
     writing = 64 + _bits(geometry.lanes // 2) + slices * (max(P // 2, 1) + 2) + 2 * slices + geometry.lanes
-    return rows + address + writing + P * (SCAN_BITS + 1) + PIPELINE_BITS + (CONTINUOUS_BITS if geometry.continuous else 0)
+    return rows + address + writing + P * (SCAN_BITS + 1) + PIPELINE_BITS
 
 
 def _clocked(geometry: Geometry, k: int, counts: Counts, packet_cycles: int) -> int:

@@ -43,10 +43,9 @@ groups follow each other without a gap, a lane with c spikes is `done` c cycles 
 The barrier makes the step as long as its busiest lane:
 
     start(n) = max(finish(n−1), accepted(n) + SCAN, left(n−QUEUE) + 1),
-    rows(n) = start(n) + busiest(n),            busiest(n) = max(1, most spikes of a lane),
-    finish(n) = rows(n) + after,                after = 0, of a continuous layer 1, 2 if it is biased, 4 if it leaks.
+    finish(n) = start(n) + busiest(n),          busiest(n) = max(1, most spikes of a lane).
 
-The third term is `unfinished_reg`: of the steps that were started, at most QUEUE have not left for the next layer.
+The third term of the start is `unfinished_reg`: of the steps that were started, at most QUEUE have not left for the next layer.
 
 A lane's last group is fetched when the group before it is taken, so `before_last_two` spikes after the start: as many as
 all groups but the last two hold. A lane whose only group is its first fetches it as soon as it is there and `fetched_reg` free,
@@ -58,11 +57,18 @@ any of the second. Over all lanes:
 
 Of direct input, layer 0 takes all planes of an image as above, but only the last goes on; the third term counts those alone.
 
-**Neurons and queue** (spk_layer.v, spk_fifo.v). The end of the rows passes through `step_end_reg[ADDRESS]` … `[SPIKE]`,
-beside address, RAM and its register, sum, membrane and spike, then `write_reg` of the queue counts it: it stands at the queue's
+Where membranes last or the input is direct, the neurons of a group are decided one after another (spk_fire.v), so a step that
+goes on waits for those before it to be decided:
+
+    finish(n) = max(start(n) + busiest(n), finish(n−1) + GROUP),                n−1: the step before that went on.
+
+**Neurons and queue** (spk_layer.v, spk_fifo.v). The end of a step passes through `step_end_reg[ADDRESS]` … `[SPIKE]`,
+beside address, RAM and its register, sum, current and spike, then `write_reg` of the queue counts it: it stands at the queue's
 output, oldest first, from
 
-    offered(n) of the next = rows(n) + PIPELINE,   and leaves when it is accepted there: left(n) = accepted(n) of the next.
+    offered(n) of the next = finish(n) + PIPELINE, or + GROUP + SERIAL where neurons are decided one after another,
+
+and leaves when it is accepted there: left(n) = accepted(n) of the next.
 
 **Decoder** (spk_decode.v). A step leaves the queue for `user_reg` as soon as the step before leaves that, one cycle later at
 the earliest, for the sums; the last step of an image leaves it only in STATE_FREE:
@@ -100,7 +106,7 @@ import numpy as np
 
 from spikeline.model import golden
 from spikeline.model.geometry import Geometry
-from spikeline.model.network import Layer, Network
+from spikeline.model.network import Network
 
 WORD = 64  # spikes in a word of the stream
 PIXELS = 8  # pixels in a word of the stream
@@ -110,7 +116,8 @@ QUEUE = 16  # steps between a layer's scanners and the next layer
 
 LOADER = 6  # header → first word: HEADER, WAIT × 4, CHECK
 SCAN = 2  # acceptance → earliest start: full_reg, fetched_valid_reg
-PIPELINE = 7  # end of the rows → queue's output: step_end_reg × 6, write_reg
+PIPELINE = 7  # end of a step → queue's output: step_end_reg × 6, write_reg
+SERIAL = 10  # the same beside GROUP: step_end_reg × 3, stages 0 to 5 of the last neuron, write_reg
 SETTLE = 2  # end of the last step → the loader goes on: image_end, images_left_reg
 DECODE = 2  # beside CLASSES: from STATE_FREE to the first COMPARE, and RESULT
 
@@ -279,7 +286,10 @@ def predict(
     compare = geometry.classes + DECODE
     result = compare + (-(-network.layers[-1].neurons // 2) if scores else 0)
     used = [decisions] * batch if every_step else trace.steps.tolist()
-    after = [_after(layer) for layer in network.layers]
+    # Of each layer, cycles from the end of one step that goes on to that of the next; and from there to the queue's output.
+    serial = [layer.continuous or (network.direct and k == 0) for k, layer in enumerate(network.layers)]
+    apart = [geometry.group if x else 0 for x in serial]
+    pipeline = [geometry.group + SERIAL if x else PIPELINE for x in serial]
 
     # Per layer; lists of numbers, not arrays, because the loop reads them one by one.
     busiest, two_groups, before_last_two, before_last = (
@@ -287,6 +297,7 @@ def predict(
     )
     layers = range(len(scans))
     passed, finish, fetched, tail, work = ([0] * len(scans) for _ in range(5))  # of the step before; busy cycles so far
+    went_on = [-geometry.group] * len(scans)
     left: list[list[int]] = [[] for _ in scans]  # when each step that a layer did left its queue
     passed[0] = LOADER - 1
     decided = free = decode_work = 0
@@ -314,14 +325,15 @@ def predict(
                 m = image * decisions + decision if k else n
                 room = left[k][-QUEUE] + 1 if len(left[k]) >= QUEUE else 0
                 start = max(finish[k], accept + SCAN, room)
-                rows = start + busiest[k][m]
-                finish[k] = rows + after[k]
+                finish[k] = start + busiest[k][m]
+                if decision >= 0:
+                    finish[k] = went_on[k] = max(finish[k], went_on[k] + apart[k])
                 fetched[k] = start + before_last_two[k][m] if two_groups[k][m] else max(accept + 1, tail[k])
                 tail[k] = start + before_last[k][m]
-                work[k] += busiest[k][m] + after[k]
+                work[k] += finish[k] - start
                 if decision < 0:
                     break
-                offered = rows + PIPELINE
+                offered = finish[k] + pipeline[k]
                 if k + 1 < len(scans):
                     offered = max(offered, passed[k + 1] + 1)
             else:
@@ -346,7 +358,3 @@ def predict(
         taken.reshape(-1, batch, time_steps),
     )
 
-
-def _after(layer: Layer) -> int:
-    """Cycles of a step of `layer` after its rows."""
-    return 0 if not layer.continuous else 4 if layer.leak else 2 if layer.biased else 1

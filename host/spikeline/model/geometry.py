@@ -33,6 +33,7 @@ class Geometry:
     continuous: bool = False  # can membranes last from step to step?
     max_leak: int = 0  # largest leak of such a membrane, a shift of 0 (no leak) to 15
     direct: bool = False  # can layer 0 take direct input, bit plane by bit plane?
+    group: int = 8  # neurons that are decided one after another where membranes last or the input is direct: 8, 16 or 32
 
     @property
     def lanes(self) -> int:
@@ -56,6 +57,7 @@ class Geometry:
                 continuous=bool(data.get("continuous", False)),
                 max_leak=_whole(data.get("max_leak", 0)),
                 direct=bool(data.get("direct", False)),
+                group=_whole(data.get("group", 8)),
             )
         except FileNotFoundError:
             raise DeviceError(f"no geometry {name}; there are {known}, or name a .json file") from None
@@ -89,6 +91,8 @@ class Geometry:
             and 2 <= self.classes <= self.lanes
             and self.classes % 2 == 0
             and 1 <= self.clock_mhz <= 1000
+            and self.group in (8, 16, 32)
+            and self.group <= self.lanes
             and 0 <= self.max_leak <= (15 if self.continuous else 0)
             and all(
                 x.spikes_per_cycle in (1, 2, 4, 8) and 16 <= x.inputs < 1 << 16 and 16 <= x.neurons < 1 << 16 for x in self.layers
@@ -100,8 +104,8 @@ class Geometry:
             raise DeviceError(
                 f"{path} is not sound; a geometry has 1 to 8 layers, each with as many inputs as the one before has neurons, "
                 f"neurons in multiples of 64 / weight_bits, 1, 2, 4 or 8 spikes per cycle, weights of 2, 4 or 8 bits, membranes "
-                f"of 4 to 24 bits, an even number of classes up to 64 / weight_bits, a clock of 1 to 1000 MHz, and a leak up to "
-                "15 if continuous"
+                f"of 4 to 24 bits, an even number of classes up to 64 / weight_bits, a clock of 1 to 1000 MHz, a leak up to 15 if "
+                "continuous, and groups of 8, 16 or 32 neurons, at most 64 / weight_bits"
             )
 
     @property

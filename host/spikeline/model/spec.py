@@ -121,7 +121,7 @@ STATUS = BitFields(32, idle=(0, 1), loaded=(1, 1))
 ERROR = BitFields(32, code=(0, 8), packet=(8, 8), layer=(16, 8))
 GEOMETRY = BitFields(32, layers=(0, 8), weight_bits=(8, 8), membrane_bits=(16, 8), classes=(24, 8))
 LAYER = BitFields(32, inputs=(0, 16), neurons=(16, 16))
-FEATURES = BitFields(32, continuous=(0, 1), max_leak=(4, 4), direct=(8, 1))
+FEATURES = BitFields(32, continuous=(0, 1), max_leak=(4, 4), direct=(8, 1), group=(16, 8))
 SEND = BitFields(32, last=(0, 1), words=(3, 29))
 RECEIVE = BitFields(32, words=(3, 29))
 COMMANDS = BitFields(32, sends=(0, 8), receives=(8, 8))
@@ -187,7 +187,7 @@ REGISTERS = (
     ("LAYER_5", 0x34, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
     ("LAYER_6", 0x38, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
     ("LAYER_7", 0x3C, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
-    ("FEATURES", 0x40, "read-only", {"continuous": (0, 1), "max_leak": (4, 4), "direct": (8, 1)}),
+    ("FEATURES", 0x40, "read-only", {"continuous": (0, 1), "max_leak": (4, 4), "direct": (8, 1), "group": (16, 8)}),
     ("MODEL", 0x44, "read-write", {"value": (0, 32)}),
     ("ADDRESS_LO", 0x48, "read-write", {"value": (0, 32)}),
     ("ADDRESS_HI", 0x4C, "read-write", {"value": (0, 32)}),

@@ -34,11 +34,13 @@ class SimulatedDriver(BoardDriver):
         try:
             self.classify([batch] if len(batch) else [])
             fired = [shaped(simulator.recorded_spikes(n), layer.neurons) for n, layer in enumerate(network.layers)]
-            membranes = shaped(simulator.recorded_membranes(len(network.layers) - 1), network.sizes[-1])
             states = [
                 shaped(simulator.recorded_states(n), layer.neurons) if layer.continuous else None
                 for n, layer in enumerate(network.layers)
             ]
+            membranes = states[-1]
+            if membranes is None:
+                membranes = shaped(simulator.recorded_membranes(len(network.layers) - 1), network.sizes[-1])
             return fired, membranes, states
         finally:
             simulator.record(False)

