@@ -57,7 +57,7 @@ localparam READ = 0, SCALE = 1, PICK = 2, ADD = 3, COMPARE = 4, WRITE = 5;
 (* ram_style = "distributed" *) reg [MEMBRANE_BITS-1:0] thresholds [0:GROUP-1]; // −θ
 
 reg  [GROUP*MEMBRANE_BITS-1:0] held_reg;
-reg  [MEMBRANE_BITS-1:0]       current_reg;
+reg  [MEMBRANE_BITS-1:0]       picked_reg;   // the current of one neuron
 reg  [MEMBRANE_BITS-1:0]       threshold_reg;
 reg  [MEMBRANE_BITS-1:0]       membrane_reg;
 reg  [MEMBRANE_BITS-1:0]       kept_reg; // the membrane, a stage later
@@ -69,9 +69,9 @@ wire [INDEX_BITS-1:0] pick = index[PICK*INDEX_BITS +: INDEX_BITS];
 always @(posedge aclk) begin
     if (threshold_write) thresholds[write_index] <= write_value;
     if (hold) held_reg <= currents;
-    if (active[PICK]) current_reg <= held_reg[pick*MEMBRANE_BITS +: MEMBRANE_BITS];
+    if (active[PICK]) picked_reg <= held_reg[pick*MEMBRANE_BITS +: MEMBRANE_BITS];
     if (active[ADD]) begin
-        membrane_reg <= base + current_reg;
+        membrane_reg <= base + picked_reg;
         threshold_reg <= thresholds[index[ADD*INDEX_BITS +: INDEX_BITS]];
     end
     if (active[COMPARE]) begin

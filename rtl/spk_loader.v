@@ -321,7 +321,7 @@ always @(posedge aclk) begin
     threshold_write <= {LAYERS{pair && thresholds_packet}} & layer_named;
     bias_write <= {LAYERS{pair && biases_packet}} & layer_named;
     write_odd <= odd_reg;
-    odd_reg <= pair && !odd_reg;
+    odd_reg <= pair && !odd_reg && !reset;
     write_data <= s_axis_tdata;
     if (thresholds_packet) begin
         write_data[`SPK_THRESHOLD_PAIR_EVEN] <= -s_axis_tdata[`SPK_THRESHOLD_PAIR_EVEN];

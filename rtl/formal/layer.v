@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// spk_layer never fills its queue beyond its room, starts its scanners only when all are ready, and addresses only
-// words that its memories have.
+// spk_layer never fills its queue beyond its room, starts its scanners only when all are ready, addresses only words
+// that its memories have, and where neurons are decided one after another, does so for each neuron of each step once:
+// currents are held until the last is picked, and no state is read before it is written.
 //
-// Here lies what fifo.v and scan.v assume of the layer. The slices' arithmetic plays no part: they are cut away.
+// Here lies what fifo.v and scan.v assume of the layer. The arithmetic of slices and of what their neurons share plays
+// no part: they are cut away.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -26,6 +28,8 @@ localparam TAG_BITS = 1;
 localparam USER_BITS = TAG_BITS + 4;
 localparam MAX_LEAK = 2;
 localparam QUEUE = 16;
+localparam GROUP = 8;
+localparam GROUP_BITS = $clog2(GROUP);
 localparam LANE_WIDTH = (INPUTS + PARALLEL - 1) / PARALLEL;
 localparam INDEX_BITS = $clog2(LANE_WIDTH);
 localparam DEPTH = PARALLEL > 1 ? 2 * LANE_WIDTH : INPUTS;
@@ -45,6 +49,7 @@ localparam SLICES = NEURONS / (64 / WEIGHT_BITS);
 (* anyseq *)   wire [15:0]          write_row;
 (* anyseq *)   wire [15:0]          write_slice;
 (* anyseq *)   wire [15:0]          write_pair;
+(* anyseq *)   wire                 write_odd;
 (* anyseq *)   wire [INPUTS-1:0]    s_spikes;
 (* anyseq *)   wire [USER_BITS-1:0] s_user;
 (* anyseq *)   wire                 s_valid;
@@ -69,6 +74,7 @@ spk_layer #(
     .CONTINUOUS(CONTINUOUS),
     .MAX_LEAK(MAX_LEAK),
     .DIRECT(DIRECT),
+    .GROUP(GROUP),
     .TAG_BITS(TAG_BITS)
 ) core (
     .aclk(aclk),
@@ -85,6 +91,7 @@ spk_layer #(
     .write_row(write_row),
     .write_slice(write_slice),
     .write_pair(write_pair),
+    .write_odd(write_odd),
     .write_data(64'd0),
     .s_spikes(s_spikes),
     .s_user(s_user),
@@ -113,9 +120,9 @@ spk_layer #(
 (* hierconn *) wire [PARALLEL*INDEX_BITS-1:0]   \core.scan_index ;
 (* hierconn *) wire [4:0]                       \core.unfinished_reg ;
 (* hierconn *) wire [5:0]                       \core.step_end_reg ;
-(* hierconn *) wire [3:0]                       \core.phase ;
-(* hierconn *) wire [3:0]                       \core.last_phase ;
-(* hierconn *) wire                             \core.continuous ;
+(* hierconn *) wire                             \core.serial ;
+(* hierconn *) wire                             \core.step_decided ;
+(* hierconn *) wire [GROUP_BITS-1:0]            \core.deciding_reg ;
 (* hierconn *) wire [PARALLEL-1:0]              \core.read_reg ;
 (* hierconn *) wire [PARALLEL*ADDRESS_BITS-1:0] \core.address_reg ;
 (* hierconn *) wire [SLICES*BANKS-1:0]          \core.weight_write_reg ;
@@ -123,14 +130,28 @@ spk_layer #(
 (* hierconn *) wire [4:0]                       \core.queue.read_reg ;
 
 wire [4:0] queued = \core.queue.write_reg - \core.queue.read_reg ;
-wire       leaks = config_leak != 0;
-wire [3:0] last_phase = leaks ? 4'b1000 : config_biased ? 4'b0100 : 4'b0001;
-// A step that runs and has not been handed to `step_end_reg`, to which no plane but the last is handed
 wire       direct = DIRECT != 0 && config_direct;
-wire       to_come = \core.running_reg && (!\core.continuous || \core.phase [3:1] == 0)
-    && (!direct || \core.user_reg [1]);
-wire [4:0] under_way = to_come + \core.step_end_reg [0] + \core.step_end_reg [1] + \core.step_end_reg [2]
-    + \core.step_end_reg [3] + \core.step_end_reg [4] + \core.step_end_reg [5];
+// Steps on their way to the queue: one that runs, unless it is a plane that is not the last; those in the pipeline
+wire       to_come = \core.running_reg && (!direct || \core.user_reg [1]);
+wire [4:0] ending = \core.step_end_reg [0] + \core.step_end_reg [1] + \core.step_end_reg [2];
+reg  [4:0] under_way;
+
+// What decides neurons one after another, or nothing where that is not built
+wire [5:0]              stage;
+wire [5:0]              last;
+wire [6*GROUP_BITS-1:0] index;
+generate
+    if (CONTINUOUS != 0 || DIRECT != 0) begin : \core.shared // so that the names below are paths in the layer
+        (* hierconn *) wire [5:0]              stage_reg;
+        (* hierconn *) wire [5:0]              last_reg;
+        (* hierconn *) wire [6*GROUP_BITS-1:0] index_reg;
+        assign {stage, last, index} = {stage_reg, last_reg, index_reg};
+    end else begin : own
+        assign {stage, last, index} = 0;
+    end
+endgenerate
+wire [GROUP_BITS-1:0] first_index = index[GROUP_BITS-1:0];
+wire [GROUP_BITS-1:0] pick_index = index[2*GROUP_BITS +: GROUP_BITS];
 
 reg       begun = 1'b0;
 reg [2:0] settled = 0;
@@ -153,8 +174,13 @@ end
 reg scanned; // what scan.v proves: each spike is one of its lane's
 reg bounded;  // addresses of the ports that read or write
 integer p;
-integer stage;
+integer s;
+integer k;
 always @* begin
+    under_way = to_come + ending;
+    for (s = 0; s < 6; s = s + 1) under_way = under_way + last[s];
+    under_way = under_way + (\core.serial ? stage[0]
+        : \core.step_end_reg [3] + \core.step_end_reg [4] + \core.step_end_reg [5]);
     bounded = 1'b1;
     scanned = 1'b1;
     for (p = 0; p < PARALLEL; p = p + 1) begin
@@ -188,7 +214,7 @@ always @* begin
         if (\core.start ) assert (&\core.scan_next_valid && &\core.scan_done );
         // For fifo.v
         assert (queued <= QUEUE);
-        if (\core.step_end_reg [5]) assert (queued < QUEUE);
+        if (\core.step_decided ) assert (queued < QUEUE);
         if (idle) assert (queued == 0 && !\core.running_reg );
         // Memories
         assert (bounded);
@@ -199,21 +225,31 @@ always @* begin
         // Invariants
         assert (\core.unfinished_reg == under_way + queued);
         assert (\core.unfinished_reg <= QUEUE);
-        for (stage = 0; stage < 6; stage = stage + 1)
-            if (direct && \core.step_end_reg [stage]) assert (\core.users_reg [stage*USER_BITS +: 2] == 2'b11);
-        if (!\core.running_reg ) assert (&\core.scan_done && \core.scan_valid == 0 && \core.phase == 0);
-        if (CONTINUOUS != 0) begin
-            assert (\core.continuous == config_continuous && \core.last_phase == last_phase);
-            assert ((\core.phase & (\core.phase - 1'b1)) == 0);
-            if (\core.phase != 0) assert (\core.continuous && &\core.scan_done );
-            if (\core.phase [1] || \core.phase [3]) assert (leaks);
-            if (\core.phase [2]) assert (leaks || config_biased);
+        for (k = 0; k < 6; k = k + 1)
+            if (direct && \core.step_end_reg [k]) assert (\core.users_reg [k*USER_BITS +: 2] == 2'b11);
+        if (!\core.running_reg ) assert (&\core.scan_done && \core.scan_valid == 0);
+
+        // One after another
+        if (!\core.serial ) assert (stage == 0 && last == 0 && \core.deciding_reg == 0);
+        else begin
+            if (\core.step_end_reg [4] && stage[2]) assert (pick_index == GROUP - 1);
+            for (k = 1; k < 6; k = k + 1)
+                if (stage[0] && stage[k]) assert (index[k*GROUP_BITS +: GROUP_BITS] != first_index);
+            // How far the newest step has come, and the one before it
+            assert (ending <= 1);
+            for (k = 0; k < 3; k = k + 1)
+                if (\core.step_end_reg [k]) begin
+                    assert (\core.deciding_reg == GROUP - 1 - k);
+                    if (stage[0]) assert (first_index >= GROUP - 3 + k);
+                end
+            if (ending == 0)
+                assert (\core.deciding_reg == (stage[0] && first_index < GROUP - 4 ? GROUP - 4 - first_index : 0));
         end
     end
 
     cover (settled == 7 && queued == QUEUE);
     cover (settled == 7 && |\core.weight_write_reg );
-    if (DIRECT != 0) cover (settled == 7 && direct && \core.step_end_reg [5]);
+    if (DIRECT != 0) cover (settled == 7 && direct && \core.step_decided );
 end
 
 endmodule

@@ -67,6 +67,7 @@ wire [LAYERS-1:0]    bias_write;
 wire [15:0]          write_row;
 wire [15:0]          write_slice;
 wire [15:0]          write_pair;
+wire                 write_odd;
 wire [63:0]          write_data;
 wire [63:0]          image_data;
 wire                 spikes_begin;
@@ -122,6 +123,7 @@ spk_loader #(
     .write_row(write_row),
     .write_slice(write_slice),
     .write_pair(write_pair),
+    .write_odd(write_odd),
     .write_data(write_data),
     .image_data(image_data),
     .spikes_begin(spikes_begin),
@@ -165,6 +167,7 @@ localparam [2:0] HEADER = 0, WAIT = 1, CHECK = 2, BODY = 3, COMMIT = 4, DRAIN = 
 (* hierconn *) wire              \loader.body_end_reg ;
 (* hierconn *) wire              \loader.error_told_reg ;
 (* hierconn *) wire [3:0]        \loader.word_reg ;
+(* hierconn *) wire              \loader.odd_reg ;
 (* hierconn *) wire [15:0]       \loader.inputs_reg ;
 (* hierconn *) wire [15:0]       \loader.neurons_reg ;
 (* hierconn *) wire [15:0]       \loader.slices_reg ;
@@ -262,6 +265,12 @@ reg                  was_loaded;
 reg [7:0]            was_layers;
 reg [LAYERS*39+52:0] was_config;
 reg [3:0]            stalled = 0;
+reg [63:0]           was_data;       // at the input
+reg                  was_waiting = 1'b0;
+reg                  was_even = 1'b0; // the first write of a pair: of which layer, where, what
+reg [2*LAYERS+79:0]  was_written;
+wire [2*LAYERS+79:0] written = {threshold_write, bias_write, write_pair, write_data};
+wire                 pair_write = threshold_write != 0 || bias_write != 0;
 wire [LAYERS*39+52:0] config_now = {
     config_time_steps, config_decode, config_encoder, config_exit, config_margin[22:0], config_latency_band,
     config_inputs, config_neurons, config_continuous, config_reset_zero, config_biased, config_leak
@@ -308,6 +317,10 @@ always @(posedge aclk) begin
     {row, slice} <= {next_row, next_slice};
     pair <= words[15:0];
     data <= kind == `SPK_PACKET_TYPE_THRESHOLDS ? {-s_axis_tdata[63:32], -s_axis_tdata[31:0]} : s_axis_tdata;
+    was_data <= s_axis_tdata;
+    was_waiting <= s_axis_tvalid && !s_axis_tready && !reset;
+    was_even <= pair_write && !write_odd;
+    was_written <= written;
 
     if (body && layer_packet) begin
         if (kind == `SPK_PACKET_TYPE_WEIGHTS) weights_there <= ends ? weights_there | named : weights_there & ~named;
@@ -384,6 +397,8 @@ always @*
 
 always @* begin
     if (!begun) assume (reset);
+    // A word stays until it is taken
+    if (was_waiting) assume (s_axis_tvalid && s_axis_tdata == was_data);
     // The layers stay idle until images come; what is idle holds those before it
     if (was_layers_idle && !was_images) assume (layers_idle);
     if (layers_idle) assume (input_idle);
@@ -399,8 +414,12 @@ always @* begin
     end
 
     if (begun) begin
-        // Each word of an accepted packet is written once, in its place, and nothing else is
-        assert (weight_write == weight && threshold_write == threshold && bias_write == bias);
+        // Each word of an accepted packet is written once, in its place, and nothing else is; a pair is written twice, in
+        // cycles that follow each other, before it is taken and then
+        assert (weight_write == weight);
+        assert ((write_odd ? threshold_write : 0) == threshold && (write_odd ? bias_write : 0) == bias);
+        if (pair_write && write_odd) assert (was_even && written == was_written);
+        if (was_even && !was_reset) assert (pair_write && write_odd);
         if (weight != 0) assert (write_row == row && write_slice == slice && row < inputs && slice <= two);
         if (weight[0]) assert (write_row < LAYER_INPUTS[15:0] && write_slice < LAYER_NEURONS[15:0] / LANES);
         if (weight[1]) assert (write_row < LAYER_INPUTS[31:16] && write_slice < LAYER_NEURONS[31:16] / LANES);
@@ -409,9 +428,9 @@ always @* begin
         if (threshold[1] || bias[1]) assert (write_pair < LAYER_NEURONS[31:16] / 2);
         if (weight != 0 || threshold != 0 || bias != 0) assert (write_data == data);
         // Only while the layers are idle
-        if (weight_write != 0 || threshold_write != 0 || bias_write != 0) assert (layers_idle);
+        if (weight_write != 0 || pair_write) assert (layers_idle);
         // A model that is loaded is first no longer loaded, and then changed: so MODEL of spk_regs is cleared
-        if (weight_write != 0 || threshold_write != 0 || bias_write != 0) assert (!was_loaded);
+        if (weight_write != 0 || pair_write) assert (!was_loaded);
         if (config_now != was_config || config_layers != was_layers) assert (!loaded);
         // Image words only of an accepted packet of their kind, for a network that is loaded
         if (spikes_valid || pixels_valid || events_valid) assert (packet && fine && loaded && words < length);
@@ -432,10 +451,17 @@ always @* begin
         if (error_valid) assert (told == 0 && error_packet == kind && error_layer == layer);
         if (state == HEADER && seen) assert (told_right);
         // No word waits for long while all are ready
-        assert (stalled <= 5);
+        assert (stalled <= 6);
 
         // Invariants
         assert (state <= SETTLE);
+        assert (\loader.odd_reg == (pair_write && !write_odd));
+        if (\loader.odd_reg ) begin
+            assert (state == BODY && was_waiting && s_axis_tvalid);
+            assert (kind == `SPK_PACKET_TYPE_THRESHOLDS ? threshold_write == named && bias_write == 0
+                : kind == `SPK_PACKET_TYPE_BIASES && bias_write == named && threshold_write == 0);
+            assert (write_data == (kind == `SPK_PACKET_TYPE_THRESHOLDS ? {-was_data[63:32], -was_data[31:0]} : was_data));
+        end
         if (state == WAIT) assert (stalled <= \loader.wait_reg );
         if (state == CHECK) assert (stalled <= 4);
         if (state == COMMIT) assert (stalled == 0);
@@ -450,7 +476,9 @@ always @* begin
         if (state == BODY) begin
             assert (packet && fine && words < length && told_now == 0 && !short && !long && !whole);
             assert (\loader.left_reg == length - words && \loader.body_end_reg == (words + 1 == length));
-            if (layer_packet) assert (write_pair == words[15:0] - 16'd1);
+            assert (stalled <= 5 + \loader.odd_reg );
+            if (layer_packet && kind != `SPK_PACKET_TYPE_WEIGHTS)
+                assert (write_pair == words[15:0] - !\loader.odd_reg );
             if (kind == `SPK_PACKET_TYPE_WEIGHTS) begin
                 assert (words == (two ? {15'd0, next_row, next_slice} : {16'd0, next_row}));
                 if (words == 0) assert (write_row == 0 && write_slice == 16'hFFFF);

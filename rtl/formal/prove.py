@@ -75,7 +75,7 @@ MODULES = {
 }
 # Instances whose outputs may be anything: more than they can do, so a proof holds with them too
 CUT = {
-    "layer": "*spk_layer*/t:*spk_slice*",
+    "layer": "*spk_layer*/t:*spk_slice* *spk_layer*/t:*spk_fire*",
     "reader": "*spk_reader*/queue *spk_reader*/split",
     "writer": "*spk_writer*/queue *spk_writer*/split",
     "memory": " ".join(f"*spk_memory*/{name}" for name in ("reader", "writer", "send_queue", "receive_queue")),
@@ -166,7 +166,7 @@ TABLE = [
         "Each word of a packet that its header allows is written once, to the next place of the named layer, within its "
         "memories, while the layers are idle; nothing else is. A configuration fits what is built and changes as a whole. "
         "While loaded neither changes. Each packet has the one right error or none; images pass only if all is loaded; while "
-        "all are ready no word waits for more than five cycles.",
+        "all are ready no word waits for more than six cycles.",
     ),
     Proof(
         "loader-cover-packets", "loader", "cover", 14, "Every error of a single packet, a CONFIG of two layers.", {"GUIDED": 1}

@@ -32,6 +32,7 @@ CONSTANTS = (
     ("TAG", "that travel with a time step", "spk_layer", "user_reg"),
     ("PIPELINE", "of a layer's control, beside its data", "spk_layer",
      "active_reg base_select_reg step_end_reg users_reg unfinished_reg row_reads_reg"),
+    ("SERIAL", "of a layer's control, where neurons are decided one after another", "spk_layer", "stage_reg last_reg"),
     ("SCAN", "of a scan lane: the group that is taken apart, what is full", "spk_scan",
      "bits_reg full_reg last_reg fetched_valid_reg"),
     ("FETCH", "of a scan lane: the group that was fetched", "spk_scan", "fetched_reg fetched_user_reg fetched_last_reg"),
@@ -61,7 +62,9 @@ def elaborated(geometry: Geometry) -> dict[str, Register]:
     def add(symbol: Any, bits: int) -> None:
         found[symbol.hierarchicalPath.removeprefix("spikeline.")] = Register(symbol.declaringDefinition.name, symbol.name, bits)
 
-    def visit(node: Any) -> None:
+    def visit(node: Any) -> Any:
+        if isinstance(node, ast.GenerateBlockSymbol) and node.isUninstantiated:
+            return ast.VisitAction.Skip
         if isinstance(node, ast.AssignmentExpression) and node.isNonBlocking:
             target = node.left
             while not isinstance(target, ast.NamedValueExpression):  # a part of it
@@ -69,6 +72,7 @@ def elaborated(geometry: Geometry) -> dict[str, Register]:
             add(target.symbol, target.symbol.type.bitWidth)
         elif isinstance(node, ast.ParameterSymbol) and node.isLocalParam and node.value.value is not None:
             add(node, int(node.value.value))
+        return ast.VisitAction.Advance
 
     driver.createCompilation().getRoot().visit(visit)
     return found

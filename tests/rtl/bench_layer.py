@@ -14,7 +14,7 @@ from support.networks import direct, fresh, lasting
 
 INPUTS = (
     "config_neurons", "config_direct", "config_continuous", "config_reset_zero", "config_biased", "config_leak",
-    "weight_write", "threshold_write", "bias_write", "write_row", "write_slice", "write_pair", "write_data",
+    "weight_write", "threshold_write", "bias_write", "write_row", "write_slice", "write_pair", "write_odd", "write_data",
     "s_spikes", "s_user", "s_valid", "exit_valid", "exit_tag", "m_ready",
 )  # fmt: skip
 FIELDS = ("s_spikes", "s_user", "exit_valid", "exit_tag")
@@ -78,14 +78,15 @@ class Bench:
     async def _pairs(self, what: str, values: np.ndarray) -> None:
         padded = [*(int(v) & 0xFFFF_FFFF for v in values), 0]
         for pair in range(-(-len(values) // 2)):
-            await self._write(what, padded[2 * pair] | padded[2 * pair + 1] << 32, pair=pair)
+            for odd in range(2):
+                await self._write(what, padded[2 * pair] | padded[2 * pair + 1] << 32, pair=pair, odd=odd)
 
-    async def _write(self, what: str, data: int, row: int = 0, slice: int = 0, pair: int = 0) -> None:
+    async def _write(self, what: str, data: int, row: int = 0, slice: int = 0, pair: int = 0, odd: int = 0) -> None:
         await FallingEdge(self.dut.aclk)
         for name in ("weight_write", "threshold_write", "bias_write"):
             getattr(self.dut, name).value = int(name == what)
         self.dut.write_row.value, self.dut.write_slice.value, self.dut.write_pair.value = row, slice, pair
-        self.dut.write_data.value = data
+        self.dut.write_odd.value, self.dut.write_data.value = odd, data
 
     def queue(self, spikes: np.ndarray, dropped: dict[int, int]) -> None:
         """Steps of images, bool (B, T, inputs); of image n in `dropped` those from dropped[n] on are not wanted any more."""

@@ -74,7 +74,11 @@ class Bench:
                     assert layers & (layers - 1) == 0, "writes to two layers"
                     place = ("write_row", "write_slice") if what == "weight" else ("write_pair",)
                     where = [int(getattr(dut, name).value) for name in place]
-                    self.written.append((what, layers.bit_length() - 1, *where, int(dut.write_data.value)))
+                    write = (what, layers.bit_length() - 1, *where, int(dut.write_data.value))
+                    if what == "weight" or dut.write_odd.value == 1:
+                        self.written.append(write)
+                        assert what == "weight" or write == even, "the halves of a pair are written one after the other"
+                    even = write
             if dut.error_valid.value == 1:
                 self.errors.append(tuple(int(getattr(dut, f"error_{x}").value) for x in ("code", "packet", "layer")))
 

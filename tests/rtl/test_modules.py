@@ -7,7 +7,7 @@ from spikeline.simulation import verilated
 from support.networks import TINY
 
 BUILT = verilated.parameters(TINY)
-LAYER = ("INPUTS", "NEURONS", "PARALLEL", "WEIGHT_BITS", "MEMBRANE_BITS", "CLASSES", "CONTINUOUS", "MAX_LEAK", "DIRECT")
+LAYER = ("INPUTS", "NEURONS", "PARALLEL", "WEIGHT_BITS", "MEMBRANE_BITS", "CLASSES", "CONTINUOUS", "MAX_LEAK", "DIRECT", "GROUP")
 CASES = [
     *[("fifo", {"WIDTH": width, "DEPTH": depth}) for width, depth in ((8, 2), (64, 16), (16, 4))],
     *[("ram", {"WIDTH": 64, "DEPTH": depth}) for depth in (2, 50)],
@@ -20,12 +20,16 @@ CASES = [
     *[("encode", {"INPUTS": inputs, "DIRECT": 1}) for inputs in (33, 100)],
     *[("decode", {"CLASSES": classes, "MEMBRANE_BITS": bits}) for classes, bits in ((2, 4), (10, 12), (16, 24))],
     *[
+        ("fire", dict(zip(("GROUP", "MEMBRANE_BITS", "CONTINUOUS", "MAX_LEAK"), case, strict=True)))
+        for case in ((8, 14, 1, 4), (16, 24, 1, 15), (32, 4, 1, 1), (8, 12, 1, 0), (16, 20, 0, 0))
+    ],
+    *[
         ("layer", dict(zip(LAYER, case, strict=True)))
         for case in (
-            (100, 48, 4, 4, 12, 10, 1, 4, 1),
-            (17, 24, 1, 8, 13, 8, 0, 0, 1),
-            (40, 32, 8, 2, 10, 4, 1, 0, 0),
-            (33, 16, 2, 4, 11, 16, 1, 1, 0),
+            (100, 48, 4, 4, 12, 10, 1, 4, 1, 8),
+            (17, 24, 1, 8, 13, 8, 0, 0, 1, 8),
+            (40, 32, 8, 2, 10, 4, 1, 0, 0, 32),
+            (33, 16, 2, 4, 11, 16, 1, 1, 0, 16),
         )
     ],
     ("regs", BUILT),

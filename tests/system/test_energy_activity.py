@@ -13,7 +13,7 @@ import pytest
 from spikeline.device.driver import Counters, Driver
 from spikeline.device.packets import Batch, Events, Pixels, Spikes
 from spikeline.energy import activity, saif
-from spikeline.energy.activity import Activity
+from spikeline.energy.activity import DECISION_STAGES, Activity
 from spikeline.model import golden, model_file
 from spikeline.model.encode import encode
 from spikeline.model.geometry import Geometry
@@ -83,21 +83,23 @@ def agree(geometry: Geometry, net: Network, golden_counts: Activity, counters: C
             inside = f"{core}/slice[{n}]/slice"
             lanes += file.high(f"{inside}/row_valid") * geometry.lanes
             sums += file.high(f"{inside}/sum_active") * geometry.lanes
-            compares += file.high(f"{inside}/{'fire' if continuous else 'step_end'}") * geometry.lanes
+            compares += file.high(f"{inside}/step_end") * geometry.lanes
             for b in range(max(room.spikes_per_cycle // 2, 1)):
                 ram = f"{inside}/bank[{b}]/{'dual' if room.spikes_per_cycle > 1 else 'single'}/ram"
                 bits += 64 * (file.high(f"{ram}/a_read") + file.high(f"{ram}/b_read"))
                 assert file.high(f"{ram}/a_write") == 0
         assert lanes == layer["lane_adds"]
-        assert sums == layer["membrane_adds"]
+        direct = net.direct and k == 0
+        if continuous or direct:  # one neuron of each group after another
+            groups = room.neurons // geometry.group
+            assert compares == 0
+            compares = sum(file.high(f"{core}/shared/group[{n}]/fire/active") for n in range(groups)) // DECISION_STAGES
+        assert sums == layer["current_adds"]
         assert compares == layer["compares"]
         assert bits == layer["weight_bits_read"]
         V = geometry.membrane_bits
-        first = file.high(f"{core}/slice[0]/slice/restart")  # a step whose membranes start anew
-        direct = net.direct and k == 0
-        if not continuous:
-            assert layer["start_read_bits"] == (0 if direct else first * room.neurons * V)
-            assert layer["state_read_bits"] == (sums - first * room.neurons) * V
+        assert layer["current_bits"] == sums * V
+        assert layer["start_read_bits"] == compares * V
         queue = file.high(f"{core}/queue/s_valid")
         assert layer["steps"] == queue * (net.time_steps if direct else 1)
         assert layer["queue_write_bits"] == queue * (12 + room.neurons + geometry.classes * V)
@@ -127,16 +129,14 @@ def test_discontinuous_from_pixels(tiny, encoder, tmp_path):
 
 
 def test_direct_input(tiny, tmp_path):
-    """Planes are work for layer 0; it decides once an image, by a second addition, and no other layer sees them."""
+    """Planes are work for layer 0; it decides once an image, and no other layer sees them."""
     net = network(time_steps=2, encoder=Encoder.DIRECT, reach=12)
     net = replace(net, layers=(replace(net.layers[0], weights=net.layers[0].weights // 2), *net.layers[1:]))
     three_ways(tiny, net, from_pixels(net), Pixels(PIXELS), "pixels", tmp_path)
     counts, _ = activity.count(tiny, net, from_pixels(net), golden.run(net, from_pixels(net)))
     first, bits = counts.layers[0], len(PIXELS) * 48 * tiny.membrane_bits
-    assert (first["threshold_read_bits"], first["membrane_add_bits"]) == (
-        bits,
-        first["membrane_adds"] * tiny.membrane_bits + bits,
-    )
+    assert first["start_read_bits"] == first["membrane_adds"] * tiny.membrane_bits == bits
+    assert first["membrane_add_bits"] == first["current_adds"] * tiny.membrane_bits + bits
     assert first["steps"] == 2 * counts.layers[1]["steps"] == 2 * len(PIXELS)
 
 
@@ -154,17 +154,14 @@ def test_continuous(tiny, leak, biased, reset, tmp_path):
     net = lasting(network(), tiny.membrane_bits - 1, leak, biased, reset)
     file = three_ways(tiny, net, from_pixels(net), Pixels(PIXELS), "pixels", tmp_path)
     counts, _ = activity.count(tiny, net, from_pixels(net), golden.run(net, from_pixels(net)))
-    for k in range(2):  # only the first step of an image starts anew; in `fire` only what fires is written
+    for k in range(2):
         room, layer = tiny.layers[k], counts.layers[k]
-        bits = room.neurons * tiny.membrane_bits
-        inside = f"core/layer[{k}]/core/slice[0]/slice"
-        bias_cycles = file.high(f"core/layer[{k}]/core/phase_sum_reg") and (leak > 0 or biased) * layer["steps"]
-        assert layer["start_read_bits"] == (file.high(f"{inside}/restart") + bias_cycles) * bits
-        assert layer["threshold_read_bits"] == file.high(f"{inside}/fire") * bits
-        fired = int(golden.run(net, from_pixels(net)).spikes[k].sum())
-        assert (
-            layer["state_write_bits"] == layer["membrane_add_bits"] - (layer["steps"] * room.neurons - fired) * tiny.membrane_bits
-        )
+        decided, bits = layer["steps"] * room.neurons, tiny.membrane_bits
+        assert layer["state_bits"] == decided * (bits - 1)
+        assert layer["bias_read_bits"] == (decided * bits if biased else 0)
+        assert layer["membrane_adds"] == decided * (3 + tiny.max_leak)
+        group = f"core/layer[{k}]/core/shared/group[0]/fire"
+        assert file.high(f"{group}/restart") == len(PIXELS) * tiny.group  # a state is forgotten once an image
 
 
 @pytest.mark.parametrize("margin", [0, 60])

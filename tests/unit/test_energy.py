@@ -220,16 +220,16 @@ def test_a_discontinuous_layer_by_hand():
     assert (layer["steps"], layer["cycles"], layer["row_reads"], layer["fetches"]) == (2, 3 + 1, 4, 8)
     assert layer["weight_bits_read"] == 4 * 4 * 4
     assert (layer["lane_adds"], layer["lane_add_bits"]) == (16, 16 * (4 + 2))
-    assert (layer["membrane_adds"], layer["compares"]) == (16, 8)
-    assert (layer["state_read_bits"], layer["state_write_bits"], layer["start_read_bits"]) == (2 * 4 * V, 4 * 4 * V, 2 * 4 * V)
-    assert layer["threshold_read_bits"] == 0
+    assert (layer["current_adds"], layer["membrane_adds"], layer["compares"]) == (16, 0, 8)
+    assert (layer["current_bits"], layer["start_read_bits"], layer["state_bits"]) == (4 * 4 * V, 2 * 4 * V, 0)
+    assert layer["membrane_add_bits"] == 16 * V
     assert layer["queue_write_bits"] == 2 * (12 + 4 + 4 * V)
     assert (count.core["steps"], count.core["input_words"], count.core["decode_adds"]) == (2, 2, 8)
     assert count.core["draws"] == count.core["pixel_read_bits"] == 0
 
 
 def test_a_continuous_layer_by_hand():
-    """An extra cycle a step to fire, another for biases; only membranes that fire are written in the first."""
+    """A step ends no earlier than a group's eight cycles after the one before, whose neurons have to be decided."""
     weights = np.full((16, 2), 7, np.int8)
     weights[:, 1] = -8
     lasting = Layer(weights, np.full(2, 5, np.int32), 11, np.array([1, 1], np.int32))
@@ -240,11 +240,11 @@ def test_a_continuous_layer_by_hand():
     V = activity.built_for(net).membrane_bits
     layer = count.layers[0]
     assert V == 12
-    assert layer["cycles"] == 3 * (1 + 2)
-    assert layer["membrane_adds"] == 9 * 2
-    assert layer["state_write_bits"] == (9 * 2 - 3) * V
-    assert layer["start_read_bits"] == (1 + 3) * 2 * V  # the image's first, and the bias of every step
-    assert layer["threshold_read_bits"] == 3 * 2 * V
+    assert layer["cycles"] == 1 + 7 + 8  # the second step comes a cycle after the first has ended
+    assert layer["current_adds"] == layer["cycles"] * 2
+    assert layer["membrane_adds"] == 3 * 3 * 2  # current, bias, −θ
+    assert layer["state_bits"] == 3 * 2 * (V - 1)
+    assert layer["start_read_bits"] == layer["bias_read_bits"] == 3 * 2 * V
 
 
 def test_the_encoder_draws_a_byte_a_pixel_only_if_it_is_random():

@@ -14,21 +14,23 @@ TINY = Geometry.load("tiny")
 ALWAYS = {
     "spk_ram": "a_rdata b_rdata",
     "spk_scan": "bits_reg full_reg last_reg fetched_valid_reg",
-    "spk_layer": "read_reg address_reg write_data_reg write_pair_reg weight_write_reg initial_write_reg threshold_write_reg "
-    "all_used_reg part_used_reg neurons_used_reg active_reg begin_reg restart_reg step_end_reg users_reg "
-    "unfinished_reg row_reads_reg phase_reg phase_address_reg phase_read_reg phase_row_reg phase_sum_reg "
-    "last_phase_reg continuous_reg saturate_reg addend_select_reg",
+    "spk_layer": "read_reg address_reg write_data_reg write_pair_reg weight_write_reg threshold_write_reg bias_write_reg "
+    "all_used_reg part_used_reg neurons_used_reg active_reg base_select_reg step_end_reg users_reg "
+    "unfinished_reg row_reads_reg deciding_reg stage_reg index_reg last_reg keep_reg index_used_reg",
 }
-CONTINUOUS = (
-    "phase_",
-    "last_phase_reg",
-    "continuous_reg",
-    "saturate_reg",
-    "addend_select_reg",
-)  # constants of a layer that is built without it
+
+
+def groups(geometry: Geometry, k: int) -> int:
+    """Groups of neurons that share logic in layer k."""
+    return geometry.layers[k].neurons // geometry.group if activity._shared(geometry, k) else 0
+
+
 GROWS = {  # module, register: its bits in layer k
-    "membrane_reg": lambda geometry, k: geometry.layers[k].neurons * geometry.membrane_bits,
-    "initial_reg": lambda geometry, k: geometry.layers[k].neurons * geometry.membrane_bits,
+    "current_reg": lambda geometry, k: geometry.layers[k].neurons * geometry.membrane_bits,
+    "threshold_reg": lambda geometry, k: (
+        (geometry.layers[k].neurons + groups(geometry, k)) * geometry.membrane_bits
+    ),  # of each neuron, and of one that is decided
+    "held_reg": lambda geometry, k: groups(geometry, k) * geometry.group * geometry.membrane_bits,
     "fired_reg": lambda geometry, k: geometry.layers[k].neurons,
     "final_reg": lambda geometry, k: geometry.classes * geometry.membrane_bits,
 }
@@ -40,8 +42,6 @@ def test_what_grows_with_a_geometry_grows_in_the_model_as_in_the_verilog(geometr
     for k, room in enumerate(geometry.layers):
         layer = [register for path, register in found.items() if path.startswith(f"core.layer[{k}].core.")]
         counted = [register for register in layer if register.name in ALWAYS.get(register.module, "").split()]
-        if not geometry.continuous:
-            counted = [register for register in counted if not register.name.startswith(CONTINUOUS)]
         unused = 64 * (room.neurons // geometry.lanes) if room.spikes_per_cycle == 1 else 0  # the second port of a memory
         assert sum(register.bits for register in counted) - unused == activity._always(geometry, k)
         for name, bits in GROWS.items():
@@ -67,8 +67,8 @@ def test_a_register_whose_width_changes_is_no_constant(monkeypatch):
     with pytest.raises(ValueError, match=r"spk_layer: read_reg is 1, 2, 4 bits wide; correct CONSTANTS in registers\.py"):
         registers.constants([TINY])
     wider = replace(TINY, name="wider", membrane_bits=14)
-    monkeypatch.setattr(registers, "CONSTANTS", (("X", "x", "spk_slice", "membrane_reg"),))
-    with pytest.raises(ValueError, match="membrane_reg is 12, 14 bits wide"):
+    monkeypatch.setattr(registers, "CONSTANTS", (("X", "x", "spk_slice", "current_reg"),))
+    with pytest.raises(ValueError, match="current_reg is 12, 14 bits wide"):
         registers.constants([TINY, wider])
 
 

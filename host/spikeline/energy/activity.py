@@ -3,20 +3,22 @@
 Counted from the golden model's spikes and the cycle model, for all images in seconds; `tests/system/test_energy_activity.py`
 holds the counts to the hardware counters and to a switching-activity file of the RTL. The Verilog says what is counted:
 
-**A layer** (spk_layer.v, spk_scan.v, spk_slice.v) of I inputs, N neurons, P scan lanes, w weight bits, V membrane bits.
-`steps` S are the time steps that it works on and `cycles` A those in which it does (`running_reg`; three cycles later
-`sum_active`): of each step the spikes of its busiest lane, at least 1, and what a continuous layer does after them.
+**A layer** (spk_layer.v, spk_scan.v, spk_slice.v, spk_fire.v) of I inputs, N neurons, P scan lanes, w weight bits, V membrane
+bits. `steps` S are the time steps that it works on and `cycles` A those in which it does (`running_reg`; three cycles later
+`sum_active`): of each step the spikes of its busiest lane, at least 1, and where neurons are decided one after another as many as
+it waits for those of the step before.
 
     row_reads             R: spikes that enter, each of which reads one row (`read_reg`)
     weight_bits_read      R · N · w
     lane_adds             R · N: a weight goes into the sum over the lanes, w + log2 P bits wide (`lane_add_bits`)
-    membrane_adds         A · N: sum, −θ, bias or leak goes into a membrane, V bits (`membrane_add_bits`)
+    current_adds          A · N: a sum goes into the current of a neuron, V bits
     compares              D · N, D of the S steps are decided: is it to fire? The sign of a sum, so there is no comparator
-    state_read_bits       V a membrane that goes on, (A − loads) · N · V; loads: steps, of a continuous layer images
-    state_write_bits      V a membrane that is written: A · N · V; of a continuous layer in `fire` only if it fires
-    start_read_bits       V a membrane that starts from −θ or its bias, and a bias that is added
-    threshold_read_bits   D · N · V of a continuous layer, whose −θ is added at the end of a step, and of direct input, where
-                          a second adder does so (D · N · V more of `membrane_add_bits`) and membranes start from 0
+    membrane_adds         additions of a decision, V bits: of direct input one, −θ; of a continuous neuron three, −θ, bias and
+                          current, and one for each bit of the factor that leaks; none of another, whose current starts at −θ
+    current_bits          a current that goes on or is written, a pair of both: A · N · V
+    state_bits            a state that is read and written, continuous: D · N · (V − 1)
+    start_read_bits       D · N · V: the −θ that a discontinuous current starts from, or is added in a decision
+    bias_read_bits        D · N · V of a continuous layer that has biases
     queue_write_bits      D steps to the next layer: N spikes, the membranes of the classes, a tag; read once each
     scan_bits             bits that the scanners look through: I a step, 16 a lane and cycle, 16 a group that is fetched
     fetches               groups of 16 inputs that hold a spike (`take`)
@@ -51,6 +53,7 @@ from spikeline.energy.register_bits import (
     QUEUE_BITS,
     SCAN_BITS,
     SEEDS_BITS,
+    SERIAL_BITS,
     TAG_BITS,
 )
 from spikeline.measure import cycles
@@ -62,6 +65,7 @@ from spikeline.model.spec import Encoder
 Counts = dict[str, int]
 
 GROUP = cycles.GROUP
+DECISION_STAGES = 6  # of spk_fire.v
 LOADER_BITS = 180  # about: what follows from the sizes of a layer
 CONFIG_BITS = 500  # about: the configuration, and what is left of a packet
 ROW_PIXELS = cycles.ROW
@@ -154,15 +158,9 @@ def _layer(
     R = int(entering.sum(-1, dtype=np.int64)[taken[:, -entering.shape[1] :]].sum())
     fetches = int(cycles.scan(entering, P).fetches.reshape(entering.shape[:2])[taken[:, -entering.shape[1] :]].sum())
     D, direct = S, network.direct and k == 0
-    loads, fire_writes, biases, thresholds = S, 0, 0, 0
     if direct:
-        loads, D = int(taken[:, 0].sum()), int(taken[:, -1].sum())
-        thresholds = D
-    if layer.continuous:
-        loads = int(taken[:, 0].sum())
-        fire_writes = S * N - int(trace.spikes[k][taken].sum())  # membranes that `fire` leaves as they are
-        biases = S if layer.biased or layer.leak else 0
-        thresholds = S
+        D = int(taken[:, -1].sum())
+    additions = 3 + geometry.max_leak if layer.continuous else 1 if direct else 0
     counts = {
         "steps": S,
         "cycles": A,
@@ -171,18 +169,19 @@ def _layer(
         "weight_bits_read": R * N * w,
         "lane_adds": R * N,
         "lane_add_bits": R * N * sum_bits(geometry, k),
-        "membrane_adds": A * N,
-        "membrane_add_bits": (A + D * direct) * N * V,
+        "current_adds": A * N,
+        "membrane_adds": D * N * additions,
+        "membrane_add_bits": (A + D * additions) * N * V,
         "compares": D * N,
-        "state_read_bits": (A - loads) * N * V,
-        "state_write_bits": (A * N - fire_writes) * V,
-        "start_read_bits": (loads * (not direct) + biases) * N * V,
-        "threshold_read_bits": thresholds * N * V,
+        "current_bits": A * N * V,
+        "state_bits": D * N * (V - 1) * layer.continuous,
+        "start_read_bits": D * N * V,
+        "bias_read_bits": D * N * V * layer.biased,
         "queue_write_bits": D * queue_bits(geometry, k),
         "queue_read_bits": D * queue_bits(geometry, k),
         "scan_bits": S * room.inputs + P * A * GROUP + fetches * GROUP,
     }
-    counts["clocked_bits"] = _clocked(geometry, k, counts, predicted.cycles)
+    counts["clocked_bits"] = _clocked(geometry, k, counts, predicted.cycles, layer.continuous or direct)
     return counts
 
 
@@ -214,24 +213,41 @@ def _always(geometry: Geometry, k: int) -> int:
     rows = P * room.neurons * geometry.weight_bits  # what the memories gave, or 0
     address = P * (_bits(-(-room.inputs // P)) + (P > 1))
     writing = 64 + _bits(geometry.lanes // 2) + slices * (max(P // 2, 1) + 2) + 2 * slices + geometry.lanes
-    return rows + address + writing + P * (SCAN_BITS + 1) + PIPELINE_BITS
+    deciding = 0
+    if _shared(geometry, k):
+        index = _bits(geometry.group)
+        deciding = SERIAL_BITS + DECISION_STAGES * index + geometry.max_leak + 1 + geometry.lanes // geometry.group
+    return rows + address + writing + P * (SCAN_BITS + 1) + PIPELINE_BITS + _bits(geometry.group) + deciding
 
 
-def _clocked(geometry: Geometry, k: int, counts: Counts, packet_cycles: int) -> int:
+def _shared(geometry: Geometry, k: int) -> bool:
+    """Has layer k logic that its neurons share?"""
+    return geometry.continuous or (geometry.direct and k == 0)
+
+
+def _decision_bits(geometry: Geometry) -> int:
+    """Register bits that a decision passes: current, membrane twice, −θ, v − θ; state, product, bias and the sum of both."""
+    V = geometry.membrane_bits
+    return 5 * V + (4 * V - 1 + geometry.max_leak if geometry.continuous else 0)
+
+
+def _clocked(geometry: Geometry, k: int, counts: Counts, packet_cycles: int, serial: bool) -> int:
     room = geometry.layers[k]
     P, N, S = room.spikes_per_cycle, room.neurons, counts["steps"]
     groups, index = _lane(room)
-    addend = geometry.membrane_bits if geometry.continuous else sum_bits(geometry, k)
+    V = geometry.membrane_bits
     accepted = room.inputs + P * (groups + TAG_BITS)
     fetched = FETCH_BITS + index + groups
-    finished = N + geometry.classes * geometry.membrane_bits + QUEUE_BITS + TAG_BITS  # fired, final, queue pointers, user
+    finished = N + geometry.classes * V + QUEUE_BITS + TAG_BITS  # fired, final, queue pointers, user
+    if serial:  # currents that are held, what a decision passes, spikes that are shifted in
+        finished += N * (V + _decision_bits(geometry) + geometry.group - 1) + (geometry.group - 1) * geometry.classes * V
     return (
         packet_cycles * _always(geometry, k)
         + S * accepted
         + counts["compares"] // N * finished
         + counts["fetches"] * (fetched + index + 1)
-        + counts["cycles"] * N * addend
-        + counts["state_write_bits"]
+        + counts["cycles"] * N * sum_bits(geometry, k)
+        + counts["current_bits"]
     )
 
 
@@ -308,15 +324,19 @@ def hardware(geometry: Geometry, encoder: bool = True) -> Hardware:
     for k, room in enumerate(geometry.layers):
         P, N, V = room.spikes_per_cycle, room.neurons, geometry.membrane_bits
         groups, index = _lane(room)
-        addend = V if geometry.continuous else sum_bits(geometry, k)
+        groups_of_neurons = -(-N // geometry.group) if _shared(geometry, k) else 0
         weights += room.inputs * N * geometry.weight_bits
         buffers += 16 * queue_bits(geometry, k)
-        kept = 2 + geometry.continuous  # membrane, start and, if continuous, threshold
         registers += (
             _always(geometry, k) + room.inputs + P * (2 * groups + TAG_BITS + 2 * index + FETCH_BITS + 1) + TAG_BITS + QUEUE_BITS
         )
-        registers += N * (kept * V + addend + 1) + geometry.classes * V
-        adders += N * ((P - 1) * sum_bits(geometry, k) + V * (2 if geometry.direct and k == 0 else 1))
+        registers += N * (2 * V + sum_bits(geometry, k) + 1) + geometry.classes * V  # current, −θ, sum over the lanes, spike
+        adders += N * ((P - 1) * sum_bits(geometry, k) + V)
+        if groups_of_neurons:  # and a current that is held; −θ, state and bias are in memory
+            buffers += N * (V + (2 * V - 1) * geometry.continuous)
+            registers += N * V + groups_of_neurons * _decision_bits(geometry) + 2 * TAG_BITS
+            registers += geometry.classes * V * (geometry.direct and k == 0)
+            adders += groups_of_neurons * V * (2 + (2 + geometry.max_leak) * geometry.continuous)
     classes, inputs = geometry.classes, geometry.layers[0].inputs
     registers += (
         LOADER_BITS

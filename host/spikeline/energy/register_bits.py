@@ -2,6 +2,7 @@
 
 TAG_BITS = 12  # that travel with a time step (spk_layer)
 PIPELINE_BITS = 99  # of a layer's control, beside its data (spk_layer)
+SERIAL_BITS = 12  # of a layer's control, where neurons are decided one after another (spk_layer)
 SCAN_BITS = 19  # of a scan lane: the group that is taken apart, what is full (spk_scan)
 FETCH_BITS = 29  # of a scan lane: the group that was fetched (spk_scan)
 QUEUE_BITS = 10  # of a queue: its pointers (spk_fifo)
