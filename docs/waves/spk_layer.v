@@ -34,6 +34,7 @@ spk_layer #(
     .write_row(write_row),
     .write_slice(16'd0),
     .write_pair(16'd0),
+    .write_odd(1'b0),
     .write_data(write_data),
     .s_spikes(s_spikes),
     .s_user(s_user),
@@ -85,7 +86,7 @@ initial begin
     step(16'h0202, 1, 0);
     step(16'h0000, 0, 0);
     step(16'h0010, 0, 1);
-    cycles(CONTINUOUS ? 20 : 10);
+    cycles(CONTINUOUS ? 34 : 10);
     $finish;
 end
 

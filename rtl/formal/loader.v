@@ -455,7 +455,7 @@ always @* begin
 
         // Invariants
         assert (state <= SETTLE);
-        assert (\loader.odd_reg == (pair_write && !write_odd));
+        assert (\loader.odd_reg == (pair_write && !write_odd && !was_reset));
         if (\loader.odd_reg ) begin
             assert (state == BODY && was_waiting && s_axis_tvalid);
             assert (kind == `SPK_PACKET_TYPE_THRESHOLDS ? threshold_write == named && bias_write == 0
