@@ -1,12 +1,12 @@
 """What the vendor flow has to know of a board: a TOML file for each, in this folder.
 
-    processor    its kind: that of hand_off.PROCESSORS, and the Tcl file of this name here
-    part         the device
-    board_part   the board in Vivado's board files; a pattern, since their version differs from one Vivado to the next
-    geometry     what fits the device, built unless another is named
+processor    its kind: that of hand_off.PROCESSORS, and the Tcl file of this name here
+part         the device
+board_part   the board in Vivado's board files; a pattern, since their version differs from one Vivado to the next
+geometry     what fits the device, built unless another is named
 
-    preset       Tcl file here with the processor's settings, for a Vivado without the board files
-    board_files  of a board without that: where they are to be had
+preset       Tcl file here with the processor's settings, for a Vivado without the board files
+board_files  of a board without that: where they are to be had
 """
 
 from dataclasses import dataclass

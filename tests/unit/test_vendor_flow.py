@@ -278,7 +278,10 @@ def test_missing_vivado(build):
 
 def test_unknown_board_and_geometry(build):
     result, out = build("pynq-z9")
-    assert (result.returncode, result.stderr) == (1, "bit: no board pynq-z9; there are aup-zu3, kv260, pynq-z1, pynq-z2, zcu104\n")
+    assert (result.returncode, result.stderr) == (
+        1,
+        "bit: no board pynq-z9; there are aup-zu3, kv260, pynq-z1, pynq-z2, zcu104\n",
+    )
     result, out = build("pynq-z2", "--geometry", "z020-9")
     assert (result.returncode, out.exists()) == (1, False)
     assert "no geometry z020-9; there are" in result.stderr

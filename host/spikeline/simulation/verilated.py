@@ -52,6 +52,7 @@ def parameters(geometry: Geometry) -> dict[str, str]:
         "LAYER_INPUTS": packed([x.inputs for x in geometry.layers]),
         "LAYER_NEURONS": packed([x.neurons for x in geometry.layers]),
         "LAYER_PARALLEL": packed([x.spikes_per_cycle for x in geometry.layers]),
+        "LAYER_ULTRA_RAM": packed([x.ultra_ram for x in geometry.layers]),
         "WEIGHT_BITS": str(geometry.weight_bits),
         "MEMBRANE_BITS": str(geometry.membrane_bits),
         "CONTINUOUS": str(int(geometry.continuous)),
