@@ -8,6 +8,7 @@ PRESET_discontinuous := mnist-dc-256
 PRESET_continuous := mnist-cc-latency
 PRESET_events := mnist-cc-events
 SIMULATORS := tiny z020-256
+PYNQS := $(patsubst tests/support/pynq/%.txt,%,$(wildcard tests/support/pynq/*.txt))
 OUT ?= $(OUT_$(MODE))
 OUT_discontinuous := build/demo
 OUT_continuous := build/demo-continuous
@@ -122,7 +123,7 @@ fuzz: setup ## fuzz the C runtime's model reader for SECONDS (needs clang)
 
 # What tests need.
 models: data
-	$(MAKE) -j2 $(TESTED) .venv/board/.ready $(SIMULATORS:%=sim-%)
+	$(MAKE) -j2 $(TESTED) .venv/board/.ready $(PYNQS:%=.venv/pynq-%/.ready) $(SIMULATORS:%=sim-%)
 
 $(SIMULATORS:%=sim-%): sim-%:
 	$(SPIKELINE) sim --geometry $*
@@ -196,6 +197,13 @@ endif
 .venv/board/.ready: .venv/.ready
 	$(PYTHON) -m venv --clear .venv/board
 	.venv/board/bin/pip install -q --disable-pip-version-check numpy==1.23.5
+	@touch $@
+
+# A version of pynq with the packages that it asks for, to test the runtime on; it is installed from its source, as it is.
+.venv/pynq-%/.ready: tests/support/pynq/%.txt | .venv/.ready
+	$(PYTHON) -m venv --clear $(@D)
+	UV_HTTP_RETRIES=1 $(BIN)/uv pip install -q --python $(@D)/bin/python -r $< 2>/dev/null || \
+		$(@D)/bin/pip install -q --disable-pip-version-check -r $<
 	@touch $@
 
 # An interrupted training goes on where it stopped; a finished one starts anew if the preset or the code has changed.

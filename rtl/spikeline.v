@@ -21,6 +21,8 @@ module spikeline #(
     parameter [LAYERS*16-1:0] LAYER_NEURONS = {16'd16, 16'd256, 16'd256},
     // Spikes that a core takes per cycle: 1, 2, 4 or 8; more banks of block RAM and wider sums
     parameter [LAYERS*16-1:0] LAYER_PARALLEL = {16'd2, 16'd2, 16'd4},
+    // 1: the weights of a core are in UltraRAM, which an UltraScale+ has
+    parameter [LAYERS*16-1:0] LAYER_ULTRA_RAM = 0,
     // Bits of a weight in memory: 2, 4 or 8
     parameter integer WEIGHT_BITS = 4,
     // Bits of a membrane, 4 to 24; the compiler proves that a network does not overflow them
@@ -279,6 +281,7 @@ spk_core #(
     .LAYER_INPUTS(LAYER_INPUTS),
     .LAYER_NEURONS(LAYER_NEURONS),
     .LAYER_PARALLEL(LAYER_PARALLEL),
+    .LAYER_ULTRA_RAM(LAYER_ULTRA_RAM),
     .WEIGHT_BITS(WEIGHT_BITS),
     .MEMBRANE_BITS(MEMBRANE_BITS),
     .CLASSES(CLASSES),

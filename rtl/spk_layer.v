@@ -21,6 +21,8 @@ module spk_layer #(
     parameter integer NEURONS = 256,
     // Scan lanes, which are spikes per cycle: 1, 2, 4 or 8
     parameter integer PARALLEL = 4,
+    // 1: weights are in UltraRAM
+    parameter integer ULTRA_RAM = 0,
     // Bits of a weight (2, 4 or 8) and of a membrane (4 to 24)
     parameter integer WEIGHT_BITS = 4,
     parameter integer MEMBRANE_BITS = 14,
@@ -256,6 +258,7 @@ generate
         spk_slice #(
             .PARALLEL(PARALLEL),
             .DEPTH(DEPTH),
+            .ULTRA_RAM(ULTRA_RAM),
             .WEIGHT_BITS(WEIGHT_BITS),
             .MEMBRANE_BITS(MEMBRANE_BITS),
             .GROUP(SHARED ? GROUP : 0),

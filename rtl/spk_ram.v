@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// True dual-port RAM for weights: port A reads or writes, port B reads. Latency two cycles.
+// True dual-port RAM for weights: port A reads or writes, never both at once, which UltraRAM cannot; port B reads.
+// Latency two cycles.
 //
 //   cycle 0   *_read, *_address          cycle 1   *_valid          cycle 2   *_rdata: the word if valid, or else zero
 //
@@ -15,6 +16,8 @@ module spk_ram #(
     parameter integer WIDTH = 64,
     // Words, at least 2
     parameter integer DEPTH = 1024,
+    // 1: UltraRAM, with ports of 72 bits where a block RAM's have 36, and 4096 words
+    parameter integer ULTRA = 0,
     parameter integer ADDRESS_BITS = $clog2(DEPTH)
 ) (
     input  wire                    aclk,
@@ -31,15 +34,15 @@ module spk_ram #(
     input  wire                    b_valid
 );
 
-(* ram_style = "block" *) reg [WIDTH-1:0] memory [0:DEPTH-1];
+localparam STYLE = ULTRA != 0 ? "ultra" : "block";
+
+(* ram_style = STYLE *) reg [WIDTH-1:0] memory [0:DEPTH-1];
 reg [WIDTH-1:0] a_word_reg;
 reg [WIDTH-1:0] b_word_reg;
 
 always @(posedge aclk) begin
-    if (a_read || a_write) begin
-        if (a_write) memory[a_address] <= a_wdata;
-        a_word_reg <= memory[a_address];
-    end
+    if (a_write) memory[a_address] <= a_wdata;
+    else if (a_read) a_word_reg <= memory[a_address];
 end
 
 always @(posedge aclk) if (b_read) b_word_reg <= memory[b_address];

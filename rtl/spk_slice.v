@@ -21,6 +21,8 @@ module spk_slice #(
     parameter integer PARALLEL = 4,
     // Words of each RAM
     parameter integer DEPTH = 392,
+    // 1: they are UltraRAM
+    parameter integer ULTRA_RAM = 0,
     // Bits of a weight: 2, 4 or 8
     parameter integer WEIGHT_BITS = 4,
     // Bits of a current and of a membrane, 4 to 24; the compiler proves that no network which it maps overflows them
@@ -71,7 +73,7 @@ genvar b;
 generate
     for (b = 0; b < BANKS; b = b + 1) begin : bank
         if (PARALLEL > 1) begin : dual
-            spk_ram #(.WIDTH(64), .DEPTH(DEPTH)) ram (
+            spk_ram #(.WIDTH(64), .DEPTH(DEPTH), .ULTRA(ULTRA_RAM)) ram (
                 .aclk(aclk),
                 .a_read(read[2*b]),
                 .a_write(weight_write[b]),
@@ -86,7 +88,7 @@ generate
             );
         end else begin : single
             wire [63:0] unused;
-            spk_ram #(.WIDTH(64), .DEPTH(DEPTH)) ram (
+            spk_ram #(.WIDTH(64), .DEPTH(DEPTH), .ULTRA(ULTRA_RAM)) ram (
                 .aclk(aclk),
                 .a_read(read[0]),
                 .a_write(weight_write[0]),

@@ -4,6 +4,7 @@
 
 /* Physical addresses on a board */
 #define SPK_BASE_ACCELERATOR 0x43C00000U
+#define SPK_BASE_ACCELERATOR_ULTRASCALE 0xA0000000U
 
 /* Registers */
 #define SPK_REG_ID 0x00U

@@ -23,9 +23,8 @@ from spikeline.files import atomic
 from spikeline.measure.evaluate import commit
 from spikeline.model.geometry import Geometry
 from spikeline_rtl.boards import activity, reports, wrapper
+from spikeline_rtl.boards.board import FOLDER, Board, names
 
-HERE = Path(__file__).resolve().parent
-BOARDS = sorted(path.parent.name for path in HERE.glob("*/board.tcl"))
 DELIVERED = ("spikeline.hwh", "spikeline.bit")
 RESULTS = ("utilization.json", "timing.json", "power.json", *DELIVERED)
 
@@ -39,11 +38,17 @@ def vivado() -> list[str]:
     return [os.path.abspath(found), *words]
 
 
-def run(board: str, geometry: Geometry, work: Path, saif: Path | None) -> None:
-    """Run the Tcl in the folder `work`, beside the wrapper. Exits, with what the log says, if no bitstream comes of it."""
+def prepare(board: Board, geometry: Geometry, work: Path) -> None:
+    """Write what the Tcl reads into `work`: what the board is, and the wrapper."""
+    (work / "board.tcl").write_text(board.tcl(geometry))
+    (work / f"{wrapper.NAME}.v").write_text(wrapper.verilog(geometry, board.processor.address_bits))
+
+
+def run(work: Path, saif: Path | None) -> None:
+    """Run the Tcl in the folder `work`, which is prepared. Exits, with what the log says, if no bitstream comes of it."""
     log = work / "vivado.log"
-    command = [*vivado(), "-mode", "batch", "-nojournal", "-log", str(log), "-source", str(HERE / "build.tcl")]
-    command += ["-tclargs", str(HERE / board), str(work), f"{geometry.clock_mhz:g}", *([str(saif)] if saif else [])]
+    command = [*vivado(), "-mode", "batch", "-nojournal", "-log", str(log), "-source", str(FOLDER / "build.tcl")]
+    command += ["-tclargs", str(work), *([str(saif)] if saif else [])]
     status = subprocess.run(command, cwd=work).returncode
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     if not all((work / name).is_file() for name in DELIVERED):
@@ -79,15 +84,14 @@ def figures(work: Path, saif: Path | None) -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("board", help=f"one of {', '.join(BOARDS)}")
-    parser.add_argument("--geometry", default="z020-256", metavar="NAME", help="sizes to build, or a .json (%(default)s)")
+    parser.add_argument("board", help=f"one of {', '.join(names())}")
+    parser.add_argument("--geometry", metavar="NAME", help="sizes to build, or a .json (default: the board's)")
     parser.add_argument("--out", type=folder_to_write, metavar="FOLDER", help="default: build/bit/BOARD")
     parser.add_argument("--saif", type=Path, metavar="FILE", help="activity for the power estimate, from activity.py")
     args = parser.parse_args()
 
-    if args.board not in BOARDS:
-        sys.exit(f"no board {args.board}; there are {', '.join(BOARDS)}")
-    geometry = Geometry.load(args.geometry)
+    board = Board.load(args.board)
+    geometry = Geometry.load(args.geometry or board.geometry)
     saif = args.saif and args.saif.resolve()
     if saif and not saif.is_file():
         sys.exit(f"{saif} is missing; `python -m spikeline_rtl.boards.activity` makes it")
@@ -98,17 +102,17 @@ def main() -> None:
         )
     vivado()
 
-    out = (args.out or Path("build/bit") / args.board).resolve()
+    out = (args.out or Path("build/bit") / board.name).resolve()
     for name in RESULTS:  # of an earlier build
         (out / name).unlink(missing_ok=True)
     work = out / "vivado"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    (work / f"{wrapper.NAME}.v").write_text(wrapper.verilog(geometry))
+    prepare(board, geometry, work)
     source = commit()  # of the Verilog that Vivado reads now
 
-    run(args.board, geometry, work, saif)
-    build = {"board": args.board, "geometry": geometry.name, "commit": source}
+    run(work, saif)
+    build = {"board": board.name, "geometry": geometry.name, "commit": source}
     for name in DELIVERED:
         os.replace(work / name, out / name)
     for name, entry in figures(work, saif).items():

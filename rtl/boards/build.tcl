@@ -1,10 +1,10 @@
 # Builds the bitstream of a board: puts the accelerator into a block design and implements that.
 #
-#   vivado -mode batch -source build.tcl -tclargs BOARD_FOLDER OUT CLOCK_MHZ [SAIF]
+#   vivado -mode batch -source build.tcl -tclargs OUT [SAIF]
 #
-# OUT holds spikeline_ip.v, which wrapper.py writes; all that is made goes there. Vivado's Tcl is 8.5: no lmap, no try.
+# OUT holds board.tcl and spikeline_ip.v, which bit.py writes; all that is made goes there. Vivado's Tcl is 8.5: no lmap, no try.
 
-lassign $argv board out spk_clock_mhz saif
+lassign $argv out saif
 set out [file normalize $out]
 set here [file dirname [file normalize [info script]]]
 set rtl [file dirname $here]
@@ -15,7 +15,8 @@ if {[catch {
         error "Vivado [version -short] is too old; install 2022.1 or newer"
     }
     source $here/spec.tcl
-    source $board/board.tcl
+    source $out/board.tcl
+    source $here/$spk_processor.tcl
     foreach step {block_design implement} {
         puts "spikeline: $step"
         source $here/$step.tcl

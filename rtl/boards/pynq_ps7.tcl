@@ -1,7 +1,7 @@
 # What the processor of a PYNQ-Z1 or PYNQ-Z2 is wired to, for a Vivado without the board's files: the values with which the
 # boot loader of the PYNQ image sets both up. A bitstream that PYNQ loads changes none of it; software without PYNQ needs it.
 
-set spk_ps7 {
+set spk_preset {
     CONFIG.PCW_CRYSTAL_PERIPHERAL_FREQMHZ 50
     CONFIG.PCW_APU_PERIPHERAL_FREQMHZ 650
     CONFIG.PCW_PRESET_BANK0_VOLTAGE {LVCMOS 3.3V}

@@ -12,7 +12,6 @@ from spikeline.model.geometry import Geometry
 from spikeline.simulation import verilated
 
 NAME = hand_off.VLNV.split(":")[2]
-ADDRESS_BITS = 32  # of a Zynq-7000
 
 # Kind and signal of the ports that are an interface of their own, and properties of all interfaces.
 SIGNALS = {"aclk": "clock:1.0 aclk CLK", "aresetn": "reset:1.0 aresetn RST", "irq": "interrupt:1.0 irq INTERRUPT"}
@@ -25,14 +24,17 @@ PROPERTIES = {
 }
 
 
-def verilog(geometry: Geometry) -> str:
-    """The module, as Verilog. Raises ValueError for a port of spikeline.v that is of no interface."""
-    source = (verilated.RTL / "spikeline.v").read_text().replace("ADDRESS_BITS-1", str(ADDRESS_BITS - 1))
+def verilog(geometry: Geometry, address_bits: int) -> str:
+    """The module, as Verilog, for a memory of 32 to 40 address bits.
+
+    Raises ValueError for a port of spikeline.v that is of no interface.
+    """
+    source = (verilated.RTL / "spikeline.v").read_text().replace("ADDRESS_BITS-1", str(address_bits - 1))
     found = re.findall(r"^    ((?:input|output) +wire .*?(\w+)),?$", source, re.MULTILINE)
     told: set[str] = set()
     ports = ",\n".join(f"{_attributes(name, told)}    {declaration}" for declaration, name in found)
     connections = ",\n".join(f"    .{name}({name})" for _, name in found)
-    sizes = verilated.parameters(geometry) | {"ADDRESS_BITS": str(ADDRESS_BITS)}
+    sizes = verilated.parameters(geometry) | {"ADDRESS_BITS": str(address_bits)}
     build = sizes.pop("BUILD")
     parameters = "".join(f"    .{name}({value}),\n" for name, value in sizes.items())
     return f"""// Written by rtl/boards/wrapper.py for {geometry.name}.

@@ -267,6 +267,7 @@ reg [LAYERS*39+52:0] was_config;
 reg [3:0]            stalled = 0;
 reg [63:0]           was_data;       // at the input
 reg                  was_waiting = 1'b0;
+reg                  was_odd = 1'b0;  // the second cycle of a pair
 reg                  was_even = 1'b0; // the first write of a pair: of which layer, where, what
 reg [2*LAYERS+79:0]  was_written;
 wire [2*LAYERS+79:0] written = {threshold_write, bias_write, write_pair, write_data};
@@ -320,6 +321,7 @@ always @(posedge aclk) begin
     was_data <= s_axis_tdata;
     was_waiting <= s_axis_tvalid && !s_axis_tready && !reset;
     was_even <= pair_write && !write_odd;
+    was_odd <= \loader.odd_reg && !reset;
     was_written <= written;
 
     if (body && layer_packet) begin
@@ -419,7 +421,7 @@ always @* begin
         assert (weight_write == weight);
         assert ((write_odd ? threshold_write : 0) == threshold && (write_odd ? bias_write : 0) == bias);
         if (pair_write && write_odd) assert (was_even && written == was_written);
-        if (was_even && !was_reset) assert (pair_write && write_odd);
+        if (was_odd) assert (pair_write && write_odd);
         if (weight != 0) assert (write_row == row && write_slice == slice && row < inputs && slice <= two);
         if (weight[0]) assert (write_row < LAYER_INPUTS[15:0] && write_slice < LAYER_NEURONS[15:0] / LANES);
         if (weight[1]) assert (write_row < LAYER_INPUTS[31:16] && write_slice < LAYER_NEURONS[31:16] / LANES);

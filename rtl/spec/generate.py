@@ -206,10 +206,10 @@ def python(spec: Spec) -> str:
 
 def tcl(spec: Spec) -> str:
     """Addresses and widths for the vendor flow."""
-    (stream,) = {w.bits for w in spec.maps[1].words}
+    (register,), (stream,) = ({w.bits for w in m.words} for m in spec.maps[:2])
     out = [f"# {NOTICE}", ""]
     out += [f"set spk_base({name}) 0x{address:08X}" for name, address in spec.bases.items()]
-    out += [f"set spk_memory_bits {stream}"]
+    out += [f"set spk_register_bits {register}", f"set spk_memory_bits {stream}"]
     return "\n".join([*out, ""])
 
 

@@ -1,4 +1,4 @@
-"""Map geometries to the XC7Z020 with Yosys and write what each needs as JSON.
+"""Map geometries to their devices with Yosys and write what each needs as JSON.
 
 python -m spikeline_rtl.synthesis.area [GEOMETRY ...] [--out build/area/report.json]
 """
@@ -7,24 +7,52 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from spikeline.cli.arguments import file_to_write
 from spikeline.cli.status import status
+from spikeline.errors import DeviceError
 from spikeline.measure.evaluate import commit
 from spikeline.model.geometry import Geometry
 from spikeline_rtl.synthesis.tools import synthesise, tool, version, write_report
 
-SYNTH = "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf"
-GEOMETRIES = ["tiny", "z020-256", "z020-512", "z020-1024", "z020-256-direct"]
-XC7Z020 = {"lut": 53_200, "ff": 106_400, "ramb36": 140, "dsp": 220}
+GEOMETRIES = ["tiny", "z020-256", "z020-512", "z020-1024", "z020-256-direct", "zu3-256", "k26-256"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a device has, and how Yosys calls its family."""
+
+    family: str
+    lut: int
+    ff: int
+    ramb36: int
+    dsp: int
+    uram: int = 0
+
+    @property
+    def synth(self) -> str:
+        """Yosys' command. Memories are put into UltraRAM only where the Verilog says so."""
+        return f"synth_xilinx -family {self.family} -flatten -noiopad -noclkbuf{' -uram' if self.uram else ''}"
+
+
+DEVICES = {  # DS190; DS891 and DS987
+    "XC7Z020": Device("xc7", lut=53_200, ff=106_400, ramb36=140, dsp=220),
+    "XCZU3EG": Device("xcup", lut=70_560, ff=141_120, ramb36=216, dsp=360),
+    "XCK26": Device("xcup", lut=117_120, ff=234_240, ramb36=144, dsp=1_248, uram=64),
+    "XCZU7EV": Device("xcup", lut=230_400, ff=460_800, ramb36=312, dsp=1_728, uram=96),
+}
 
 LUTS = ["INV", *(f"LUT{n}" for n in range(1, 7))]  # an inverter that Yosys leaves is a LUT of its own
 LUTRAM = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM32X1S": 1, "RAM64X1S": 1}
+LUTRAM |= {"RAM32M16": 8, "RAM64M8": 8}
 SRL = ["SRL16E", "SRLC16E", "SRLC32E"]
 FF = ["FDRE", "FDSE", "FDCE", "FDPE"]
-OTHER = ["RAMB36E1", "RAMB18E1", "DSP48E1", "CARRY4"]
-FREE = ["MUXF7", "MUXF8"]  # come with the LUTs that they join
+RAMB36, RAMB18, DSP, URAM = ["RAMB36E1", "RAMB36E2"], ["RAMB18E1", "RAMB18E2"], ["DSP48E1", "DSP48E2"], ["URAM288"]
+CARRY = ["CARRY4"]  # Yosys' own for UltraScale+ too, whose CARRY8 is two
+FREE = ["MUXF7", "MUXF8", "MUXF9"]  # come with the LUTs that they join
+SHARES = {"lut": "lut", "lut_paired": "lut_paired", "ff": "ff", "ramb36": "bram", "dsp": "dsp", "uram": "uram"}
 
 
 def total(cells: dict[str, int], names: Iterable[str]) -> int:
@@ -46,9 +74,10 @@ def paired_luts(cells: dict[str, int]) -> int:
     return six + five + four + three + (max(one + two - three, 0) + 1) // 2
 
 
-def resources(cells: dict[str, int]) -> dict[str, Any]:
-    """The device's resources that Yosys' cells take, and their shares of an XC7Z020. Raises ValueError for an unknown cell."""
-    if unknown := set(cells) - {*LUTS, *LUTRAM, *SRL, *FF, *OTHER, *FREE}:
+def resources(cells: dict[str, int], device: Device) -> dict[str, Any]:
+    """The resources that Yosys' cells take, and their shares of `device`. Raises ValueError for a cell that it does not have."""
+    known = {*LUTS, *LUTRAM, *SRL, *FF, *RAMB36, *RAMB18, *DSP, *CARRY, *FREE, *(URAM if device.uram else [])}
+    if unknown := set(cells) - known:
         raise ValueError(f"no count for cells of type {', '.join(sorted(unknown))}")
     lutram = sum(count * cells.get(name, 0) for name, count in LUTRAM.items())
     srl = total(cells, SRL)
@@ -58,14 +87,14 @@ def resources(cells: dict[str, int]) -> dict[str, Any]:
         "lutram": lutram,
         "srl": srl,
         "ff": total(cells, FF),
-        "ramb36": cells.get("RAMB36E1", 0) + cells.get("RAMB18E1", 0) / 2,
-        "dsp": cells.get("DSP48E1", 0),
-        "carry4": cells.get("CARRY4", 0),
+        "ramb36": total(cells, RAMB36) + total(cells, RAMB18) / 2,
+        "dsp": total(cells, DSP),
+        "carry4": total(cells, CARRY),
     }
-    shares = {"lut": "lut", "lut_paired": "lut", "ff": "ff", "ramb36": "ramb36", "dsp": "dsp"}
-    for name, kind in shares.items():
-        used[f"{name.replace('ramb36', 'bram')}_share"] = round(used[name] / XC7Z020[kind], 4)
-    return used
+    if device.uram:
+        used["uram"] = total(cells, URAM)
+    has = {"lut_paired": device.lut, **vars(device)}
+    return used | {f"{share}_share": round(used[name] / has[name], 4) for name, share in SHARES.items() if name in used}
 
 
 def main() -> None:
@@ -76,12 +105,15 @@ def main() -> None:
 
     for name in args.geometry:
         geometry = Geometry.load(name)
+        if geometry.device not in DEVICES:
+            raise DeviceError(f"{name} is for the device {geometry.device}; there are {', '.join(DEVICES)}")
+        device = DEVICES[geometry.device]
         source = commit()  # of the Verilog that Yosys reads now
-        cells, seconds = synthesise(geometry, SYNTH, args.out.parent / geometry.name)
+        cells, seconds = synthesise(geometry, device.synth, args.out.parent / geometry.name)
         entry = {
             "geometry": geometry.name,
-            "device": "XC7Z020",
-            **resources(cells),
+            "device": geometry.device,
+            **resources(cells, device),
             "counted": "lut: every LUT1-6 and inverter takes a LUT6; lut_paired: small LUTs share one where sizes allow",
             "cells": dict(sorted(cells.items())),
             "tool": version(tool("yosys")),

@@ -54,10 +54,10 @@ def pytest_configure(config):
     total: dict[tuple[str, str, str], int] = defaultdict(int)
     counting: set[Path] = set()
 
-    def build_counting(geometry, saif=False):
+    def build_counting(geometry, saif=False, address_bits=32):
         if not config.stash_counts:
-            return build(geometry, saif)
-        library = build(geometry, saif, coverage=True)
+            return build(geometry, saif, address_bits=address_bits)
+        library = build(geometry, saif, coverage=True, address_bits=address_bits)
         counting.add(library)
         return library
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from spikeline.model.geometry import Geometry, LayerGeometry
+from spikeline.model.geometry import FOLDER, Geometry, LayerGeometry
 from spikeline_rtl.synthesis import area, timing, tools
 
 ROOT = Path(__file__).parents[2]
+
+Z020, K26 = area.DEVICES["XC7Z020"], area.DEVICES["XCK26"]
 
 # What Yosys 0.70 gave for some version of `tiny`
 CELLS = {
@@ -20,7 +22,7 @@ CELLS = {
 
 
 def test_every_lut_counts_and_so_do_distributed_ram_and_shift_registers():
-    used = area.resources(CELLS)
+    used = area.resources(CELLS, Z020)
     assert used["lutram"] == 4 * 79
     assert used["lut"] == 219 + 1900 + 1921 + 729 + 1108 + 569 + 4 * 79 + 15
     assert used["ff"] == 5930 + 73
@@ -33,18 +35,46 @@ def test_pairing_small_luts_agrees_with_yosys():
 
 
 def test_half_a_block_ram_counts_half():
-    used = area.resources({"RAMB36E1": 1, "RAMB18E1": 3})
+    used = area.resources({"RAMB36E1": 1, "RAMB18E1": 3}, Z020)
     assert (used["ramb36"], used["bram_share"]) == (2.5, round(2.5 / 140, 4))
 
 
 def test_shares_are_of_an_xc7z020():
-    used = area.resources({"LUT6": 53_200, "FDRE": 53_200, "RAMB36E1": 140, "DSP48E1": 55})
+    used = area.resources({"LUT6": 53_200, "FDRE": 53_200, "RAMB36E1": 140, "DSP48E1": 55}, Z020)
     assert [used[f"{name}_share"] for name in ("lut", "ff", "bram", "dsp")] == [1, 0.5, 1, 0.25]
 
 
+def test_shares_are_of_the_device():
+    used = area.resources({"LUT6": 58_560 - 16, "RAM64M8": 1, "RAM32M16": 1, "RAMB36E2": 71, "RAMB18E2": 2, "URAM288": 16}, K26)
+    assert [used[f"{name}_share"] for name in ("lut", "bram", "uram", "dsp")] == [0.5, 0.5, 0.25, 0]
+    assert "uram" not in area.resources(CELLS, Z020)
+
+
 def test_a_cell_that_is_not_counted_is_refused():
-    with pytest.raises(ValueError, match="URAM288"):
-        area.resources({"URAM288": 1})
+    for device in (Z020, area.DEVICES["XCZU3EG"]):
+        with pytest.raises(ValueError, match="URAM288"):
+            area.resources({"URAM288": 1}, device)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)
+def test_each_geometry_names_a_device_that_has_its_memories(path):
+    geometry = Geometry.load(path.stem)
+    assert path.stem in area.GEOMETRIES
+    banks = {kind: 0 for kind in (0, 1)}
+    for x in geometry.layers:
+        banks[x.ultra_ram] += x.neurons // geometry.lanes * max(1, x.spikes_per_cycle // 2) * (1 if x.ultra_ram else 2)
+    device = area.DEVICES[geometry.device]
+    assert banks[0] <= device.ramb36
+    assert banks[1] <= device.uram
+
+
+def test_area_refuses_a_device_that_is_not_listed(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text((FOLDER / "tiny.json").read_text().replace("{", '{"device": "XC7Z045",', 1))
+    command = [sys.executable, "-m", "spikeline_rtl.synthesis.area", str(path), "--out", str(tmp_path / "r.json")]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "for the device XC7Z045; there are XC7Z020, XCZU3EG" in result.stderr
 
 
 def test_a_report_keeps_one_entry_per_geometry(tmp_path):
@@ -106,17 +136,22 @@ def test_the_critical_path_runs_from_register_to_register_and_a_carry_is_not_a_l
 
 
 @pytest.mark.long
-def test_yosys_puts_weights_in_block_ram_and_queues_in_distributed_ram(tmp_path):
-    """A true dual-port block RAM is 36 bits wide, so a bank of 64 takes two; a single-port one is 72, so it takes one.
+@pytest.mark.parametrize(("name", "ultra"), [("XC7Z020", 0), ("XCK26", 1)])
+def test_yosys_puts_weights_in_block_ram_and_queues_in_distributed_ram(tmp_path, name, ultra):
+    """And into UltraRAM, one a bank, where the geometry says so. A true dual-port block RAM is 36 bits wide, so a bank of 64 takes two; a single-port one is 72, so it takes one.
 
     Memories and flip-flops are mapped when synthesis stops before the LUTs, which take most of the time.
     """
-    layers = (LayerGeometry(32, 32, spikes_per_cycle=4), LayerGeometry(32, 16, spikes_per_cycle=1))
+    device, layers = (
+        area.DEVICES[name],
+        (LayerGeometry(32, 32, spikes_per_cycle=4, ultra_ram=ultra), LayerGeometry(32, 16, spikes_per_cycle=1)),
+    )
     small = replace(Geometry.load("tiny"), name="small", layers=layers, classes=4)
-    cells, _ = tools.synthesise(small, f"{area.SYNTH} -run begin:map_luts", tmp_path)
+    cells, _ = tools.synthesise(small, f"{device.synth} -run begin:map_luts", tmp_path)
     banks = [(x.neurons // small.lanes, max(1, x.spikes_per_cycle // 2), 2 if x.spikes_per_cycle > 1 else 1) for x in layers]
-    used = area.resources(cells)
-    assert used["ramb36"] == sum(slices * n * halves for slices, n, halves in banks)
+    used = area.resources(cells, device)
+    assert used["ramb36"] == sum(slices * n * halves for slices, n, halves in banks[ultra:])
+    assert used.get("uram", 0) == sum(slices * n for slices, n, _ in banks[:ultra])
     queue_bits = [x.neurons + small.classes * small.membrane_bits for x in layers]
     assert used["lutram"] >= sum(4 * (bits // 6) for bits in queue_bits)  # four LUTs hold 32 words of 6 bits
     assert used["ff"] < 4_500  # the smaller of the two queues would be 1,024 more

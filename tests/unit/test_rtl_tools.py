@@ -34,7 +34,8 @@ SHAPES = {
 }
 
 
-@pytest.fixture(params=[g.name for g in GEOMETRIES] + list(SHAPES))
+# `zu3-256` has nothing that `k26-256` and `z020-256` have not.
+@pytest.fixture(params=[g.name for g in GEOMETRIES if g.name != "zu3-256"] + list(SHAPES))
 def geometry(request, tmp_path):
     if request.param not in SHAPES:
         return Geometry.load(request.param)
@@ -47,7 +48,7 @@ def geometry(request, tmp_path):
 def top(geometry, tmp_path):
     """The file that Vivado reads beside rtl/*.v: the accelerator with its sizes as literals."""
     path = tmp_path / f"{wrapper.NAME}.v"
-    path.write_text(wrapper.verilog(geometry))
+    path.write_text(wrapper.verilog(geometry, 40 if geometry.device != "XC7Z020" else 32))
     return str(path)
 
 

@@ -18,14 +18,45 @@ from spikeline.model import spec
 from spikeline.model.geometry import FOLDER, Geometry
 from spikeline.simulation import verilated
 from spikeline_rtl.boards import activity, bit, reports, wrapper
+from spikeline_rtl.boards.board import Board, names
 
 ROOT = Path(__file__).parents[2]
 BOARDS = ROOT / "rtl/boards"
 STAND_IN = Path(__file__).parent / "vivado"
 
 GEOMETRIES = ["z020-256", "z020-512", "z020-1024"]
-BOARD_PARTS = {"pynq-z1": "www.digilentinc.com:pynq-z1:part0:1.0", "pynq-z2": "tul.com.tw:pynq-z2:part0:1.0"}
-CLOCK = "processing_system7_0/FCLK_CLK0"
+BOARD_PARTS = {  # board files that the stand-ins have, the newest last
+    "pynq-z1": "www.digilentinc.com:pynq-z1:part0:1.0",
+    "pynq-z2": "tul.com.tw:pynq-z2:part0:1.0",
+    "zcu104": "xilinx.com:zcu104:part0:1.1",
+    "kv260": "xilinx.com:kv260_som:part0:1.3 xilinx.com:kv260_som:part0:1.4",
+    "aup-zu3": "realdigital.org:aup-zu3-8gb:part0:1.0",
+}
+PARTS = {
+    "pynq-z1": "xc7z020clg400-1",
+    "pynq-z2": "xc7z020clg400-1",
+    "zcu104": "xczu7ev-ffvc1156-2-e",
+    "kv260": "xck26-sfvc784-2LV-c",
+    "aup-zu3": "xczu3eg-sfvc784-2-e",
+}
+LOW, HIGH = (0, 2 << 30), 0x8_0000_0000  # the DDR of a Zynq UltraScale+: 2 GiB, and where the rest begins
+MEMORY = {
+    "pynq-z1": {"S_AXI_HP0/HP0_DDR_LOWOCM": (0, 512 << 20)},
+    "pynq-z2": {"S_AXI_HP0/HP0_DDR_LOWOCM": (0, 512 << 20)},
+    "zcu104": {"SAXIGP2/HP0_DDR_LOW": LOW},
+    "kv260": {"SAXIGP2/HP0_DDR_LOW": LOW, "SAXIGP2/HP0_DDR_HIGH": (HIGH, 2 << 30)},
+    "aup-zu3": {"SAXIGP2/HP0_DDR_LOW": LOW, "SAXIGP2/HP0_DDR_HIGH": (HIGH, 6 << 30)},
+}
+# Of each kind of processor: port to the registers, port and parameter of the memory, clock and its parameter, interrupt
+PORTS = {
+    "zynq7000": (
+        "M_AXI_GP0", "S_AXI_HP0", "PCW_S_AXI_HP0_DATA_WIDTH", "FCLK_CLK0", "PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ", "IRQ_F2P",
+    ),
+    "zynq_ultrascale": (
+        "M_AXI_HPM0_FPD", "S_AXI_HP0_FPD", "PSU__SAXIGP2__DATA_WIDTH", "pl_clk0", "PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ",
+        "pl_ps_irq0",
+    ),
+}  # fmt: skip
 
 
 def copy_rtl(to: Path) -> Path:
@@ -48,7 +79,7 @@ def tclsh() -> str:
 def vivado(tclsh, tmp_path):
     """Make a command that stands in for Vivado, with what differs from a build that succeeds."""
 
-    def make(boards: str = "", **result: object) -> str:
+    def make(boards: str = " ".join(BOARD_PARTS.values()), **result: object) -> str:
         results = " ".join(f"{name} {{{value}}}" for name, value in result.items())
         setup = tmp_path / "setup.tcl"
         setup.write_text(f"boards {{{boards}}} result {{{results}}} record {{{tmp_path / 'record.json'}}}\n")
@@ -77,50 +108,61 @@ def record(folder: Path) -> dict:
 # ---- what is built ----
 
 
-@pytest.mark.parametrize("geometry", GEOMETRIES)
-@pytest.mark.parametrize("board", BOARD_PARTS)
-def test_builds_what_the_runtime_expects(board, geometry, build, tmp_path):
-    result, out = build(board, "--geometry", geometry)
+@pytest.mark.parametrize("board", names())
+def test_design(board, build, tmp_path):
+    """Cells, memory, interrupt, clock and addresses: those of the runtime and of its .hwh."""
+    result, out = build(board)
     assert (result.returncode, result.stderr) == (0, "")
     assert {p.name for p in out.iterdir()} == {*bit.RESULTS, "vivado"}
-    made = record(tmp_path)
-    sizes = Geometry.load(geometry)
+    made, told = record(tmp_path), Board.load(board)
+    sizes, processor = Geometry.load(told.geometry), told.processor
+    control, memory, width, clock, rate, interrupt = PORTS[processor.name]
+    ps = processor.instance
 
     assert {n: c["vlnv"] for n, c in made["cells"].items()} == {
-        hand_off.PS: "xilinx.com:ip:processing_system7:5.5",
+        ps: processor.vlnv,
         hand_off.INSTANCE: hand_off.VLNV,
         "reset_0": "xilinx.com:ip:proc_sys_reset:5.0",
         "control_0": "xilinx.com:ip:axi_interconnect:2.1",
         "memory_0": "xilinx.com:ip:axi_interconnect:2.1",
     }
-    sources = [*map(str, verilated.sources()), str(out / "vivado/spikeline_ip.v")]
-    assert made["files"][: len(sources)] == sources
-    assert float(made["cells"][hand_off.PS]["parameters"]["PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ"]) == sizes.clock_mhz
-    order = ["create_bd_design", "validate_bd_design", "launch_runs", "write_bitstream", "report_power"]
-    assert [step for step in made["steps"] if step in order] == [*order[:3], "launch_runs", *order[3:]]  # of two runs
-    assert made["projects"]["spikeline"]["part"] == "xc7z020clg400-1"
-
-
-def test_design(build, tmp_path):
-    """Memory, interrupt, clock and addresses: those of the runtime and of its .hwh."""
-    build("pynq-z2")
-    made = record(tmp_path)
+    assert made["projects"]["spikeline"] == {"part": PARTS[board], "board_part": BOARD_PARTS[board].split()[-1]}
+    assert float(made["cells"][ps]["parameters"][rate]) == pytest.approx(sizes.clock_mhz, rel=1e-4)
+    assert int(made["cells"][ps]["parameters"][width]) == spec.HEADER.bits
     assert made["interfaces"] == {
-        f"{hand_off.PS}/M_AXI_GP0": "control_0/S00_AXI",
+        f"{ps}/{control}": "control_0/S00_AXI",
         "control_0/M00_AXI": f"{hand_off.INSTANCE}/{hand_off.SLAVE}",
         f"{hand_off.INSTANCE}/m_axi": "memory_0/S00_AXI",
-        "memory_0/M00_AXI": f"{hand_off.PS}/S_AXI_HP0",
+        "memory_0/M00_AXI": f"{ps}/{memory}",
     }
+    assert control == processor.control
     clocks = [driver for pin, driver in made["drivers"].items() if pin.lower().endswith(("aclk", "clk"))]
-    assert clocks == [CLOCK] * 10
-    assert made["drivers"][f"{hand_off.PS}/IRQ_F2P"] == f"{hand_off.INSTANCE}/irq"
-    assert int(made["cells"][hand_off.PS]["parameters"]["PCW_S_AXI_HP0_DATA_WIDTH"]) == spec.HEADER.bits
+    assert clocks == [f"{ps}/{clock}"] * 10
+    assert made["drivers"][f"{ps}/{interrupt}"] == f"{hand_off.INSTANCE}/irq"
 
     addresses = {(space, segment): (int(at), int(size)) for space, segment, at, size in made["addresses"]}
-    assert addresses == {
-        (f"{hand_off.PS}/Data", f"{hand_off.INSTANCE}/{hand_off.SLAVE}/reg0"): (spec.Base.ACCELERATOR, hand_off.RANGE),
-        (f"{hand_off.INSTANCE}/m_axi", f"{hand_off.PS}/S_AXI_HP0/HP0_DDR_LOWOCM"): (0, 512 << 20),
-    }
+    memories = {(f"{hand_off.INSTANCE}/m_axi", f"{ps}/{segment}"): where for segment, where in MEMORY[board].items()}
+    registers = f"{hand_off.INSTANCE}/{hand_off.SLAVE}/reg0"
+    assert addresses == {(f"{ps}/Data", registers): (processor.registers, hand_off.RANGE), **memories}
+    assert max(at + size for at, size in memories.values()) <= 1 << processor.address_bits
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_builds_any_geometry(geometry, build, tmp_path):
+    result, out = build("pynq-z2", "--geometry", geometry)
+    assert (result.returncode, result.stderr) == (0, "")
+    made = record(tmp_path)
+    sources = [*map(str, verilated.sources()), str(out / "vivado/spikeline_ip.v")]
+    assert made["files"][: len(sources)] == sources
+    order = ["create_bd_design", "validate_bd_design", "launch_runs", "write_bitstream", "report_power"]
+    assert [step for step in made["steps"] if step in order] == [*order[:3], "launch_runs", *order[3:]]  # of two runs
+    assert wrapper.verilog(Geometry.load(geometry), 32) == (out / "vivado/spikeline_ip.v").read_text()
+
+
+def test_a_board_without_preset_needs_its_board_files(build, vivado):
+    result, out = build("kv260", command=vivado(boards=BOARD_PARTS["pynq-z2"]))
+    assert (result.returncode, [p.name for p in out.iterdir()]) == (1, ["vivado"])
+    assert "no board files xilinx.com:kv260_som:part0:*; install them: by Vivado's own Tools" in result.stderr
 
 
 def instance(top: str, *words: str):
@@ -134,12 +176,12 @@ def instance(top: str, *words: str):
     return found
 
 
-@pytest.mark.parametrize("geometry", [path.stem for path in sorted(FOLDER.glob("*.json"))])
-def test_the_wrapper_is_the_accelerator(geometry, tmp_path):
+@pytest.mark.parametrize(("geometry", "bits"), [*((path.stem, 32) for path in sorted(FOLDER.glob("*.json"))), ("tiny", 40)])
+def test_the_wrapper_is_the_accelerator(geometry, bits, tmp_path):
     """Of the same ports, with the parameters with which it is simulated; BUILD is left to be told by the .hwh."""
     sizes = Geometry.load(geometry)
     path = tmp_path / "spikeline_ip.v"
-    path.write_text(wrapper.verilog(sizes))
+    path.write_text(wrapper.verilog(sizes, bits))
     top = instance(wrapper.NAME, str(path), *map(str, verilated.RTL.glob("*.v")))
     (inner,) = (member for member in top.body if member.name == "accelerator")
     assert inner.body.definition.name == "spikeline"
@@ -151,17 +193,17 @@ def test_the_wrapper_is_the_accelerator(geometry, tmp_path):
         assert str(expression.syntax).strip() == connection.port.name
     built = {p.name: int(p.value.convertToInt().value) for p in inner.body.parameters if not p.isLocalParam}
     wanted = {name: int(re.sub(r"^\d+'h", "0x", value), 0) for name, value in verilated.parameters(sizes).items()}
-    assert built == {**wanted, "ADDRESS_BITS": 32}
+    assert built == {**wanted, "ADDRESS_BITS": bits}
     assert [p.name for p in top.body.parameters] == ["BUILD"]
 
 
-@pytest.mark.parametrize("board", BOARD_PARTS)
+@pytest.mark.parametrize("board", ["pynq-z1", "pynq-z2"])
 def test_board_files_are_used_if_installed(board, build, vivado, tmp_path):
     for installed in ("", BOARD_PARTS[board]):
         result, _ = build(board, command=vivado(boards=installed))
         made = record(tmp_path)
         assert (result.returncode, made["projects"]["spikeline"]["board_part"]) == (0, installed)
-        ps = made["cells"][hand_off.PS]["parameters"]
+        ps = made["cells"][hand_off.ZYNQ_7000.instance]["parameters"]
         assert (ps["PCW_CRYSTAL_PERIPHERAL_FREQMHZ"], ps["PCW_UIPARAM_DDR_BUS_WIDTH"]) == ("50", "16 Bit")
         assert ps["PCW_UART0_PERIPHERAL_ENABLE"] == ("0" if installed else "1")  # by the preset, or by us
 
@@ -236,7 +278,10 @@ def test_missing_vivado(build):
 
 def test_unknown_board_and_geometry(build):
     result, out = build("pynq-z9")
-    assert (result.returncode, result.stderr) == (1, "no board pynq-z9; there are pynq-z1, pynq-z2\n")
+    assert (result.returncode, result.stderr) == (
+        1,
+        "bit: no board pynq-z9; there are aup-zu3, kv260, pynq-z1, pynq-z2, zcu104\n",
+    )
     result, out = build("pynq-z2", "--geometry", "z020-9")
     assert (result.returncode, out.exists()) == (1, False)
     assert "no geometry z020-9; there are" in result.stderr
@@ -247,18 +292,22 @@ def test_unknown_board_and_geometry(build):
 
 @pytest.fixture
 def scripts(tclsh, tmp_path, vivado):
-    """A copy of rtl/ and a folder with a wrapper, to be changed, and how to run the Tcl: exit status and what was printed."""
+    """A copy of rtl/, to be changed, how to prepare a folder for a board, and how to run the Tcl there: exit status, output."""
     rtl, out = copy_rtl(tmp_path / "rtl"), tmp_path / "out"
     out.mkdir()
-    (out / "spikeline_ip.v").write_text(wrapper.verilog(Geometry.load("z020-256")))
 
-    def run() -> tuple[int, str]:
-        command = [*shlex.split(vivado()), "-mode", "batch", "-nojournal", "-log", str(out / "log")]
-        command += ["-source", str(rtl / "boards/build.tcl"), "-tclargs", str(rtl / "boards/pynq-z2"), str(out), "100"]
+    def run(**setup: str) -> tuple[int, str]:
+        command = [*shlex.split(vivado(**setup)), "-mode", "batch", "-nojournal", "-log", str(out / "log")]
+        command += ["-source", str(rtl / "boards/build.tcl"), "-tclargs", str(out)]
         result = subprocess.run(command, capture_output=True, text=True)
         return result.returncode, result.stdout + result.stderr
 
-    return rtl, out, run
+    def prepare(board: str) -> Path:
+        told = Board.load(board)
+        bit.prepare(told, Geometry.load(told.geometry), out)
+        return out
+
+    return rtl, prepare, run
 
 
 @pytest.mark.parametrize("name", ["aclk", "irq"])
@@ -267,7 +316,7 @@ def test_a_port_of_no_interface(name, tmp_path, monkeypatch):
     path = verilated.RTL / "spikeline.v"
     path.write_text(re.sub(rf"\b{name}\b", f"{name}x", path.read_text()))
     with pytest.raises(ValueError, match=f"port {name}x of spikeline.v is of no interface"):
-        wrapper.verilog(Geometry.load("tiny"))
+        wrapper.verilog(Geometry.load("tiny"), 32)
 
 
 MISTAKES = [
@@ -301,23 +350,23 @@ MISTAKES = [
     ("spec", "0x43C00000", "0x43C08000", "0x43C08000, 0x10000 bytes is not aligned"),
     ("spec", "0x43C00000", "0x33C00000", "0x33C00000, 0x10000 bytes is outside"),
     ("spec", "spk_memory_bits 64", "spk_memory_bits 48", "PCW_S_AXI_HP0_DATA_WIDTH"),
-    ("block_design", "processing_system7:5.5", "processing_system7:5.6", "no IP xilinx.com:ip:processing_system7:5.6"),
+    ("zynq7000", "spk_ps processing_system7", "spk_ps processing_system8", "no IP xilinx.com:ip:processing_system8:*"),
     ("block_design", "-reference spikeline_ip", "-reference spikeline_pi", "no module spikeline_pi"),
     ("block_design", "-type module -reference", "-type ip -vlnv", "no IP spikeline_ip"),
-    ("block_design", "PCW_USE_FABRIC_INTERRUPT 1", "PCW_USE_FABRIC_INTERRUPT 0", "processing_system7_0 has no IRQ_F2P"),
-    ("block_design", "PCW_IRQ_F2P_INTR", "PCW_IRQ_F2P", "no parameter PCW_IRQ_F2P"),
-    ("block_design", "PCW_USE_S_AXI_HP0 1", "PCW_USE_S_AXI_HP0 0", "processing_system7_0 has no S_AXI_HP0"),
-    ("block_design", "FPGA0_PERIPHERAL_FREQMHZ $spk_clock_mhz", "FPGA0_PERIPHERAL_FREQMHZ 1000", "FPGA0_PERIPHERAL_FREQMHZ"),
-    ("block_design", "bd_rule:processing_system7", "bd_rule:processing_system", "bd_rule:processing_system"),
-    ("block_design", "{FIXED_IO, DDR}", "{FIXED_IO}", "processing_system7_0/DDR is not connected"),
-    ("block_design", "make_external", "make_externals", "make_externals"),
+    ("zynq7000", "PCW_USE_FABRIC_INTERRUPT 1", "PCW_USE_FABRIC_INTERRUPT 0", "processing_system7_0 has no IRQ_F2P"),
+    ("zynq7000", "PCW_IRQ_F2P_INTR", "PCW_IRQ_F2P", "no parameter PCW_IRQ_F2P"),
+    ("zynq7000", "PCW_USE_S_AXI_HP0 1", "PCW_USE_S_AXI_HP0 0", "processing_system7_0 has no S_AXI_HP0"),
+    ("zynq7000", "FPGA0_PERIPHERAL_FREQMHZ $spk_clock_mhz", "FPGA0_PERIPHERAL_FREQMHZ 1000", "FPGA0_PERIPHERAL_FREQMHZ"),
+    ("block_design", "bd_rule:$spk_ps", "bd_rule:zynq_ultra_ps_e", "no rule xilinx.com:bd_rule:zynq_ultra_ps_e"),
+    ("zynq7000", "{FIXED_IO, DDR}", "{FIXED_IO}", "processing_system7_0/DDR is not connected"),
+    ("zynq7000", "make_external", "make_externals", "make_externals"),
     ("block_design", "spk_cell reset_0", "spk_cell reset", "no cell reset_0"),
     ("block_design", "NUM_SI 1", "NUM_SI 2", "memory_0/S01_AXI is not connected"),
-    ("block_design", "memory_0/S00_AXI\n", "control_0/S00_AXI\n", "control_0/S00_AXI is connected"),
-    ("block_design", "spikeline_0/s_axil\n", "spikeline_0/m_axi\n", "spikeline_0/m_axi are both Master"),
-    ("block_design", "    spikeline_0/m_axi              memory_0/S00_AXI\n", "", "spikeline_0/m_axi does not reach"),
-    ("block_design", "    spikeline_0/irq {processing_system7_0/IRQ_F2P}\n", "", "processing_system7_0/IRQ_F2P is not connected"),
-    ("block_design", "spikeline_0/irq {", "reset_0/peripheral_reset {", "are intr and rst"),
+    ("block_design", "memory_0/S00_AXI \\", "control_0/S00_AXI \\", "control_0/S00_AXI is connected"),
+    ("block_design", "spikeline_0/s_axil \\", "spikeline_0/m_axi \\", "spikeline_0/m_axi are both Master"),
+    ("block_design", "    spikeline_0/m_axi        memory_0/S00_AXI \\\n", "", "spikeline_0/m_axi does not reach"),
+    ("block_design", "    spikeline_0/irq $ps/$spk_port(interrupt) \\\n", "", "processing_system7_0/IRQ_F2P is not connected"),
+    ("block_design", "spikeline_0/irq $", "reset_0/peripheral_reset $", "are intr and rst"),
     ("block_design", "spikeline_0/aclk", "spikeline_0/clk", "spikeline_0 has no clk"),
     ("block_design", " spikeline_0/aclk", "", "spikeline_0/aclk is not connected"),
     ("block_design", "reset_0/slowest_sync_clk ", "", "reset_0/slowest_sync_clk is not connected"),
@@ -330,13 +379,13 @@ MISTAKES = [
     ),
     ("block_design", "memory_0/S00_ACLK", "memory_0/S00_ACLK memory_0/S00_ARESETN", "memory_0/S00_ARESETN are clk and rst"),
     ("block_design", "connect_bd_net [", "connect_bd_nets [", "connect_bd_nets"),
-    ("block_design", "-target_address_space", "-target_space", "-target_space"),
-    ("block_design", "spikeline_0/m_axi process", "spikeline_0/Data process", "spikeline_0 has no Data"),
+    ("block_design", "64K -target_address_space", "64K -target_space", "-target_space"),
+    ("block_design", "spaces spikeline_0/m_axi", "spaces spikeline_0/Data", "spikeline_0 has no Data"),
     ("block_design", "spikeline_0/s_axil/reg0", "spikeline_0/s_axil/Reg", "spikeline_0 has no s_axil/Reg"),
     ("block_design", "64K", "60K", "0xF000 bytes is not aligned"),
-    ("block_design", "$spk_base(ACCELERATOR)", "$spk_base(ACCELERATE)", "spk_base(ACCELERATE)"),
-    ("block_design", "processing_system7_0/S_AXI_HP0/HP0", "spikeline_0/S_AXI_HP0/HP0", "spikeline_0 has no S_AXI_HP0"),
-    ("block_design", "processing_system7_0/S_AXI_HP0/HP0_DDR_LOWOCM", "spikeline_0/s_axil/reg0", "does not reach"),
+    ("zynq7000", "$spk_base(ACCELERATOR)", "$spk_base(ACCELERATE)", "spk_base(ACCELERATE)"),
+    ("zynq7000", "segments S_AXI_HP0", "segments S_AXI_HP1", "processing_system7_0 has no S_AXI_HP1/*"),
+    ("block_design", "$ps/$spk_port(segments)/*", "spikeline_0/s_axil/*", "does not reach"),
     ("block_design", "validate_bd_design\n", "", "not validated"),
     ("implement", "get_files system.bd", "get_files sytem.bd", "no sytem.bd"),
     ("implement", "top system_wrapper", "top system_wraper", "no module system_wraper"),
@@ -345,28 +394,58 @@ MISTAKES = [
     ("implement", "open_run impl_1", "open_run impl_2", "impl_2"),
     ("implement", "STATS.$name", "STAT.$name", "stat.wns"),
     ("implement", "spikeline.gen", "spikeline.srcs", "system.hwh"),
-    ("pynq-z2/board", "xc7z020clg400-1", "xc7z020clg400-9", "no part xc7z020clg400-9"),
-    ("pynq-z2/board", "512M", "1G", "0x40000000 bytes, but the segment has"),
+    ("board", "xc7z020clg400-1", "xc7z020clg400-9", "no part xc7z020clg400-9"),
+    ("board", "pynq_ps7.tcl", "pynq_ps8.tcl", "pynq_ps8.tcl"),
     ("pynq_ps7", "MT41J256M16 RE-125", "MT41J256M16 RE-12", "PCW_UIPARAM_DDR_PARTNO"),
     ("pynq_ps7", "PCW_UART0_UART0_IO", "PCW_UART0_IO", "no parameter PCW_UART0_IO"),
 ]
 
 
-@pytest.mark.parametrize(("script", "right", "wrong", "named"), MISTAKES, ids=lambda text: text.strip()[:40])
-def test_mistake_in_the_scripts(script, right, wrong, named, scripts):
-    rtl, out, run = scripts
-    path = out / "spikeline_ip.v" if script == "wrapper" else rtl / "boards" / f"{script}.tcl"
+ULTRASCALE_MISTAKES = [
+    ("spec", "0xA0000000", "0xB0000000", "0xB0000000, 0x10000 bytes is outside"),
+    ("spec", "spk_memory_bits 64", "spk_memory_bits 48", "PSU__SAXIGP2__DATA_WIDTH"),
+    ("spec", "spk_register_bits 32", "spk_register_bits 12", "PSU__MAXIGP0__DATA_WIDTH"),
+    ("zynq_ultrascale", "spk_ps zynq_ultra_ps_e", "spk_ps zynq_ultra_ps", "no IP xilinx.com:ip:zynq_ultra_ps:*"),
+    ("zynq_ultrascale", "M_AXI_HPM0_FPD", "M_AXI_HPM0_LPD", "zynq_ultra_ps_e_0 has no M_AXI_HPM0_LPD"),
+    ("zynq_ultrascale", "M_AXI_GP1 0", "M_AXI_GP1 1", "zynq_ultra_ps_e_0/M_AXI_HPM1_FPD is not connected"),
+    ("zynq_ultrascale", "maxihpm0_fpd_aclk", "maxihpm0_aclk", "zynq_ultra_ps_e_0 has no maxihpm0_aclk"),
+    ("zynq_ultrascale", "saxihp0_fpd_aclk", "reset_0/aux_reset_in", "has no reset_0/aux_reset_in"),
+    ("zynq_ultrascale", "S_AXI_GP2 1", "S_AXI_GP2 0", "zynq_ultra_ps_e_0 has no S_AXI_HP0_FPD"),
+    ("zynq_ultrascale", "segments SAXIGP2", "segments SAXIGP3", "zynq_ultra_ps_e_0 has no SAXIGP3/*"),
+    ("zynq_ultrascale", "USE__IRQ0 1", "USE__IRQ0 0", "zynq_ultra_ps_e_0 has no pl_ps_irq0"),
+    ("zynq_ultrascale", "PL0_ENABLE 1", "PL0_ENABLE 0", "zynq_ultra_ps_e_0 has no pl_clk0"),
+    ("zynq_ultrascale", "REF_CTRL__FREQMHZ $", "REF_CTRL__FREQ $", "no parameter PSU__CRL_APB__PL0_REF_CTRL__FREQ"),
+    ("zynq_ultrascale", "pl_resetn0", "pl_resetn1", "zynq_ultra_ps_e_0 has no pl_resetn1"),
+    ("zynq_ultrascale", "spk_base(ACCELERATOR_ULTRASCALE)", "spk_base(ACCELERATOR)", "0x43C00000, 0x10000 bytes is outside"),
+    ("block_design", "exclude_bd_addr_seg $segment", "set ignored $segment; list", "SAXIGP2/HP0_LPS_OCM has no address"),
+    ("wrapper", "[39:0] m_axi_a", "[31:0] m_axi_a", "HP0_DDR_HIGH at 0x800000000, 0x80000000 bytes is outside"),
+    ("board", "xck26-sfvc784-2LV-c", "xczu7ev-ffvc1156-2-e", "part0:1.4 is a board of xck26-sfvc784-2LV-c"),
+    ("board", "zynq_ultrascale", "zynq_ultrascal", "zynq_ultrascal.tcl"),
+]
+
+
+@pytest.mark.parametrize(
+    ("board", "script", "right", "wrong", "named"),
+    [("pynq-z2", *mistake) for mistake in MISTAKES] + [("kv260", *mistake) for mistake in ULTRASCALE_MISTAKES],
+    ids=lambda text: text.strip()[:40],
+)
+def test_mistake_in_the_scripts(board, script, right, wrong, named, scripts):
+    rtl, prepare, run = scripts
+    out = prepare(board)
+    path = {"wrapper": out / "spikeline_ip.v", "board": out / "board.tcl"}.get(script, rtl / "boards" / f"{script}.tcl")
     text = path.read_text()
     assert right in text
     path.write_text(text.replace(right, wrong))
-    status, printed = run()
+    status, printed = run(boards=BOARD_PARTS["kv260"])
     assert status == 1
     assert re.search(rf"^ERROR: .*{re.escape(named)}", printed, re.MULTILINE), printed
 
 
-def test_no_mistake_in_the_scripts(scripts):
-    _, _, run = scripts
-    status, printed = run()
+@pytest.mark.parametrize("board", ["pynq-z2", "kv260"])
+def test_no_mistake_in_the_scripts(board, scripts):
+    _, prepare, run = scripts
+    prepare(board)
+    status, printed = run(boards=BOARD_PARTS["kv260"])
     assert (status, "ERROR" in printed) == (0, False)
 
 

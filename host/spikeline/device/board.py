@@ -114,11 +114,11 @@ class Board:
 
     def _check_build(self, bitstream: Path, parameters: dict[str, Any]) -> None:
         """Are the .hwh and what runs in the logic of one build?"""
-        stated = str(parameters.get("BUILD", ""))
+        stated = hand_off.build(str(parameters.get("BUILD", "")))
         built = self.read(Register.BUILD)
-        if stated.startswith("0x") and int(stated, 16) != built:
+        if stated not in (None, built):
             raise DeviceError(
-                f"{bitstream.with_suffix('.hwh').name} is of build {stated}, the loaded bitstream of 0x{built:08x}; "
+                f"{bitstream.with_suffix('.hwh').name} is of build 0x{stated:08x}, the loaded bitstream of 0x{built:08x}; "
                 "copy .bit and .hwh of one build"
             )
 
@@ -135,7 +135,7 @@ class Board:
 
     @property
     def clock_mhz(self) -> float:
-        """What the accelerator is clocked with: FCLK0 of the processor."""
+        """What the accelerator is clocked with: the processor's first clock."""
         return float(pynq.Clocks.fclk0_mhz)
 
     def read(self, address: int) -> int:

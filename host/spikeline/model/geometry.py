@@ -1,6 +1,6 @@
 """The sizes that an accelerator is built with, and whether a network fits them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,15 @@ FOLDER = Path(__file__).parent / "geometries"
 
 @dataclass(frozen=True)
 class LayerGeometry:
-    """A layer core: room for `inputs` × `neurons` weights; `spikes_per_cycle` of them are added at once: 1, 2, 4 or 8."""
+    """A layer core: room for `inputs` × `neurons` weights; `spikes_per_cycle` of them are added at once: 1, 2, 4 or 8.
+
+    ultra_ram: 1 if the weights are in UltraRAM. It changes no result, and a device does not tell it.
+    """
 
     inputs: int
     neurons: int
     spikes_per_cycle: int
+    ultra_ram: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Geometry:
     max_leak: int = 0  # largest leak of such a membrane, a shift of 0 (no leak) to 15
     direct: bool = False  # can layer 0 take direct input, bit plane by bit plane?
     group: int = 8  # neurons that are decided one after another where membranes last or the input is direct: 8, 16 or 32
+    device: str = field(default="XC7Z020", compare=False)  # that its sizes are chosen for
 
     @property
     def lanes(self) -> int:
@@ -58,6 +63,7 @@ class Geometry:
                 max_leak=_whole(data.get("max_leak", 0)),
                 direct=bool(data.get("direct", False)),
                 group=_whole(data.get("group", 8)),
+                device=str(data.get("device", "XC7Z020")),
             )
         except FileNotFoundError:
             raise DeviceError(f"no geometry {name}; there are {known}, or name a .json file") from None
@@ -95,7 +101,11 @@ class Geometry:
             and self.group <= self.lanes
             and 0 <= self.max_leak <= (15 if self.continuous else 0)
             and all(
-                x.spikes_per_cycle in (1, 2, 4, 8) and 16 <= x.inputs < 1 << 16 and 16 <= x.neurons < 1 << 16 for x in self.layers
+                x.spikes_per_cycle in (1, 2, 4, 8)
+                and 16 <= x.inputs < 1 << 16
+                and 16 <= x.neurons < 1 << 16
+                and x.ultra_ram in (0, 1)
+                for x in self.layers
             )
             and all(a.neurons == b.inputs for a, b in zip(self.layers, self.layers[1:], strict=False))
             and all(x.neurons % self.lanes == 0 for x in self.layers)

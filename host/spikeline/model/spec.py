@@ -112,6 +112,7 @@ class Base(IntEnum):
     """Physical address on a board."""
 
     ACCELERATOR = 0x43C00000
+    ACCELERATOR_ULTRASCALE = 0xA0000000
 
 
 # Fields of a word: (lowest bit, bits)

@@ -19,15 +19,21 @@ from pynq.metadata.runtime_metadata_parser import RuntimeMetadataParser
 from pynqmetadata.frontends import Metadata
 
 from spikeline.device import hand_off
+from spikeline.device.hand_off import ZYNQ_7000, ZYNQ_ULTRASCALE, Processor
 from spikeline.model.geometry import Geometry
-from spikeline.model.spec import Base
 from spikeline.simulation import verilated
 from spikeline.simulation.verilated import MEMORY_BASE, MEMORY_BYTES, PAGE, SimDevice
 
 SMALLEST = 8192  # bytes of a buffer, as PYNQ 3.1 allocates it
-SLCR = 0xF800_0000  # the processor's clock registers: PLLs of a 50 MHz crystal, then dividers as `pynq` sets them
-SLCR_VALUES = {0x100: 26 << 12, 0x104: 21 << 12, 0x108: hand_off.IO_PLL_MHZ // 50 << 12, 0x120: 2 << 8}
-SLCR_VALUES |= {0x170 + 0x10 * n: 1 << 20 | 10 << 8 for n in range(4)}
+
+# The processor's clock registers: PLLs of the crystals that `pynq` assumes, then dividers as it sets them.
+CLOCKS = {
+    ZYNQ_7000: {0xF800_0100: 26 << 12, 0xF800_0104: 21 << 12, 0xF800_0108: 20 << 12, 0xF800_0120: 2 << 8}
+    | {0xF800_0170 + 0x10 * n: 1 << 20 | 10 << 8 for n in range(4)},
+    ZYNQ_ULTRASCALE: {0xFF5E_0020: 1 << 16 | 90 << 8, 0xFF5E_0030: 1 << 16 | 64 << 8}  # 33.333 MHz · 90 / 2
+    | {0xFF5E_00C0 + 4 * n: 1 << 24 | 1 << 16 | 15 << 8 for n in range(4)}
+    | {0xFD1A_0020: 1 << 16 | 72 << 8, 0xFD1A_002C: 1 << 16 | 64 << 8, 0xFD1A_0038: 1 << 16 | 64 << 8, 0xFD1A_0060: 1 << 8},
+}
 
 
 class Memory:
@@ -109,17 +115,24 @@ class Buffer(PynqBuffer):
 
 
 class SimulatedBoard(pynq.Device):
-    """The board. `downloads` counts bitstreams."""
+    """The board. `downloads` counts bitstreams.
 
-    def __init__(self, geometry: Geometry):
+    processor: its kind. described: its .hwh, with `{BUILD}` where the build stands; one of our own if None. base: where its
+    buffers lie; above 4 GiB the accelerator is simulated with 40 bits of an address.
+    """
+
+    def __init__(
+        self, geometry: Geometry, processor: Processor = ZYNQ_7000, described: str | None = None, base: int = MEMORY_BASE
+    ):
         super().__init__(f"simulated-{geometry.name}")
-        self.name, self.arch = "simulated", "armv7l"
+        self.name, self.arch = "simulated", processor.machine
+        self.processor, self.described, self.base = processor, described, base
         self.capabilities = {"REGISTER_RW": True}
         self.geometry = geometry
         self.memory = Memory()
         self.downloads = 0
-        self._slcr = dict(SLCR_VALUES)
-        self.simulator = SimDevice(geometry, memory=self.memory.logic)
+        self._clocks = dict(CLOCKS[processor])
+        self.simulator = SimDevice(geometry, memory=self.memory.logic, base=base)
         self.lock_folder = Path(tempfile.mkdtemp(prefix="spikeline-"))  # of its own: no other process can reach this board
         self._clean = weakref.finalize(self, _remove, self.lock_folder, os.getpid())
 
@@ -130,7 +143,8 @@ class SimulatedBoard(pynq.Device):
         if not path.exists():
             path.write_bytes(b"")
             build = int(verilated.parameters(self.geometry)["BUILD"].removeprefix("32'h"), 16)
-            path.with_suffix(".hwh").write_text(hand_off.write(self.geometry, build))
+            described = self.described and self.described.replace("{BUILD}", f"0x{build:08X}")
+            path.with_suffix(".hwh").write_text(described or hand_off.write(self.geometry, build, self.processor))
         return path
 
     # ---- registers: pynq.MMIO ----
@@ -145,17 +159,17 @@ class SimulatedBoard(pynq.Device):
             self._write(address + 4 * n, value)
 
     def _read(self, address: int) -> int:
-        if 0 <= address - Base.ACCELERATOR < hand_off.RANGE:
-            return self.simulator.read(address - Base.ACCELERATOR)
-        if address - SLCR in self._slcr:
-            return self._slcr[address - SLCR]
+        if 0 <= (offset := address - self.processor.registers) < hand_off.RANGE:
+            return self.simulator.read(offset)
+        if address in self._clocks:
+            return self._clocks[address]
         raise OSError(f"bus error: nothing answers at 0x{address:08x}")
 
     def _write(self, address: int, value: int) -> None:
-        if 0 <= address - Base.ACCELERATOR < hand_off.RANGE:
-            self.simulator.write(address - Base.ACCELERATOR, value)
-        elif address - SLCR in self._slcr:
-            self._slcr[address - SLCR] = value
+        if 0 <= (offset := address - self.processor.registers) < hand_off.RANGE:
+            self.simulator.write(offset, value)
+        elif address in self._clocks:
+            self._clocks[address] = value
         else:
             raise OSError(f"bus error: nothing answers at 0x{address:08x}")
 
@@ -167,7 +181,7 @@ class SimulatedBoard(pynq.Device):
         bo = BufferObject(self.memory, int(np.prod(shape)) * dtype.itemsize)
         view, offset = (self.memory.host, bo.pointer) if cacheable else (self.memory.logic, bo.at)
         buffer = Buffer(
-            shape, dtype, buffer=view.data, offset=offset, device=self, device_address=MEMORY_BASE + bo.at, bo=bo,
+            shape, dtype, buffer=view.data, offset=offset, device=self, device_address=self.base + bo.at, bo=bo,
             coherent=not cacheable,
         )  # fmt: skip
         buffer.memory = self.memory

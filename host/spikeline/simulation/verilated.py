@@ -52,6 +52,7 @@ def parameters(geometry: Geometry) -> dict[str, str]:
         "LAYER_INPUTS": packed([x.inputs for x in geometry.layers]),
         "LAYER_NEURONS": packed([x.neurons for x in geometry.layers]),
         "LAYER_PARALLEL": packed([x.spikes_per_cycle for x in geometry.layers]),
+        "LAYER_ULTRA_RAM": packed([x.ultra_ram for x in geometry.layers]),
         "WEIGHT_BITS": str(geometry.weight_bits),
         "MEMBRANE_BITS": str(geometry.membrane_bits),
         "CONTINUOUS": str(int(geometry.continuous)),
@@ -87,11 +88,11 @@ def _version(program: str) -> bytes:
     return subprocess.run([program, "--version"], capture_output=True).stdout
 
 
-def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Path:
+def build(geometry: Geometry, saif: bool = False, coverage: bool = False, address_bits: int = 32) -> Path:
     """Return the shared library of the Verilated accelerator, built once and cached by the hash of all that goes into it.
 
     With `saif` it can record how often signals toggle, with `coverage` which lines ran and which signals toggled at all;
-    then it is slower.
+    then it is slower. `address_bits`, 32 to 40, are those of its memory.
     One that is damaged, or of another machine, is built anew; a cache that cannot be written serves what it has.
     Raises DeviceError if a tool is missing or fails, with the command that installs it or the log to read; if the cache
     cannot be written but must be; if what was built does not load.
@@ -112,6 +113,8 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False) -> Pat
     if coverage:
         command += ["--coverage-line", "--coverage-toggle"]
     command += [f"-G{name}={value}" for name, value in parameters(geometry).items()]
+    if address_bits != 32:
+        command += [f"-GADDRESS_BITS={address_bits}"]
     inputs = [*(p for p in sources() if p.suffix == ".v"), RTL / "sim/probe.vlt", RTL / "sim/harness.cpp"]
     digest = hashlib.sha256(repr((command, _version(program), _version("g++"))).encode())
     for path in inputs:
@@ -204,13 +207,14 @@ BOARD_LIKE = Timing(latency=(20, 80), stall_read=0.1, stall_write=0.1, refresh=(
 class SimDevice:
     """The Verilated accelerator between its registers and a memory. Time is counted in clock cycles.
 
-    `memory`, uint8, is what the accelerator finds from MEMORY_BASE on; its own if None. What passes between the layers can be
-    recorded (`record`), or, if built with `saif`, how often every signal toggles (`activity`).
+    `memory`, uint8, is what the accelerator finds from `base` on, an address of up to 40 bits; its own if None. What passes
+    between the layers can be recorded (`record`), or, if built with `saif`, how often every signal toggles (`activity`).
     """
 
-    def __init__(self, geometry: Geometry, saif: bool = False, memory: np.ndarray | None = None):
+    def __init__(self, geometry: Geometry, saif: bool = False, memory: np.ndarray | None = None, base: int = MEMORY_BASE):
         self.geometry = geometry
-        self._lib = _bind(build(geometry, saif))
+        self.base = base
+        self._lib = _bind(build(geometry, saif, address_bits=32 if base + MEMORY_BYTES <= 1 << 32 else 40))
         self.memory = np.zeros(MEMORY_BYTES, np.uint8) if memory is None else memory
         self._buffers: dict[str, np.ndarray] = {}
         self._taken = 0  # bytes of the memory that are buffers
@@ -220,7 +224,7 @@ class SimDevice:
         pointer = self._lib.sim_new()
         self._pointer: int | None = pointer
         self._off = weakref.finalize(self, self._lib.sim_free, pointer)
-        self._lib.sim_memory(pointer, self.memory.ctypes.data, self.memory.nbytes, MEMORY_BASE)
+        self._lib.sim_memory(pointer, self.memory.ctypes.data, self.memory.nbytes, self.base)
 
     def restart(self) -> None:
         """Power off and on."""
@@ -272,7 +276,7 @@ class SimDevice:
 
     def address(self, memory: np.ndarray) -> int:
         """Where the accelerator finds a part of a buffer."""
-        return MEMORY_BASE + memory.ctypes.data - self.memory.ctypes.data
+        return self.base + memory.ctypes.data - self.memory.ctypes.data
 
     def flush(self, memory: np.ndarray) -> None:
         """Nothing: there is no cache."""

@@ -1,9 +1,29 @@
 # What the vendor's IP of a board design looks like from outside: parameters with their legal values, and the pins, interfaces
-# and addresses that follow from them. From the product guides: UG585 and PG082 (processing system), PG059 (interconnect), PG164
-# (resets). Only what a Zynq design of this size needs.
+# and addresses that follow from them. From the product guides: UG585 and PG082, UG1085 and PG201 (processing systems), PG059
+# (interconnect), PG164 (resets). Only what a Zynq design of this size needs.
 
 namespace eval catalogue {
-    variable parts {xc7z010clg400-1 xc7z020clg400-1 xc7z020clg484-1 xc7z045ffg900-2}
+    variable parts {
+        xc7z010clg400-1 xc7z020clg400-1 xc7z020clg484-1 xc7z045ffg900-2
+        xczu3eg-sfvc784-2-e xczu3eg-sbva484-1-e xczu7ev-ffvc1156-2-e xck26-sfvc784-2LV-c
+    }
+    # What the board files set of a processor, as far as it is modelled here: part, then parameters
+    variable boards {
+        www.digilentinc.com:pynq-z1:part0:1.0 {xc7z020clg400-1 zynq}
+        tul.com.tw:pynq-z2:part0:1.0 {xc7z020clg400-1 zynq}
+        xilinx.com:zcu104:part0:1.1 {xczu7ev-ffvc1156-2-e {PSU_DDR_RAM_HIGHADDR 0x7FFFFFFF}}
+        xilinx.com:kv260_som:part0:1.3 {xck26-sfvc784-2LV-c {PSU_DDR_RAM_HIGHADDR 0xFFFFFFFF}}
+        xilinx.com:kv260_som:part0:1.4 {xck26-sfvc784-2LV-c {PSU_DDR_RAM_HIGHADDR 0xFFFFFFFF}}
+        realdigital.org:aup-zu3-8gb:part0:1.0 {xczu3eg-sfvc784-2-e {PSU_DDR_RAM_HIGHADDR 0x1FFFFFFFF}}
+    }
+    dict for {board settings} $boards {
+        if {[lindex $settings 1] eq "zynq"} {
+            dict set boards $board [list [lindex $settings 0] {
+                PCW_UIPARAM_DDR_PARTNO {MT41J256M16 RE-125} PCW_UIPARAM_DDR_BUS_WIDTH {16 Bit}
+                PCW_CRYSTAL_PERIPHERAL_FREQMHZ 50
+            }]
+        }
+    }
     variable strategies {
         {Vivado Implementation Defaults} Performance_Explore Performance_ExplorePostRoutePhysOpt Performance_Retiming
         Area_Explore Congestion_SpreadLogic_high
@@ -153,7 +173,7 @@ proc catalogue::processing_system7 {p} {
         if {[set PCW_USE_M_AXI_GP$n]} {
             lappend pins M_AXI_GP${n}_ACLK {I clk}
             lappend interfaces M_AXI_GP$n [list Master aximm 32 M_AXI_GP${n}_ACLK]
-            if {!$n} {lappend spaces Data [list M_AXI_GP0 $low $high]}
+            if {!$n} {lappend spaces Data [list M_AXI_GP0 [list $low $high]]}
         }
     }
     # A 16-bit bus of one 4 Gbit part; other memories are not modelled.
@@ -162,9 +182,73 @@ proc catalogue::processing_system7 {p} {
         if {[set PCW_USE_S_AXI_HP$n]} {
             lappend pins S_AXI_HP${n}_ACLK {I clk}
             lappend interfaces S_AXI_HP$n [list Slave aximm [expr {$n ? 64 : $PCW_S_AXI_HP0_DATA_WIDTH}] S_AXI_HP${n}_ACLK]
-            lappend segments S_AXI_HP$n/HP${n}_DDR_LOWOCM $memory
+            lappend segments S_AXI_HP$n/HP${n}_DDR_LOWOCM [list $memory 0]
         }
     }
     if {$PCW_USE_FABRIC_INTERRUPT && $PCW_IRQ_F2P_INTR} {lappend pins IRQ_F2P {I intr}}
+    return [dict create pins $pins interfaces $interfaces spaces $spaces segments $segments]
+}
+
+# ---- processing system of a Zynq UltraScale+ ----
+
+foreach version {3.3 3.4} {
+    catalogue::add xilinx.com:ip:zynq_ultra_ps_e:$version {
+        PSU_DDR_RAM_HIGHADDR 0x7FFFFFFF {text}
+        PSU__DDRC__ENABLE 1 {0 1}
+
+        PSU__FPGA_PL0_ENABLE 1 {0 1}
+        PSU__FPGA_PL1_ENABLE 0 {0 1}
+        PSU__CRL_APB__PL0_REF_CTRL__SRCSEL IOPLL {IOPLL RPLL DPLL}
+        PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ 100 {from 0 to 400}
+        PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ 100 {follows}
+        PSU__USE__FABRIC__RST 1 {0 1}
+        PSU__NUM_FABRIC_RESETS 1 {0 1 2 3 4}
+        PSU__USE__M_AXI_GP0 1 {0 1}
+        PSU__USE__M_AXI_GP1 1 {0 1}
+        PSU__USE__M_AXI_GP2 0 {0 1}
+        PSU__MAXIGP0__DATA_WIDTH 128 {32 64 128}
+        PSU__MAXIGP1__DATA_WIDTH 128 {32 64 128}
+        PSU__MAXIGP2__DATA_WIDTH 32 {32 64 128}
+        PSU__USE__S_AXI_GP2 0 {0 1}
+        PSU__USE__S_AXI_GP3 0 {0 1}
+        PSU__SAXIGP2__DATA_WIDTH 128 {32 64 128}
+        PSU__SAXIGP3__DATA_WIDTH 128 {32 64 128}
+        PSU__USE__IRQ0 1 {0 1}
+        PSU__USE__IRQ1 0 {0 1}
+    }
+}
+
+proc catalogue::zynq_ultra_ps_e {p} {
+    dict with p {}
+    set pins {}
+    set interfaces {}
+    set spaces {}
+    set segments {}
+    foreach n {0 1} {if {[set PSU__FPGA_PL${n}_ENABLE]} {lappend pins pl_clk$n {O clk}}}
+    if {$PSU__USE__FABRIC__RST && $PSU__NUM_FABRIC_RESETS} {lappend pins pl_resetn0 {O rst}}
+    foreach {n port low high} {
+        0 HPM0_FPD 0xA0000000 0xAFFFFFFF 1 HPM1_FPD 0xB0000000 0xBFFFFFFF 2 HPM0_LPD 0x80000000 0x9FFFFFFF
+    } {
+        if {[set PSU__USE__M_AXI_GP$n]} {
+            set clock m[string tolower axi$port]_aclk
+            lappend pins $clock {I clk}
+            lappend interfaces M_AXI_$port [list Master aximm [set PSU__MAXIGP${n}__DATA_WIDTH] $clock]
+            if {!$n} {lappend spaces Data [list M_AXI_$port [list $low $high] {0x400000000 0x4FFFFFFFF}]}
+        }
+    }
+    # The first 2 GiB of the DDR are low, the rest is high; HIGHADDR counts them as if they were one.
+    set high [expr {$PSU_DDR_RAM_HIGHADDR - 0x7FFFFFFF}]
+    foreach {n port} {2 HP0 3 HP1} {
+        if {[set PSU__USE__S_AXI_GP$n]} {
+            set clock [string tolower saxi${port}]_fpd_aclk
+            lappend pins $clock {I clk}
+            lappend interfaces S_AXI_${port}_FPD [list Slave aximm [set PSU__SAXIGP${n}__DATA_WIDTH] $clock]
+            foreach {segment size at} [list DDR_LOW 0x80000000 0 DDR_HIGH $high 0x800000000 \
+                    LPS_OCM 0x1000000 0xFF000000 QSPI 0x20000000 0xC0000000] {
+                if {$size} {lappend segments SAXIGP$n/${port}_$segment [list [expr {$size + 0}] $at S_AXI_${port}_FPD]}
+            }
+        }
+    }
+    if {$PSU__USE__IRQ0} {lappend pins pl_ps_irq0 {I intr}}
     return [dict create pins $pins interfaces $interfaces spaces $spaces segments $segments]
 }

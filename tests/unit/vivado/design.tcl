@@ -34,8 +34,12 @@ proc stand::configure {cell parameter value} {
     if {![catalogue::legal $value $legal]} {error "$parameter of $cell cannot be $value, only {$legal}"}
     set parameters [get $cell parameters]
     dict set parameters $parameter $value
-    if {$parameter eq "PCW_FPGA0_PERIPHERAL_FREQMHZ"} {  ;# the IO PLL of 1000 MHz is divided by whole numbers
-        dict set parameters PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ [expr {1000.0 / round(1000.0 / $value)}]
+    # A PLL is divided by whole numbers.
+    foreach {asked actual pll} {
+        PCW_FPGA0_PERIPHERAL_FREQMHZ PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ 1000.0
+        PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ 1499.985
+    } {
+        if {$parameter eq $asked} {dict set parameters $actual [expr {$pll / round($pll / $value)}]}
     }
     put $cell parameters $parameters
 }
@@ -58,15 +62,30 @@ foreach {command part kind} {
     get_bd_addr_segs segments bd_addr_seg
 } {
     stand::command $command {} {name} [string map [list COMMAND $command PART $part KIND $kind] {
-        stand::lookup COMMAND PART $name
-        if {![dict exists $stand::objects KIND:$name]} {stand::make KIND $name}
-        return KIND:$name
+        set found {}
+        foreach name [stand::matching COMMAND PART $name] {
+            stand::lookup COMMAND PART $name
+            if {![dict exists $stand::objects KIND:$name]} {stand::make KIND $name}
+            lappend found KIND:$name
+        }
+        return $found
     }]
+}
+
+# The names that a pattern, cell/rest*, stands for; at least one.
+proc stand::matching {command part name} {
+    if {![string match {*\**} $name]} {return [list $name]}
+    set rest [join [lassign [split $name /] cell] /]
+    if {![dict exists $stand::objects bd_cell:$cell]} {error "$command: no cell $cell"}
+    set found {}
+    foreach match [dict keys [dict get [shape bd_cell:$cell] $part] $rest] {lappend found $cell/$match}
+    if {![llength $found]} {error "$command: $cell has no $rest"}
+    return $found
 }
 
 stand::command apply_bd_automation {-rule 1 -config 1} {cell} {
     stand::need $cell bd_cell
-    if {[stand::option $options -rule] ne "xilinx.com:bd_rule:processing_system7"} {
+    if {[stand::option $options -rule] ne "xilinx.com:bd_rule:[lindex [split [get_property vlnv $cell] :] 2]"} {
         error "apply_bd_automation: no rule [stand::option $options -rule]"
     }
     dict for {name value} [stand::option $options -config] {
@@ -79,10 +98,8 @@ stand::command apply_bd_automation {-rule 1 -config 1} {cell} {
             }
             apply_board_preset {
                 if {$value} {
-                    get_property board_part $stand::project
-                    stand::configure $cell PCW_UIPARAM_DDR_PARTNO {MT41J256M16 RE-125}
-                    stand::configure $cell PCW_UIPARAM_DDR_BUS_WIDTH {16 Bit}
-                    stand::configure $cell PCW_CRYSTAL_PERIPHERAL_FREQMHZ 50
+                    set settings [dict get $catalogue::boards [get_property board_part $stand::project]]
+                    foreach {parameter setting} [lindex $settings 1] {stand::configure $cell $parameter $setting}
                 }
             }
             Master - Slave {if {$value ne "Disable"} {error "apply_bd_automation: $name $value"}}
@@ -137,7 +154,7 @@ stand::command connect_bd_intf_net {} {from to} {
     dict set stand::state validated 0
 }
 
-# The segments that a master interface, cell/interface, reaches.
+# The segments that a master interface, cell/interface, reaches. One is named after the interface, or tells it.
 proc stand::reached {master} {
     if {![info exists stand::peer(bd_intf_pin:$master)]} {return {}}
     set slave [get $stand::peer(bd_intf_pin:$master) name]
@@ -148,30 +165,48 @@ proc stand::reached {master} {
             if {[lindex $shape 0] eq "Master"} {lappend found {*}[reached [get $cell name]/$name]}
         }
     } else {
-        foreach segment [dict keys [dict get [shape $cell] segments] [lindex [split $slave /] 1]/*] {
-            lappend found [get $cell name]/$segment
+        dict for {segment shape} [dict get [shape $cell] segments] {
+            set interface [expr {[llength $shape] > 2 ? [lindex $shape 2] : [lindex [split $segment /] 0]}]
+            if {$interface eq [lindex [split $slave /] 1]} {lappend found [get $cell name]/$segment}
         }
     }
     return $found
 }
 
+# The names of an address space and a segment that it reaches.
+proc stand::pair {command space segment} {
+    set space [get [need $space bd_addr_space] name]
+    set segment [get [need $segment bd_addr_seg] name]
+    set interface [lindex [lookup $command spaces $space] 0]
+    if {$segment ni [reached [lindex [split $space /] 0]/$interface]} {error "$command: $space does not reach $segment"}
+    return [list $space $segment]
+}
+
+# Without an offset, where the segment has its own.
 stand::command assign_bd_address {-offset 1 -range 1 -target_address_space 1} {segment} {
-    set space [get_property name [stand::need [stand::option $options -target_address_space] bd_addr_space]]
-    set segment [get_property name [stand::need $segment bd_addr_seg]]
-    lassign [stand::lookup assign_bd_address spaces $space] interface low high
-    set size [stand::lookup assign_bd_address segments $segment]
-    set offset [expr {[stand::option $options -offset] + 0}]
-    if {![regexp {^(\d+)([KMG]?)$} [stand::option $options -range] -> number unit]} {error "assign_bd_address: bad range"}
-    set range [expr {$number << [dict get {{} 0 K 10 M 20 G 30} $unit]}]
-    set where [format {%s at 0x%08X, 0x%X bytes} $segment $offset $range]
-    if {$segment ni [stand::reached [lindex [split $space /] 0]/$interface]} {
-        error "assign_bd_address: $space does not reach $segment"
+    lassign [stand::pair assign_bd_address [stand::option $options -target_address_space] $segment] space segment
+    set windows [lassign [stand::lookup assign_bd_address spaces $space] interface]
+    lassign [stand::lookup assign_bd_address segments $segment] size own
+    if {$own ne ""} {
+        if {[dict size $options] > 1} {error "assign_bd_address: $segment is where it is"}
+        set offset [expr {$own + 0}]
+        set range $size
+    } else {
+        set offset [expr {[stand::option $options -offset] + 0}]
+        if {![regexp {^(\d+)([KMG]?)$} [stand::option $options -range] -> number unit]} {error "assign_bd_address: bad range"}
+        set range [expr {$number << [dict get {{} 0 K 10 M 20 G 30} $unit]}]
     }
-    if {$range & ($range - 1) || $offset % $range || $range < 4096} {error "assign_bd_address: $where is not aligned"}
-    if {$offset < $low || $offset + $range - 1 > $high} {error "assign_bd_address: $where is outside of $space"}
-    if {[string match *DDR* $segment] ? $range > $size : $range < $size} {
-        error "assign_bd_address: $where, but the segment has $size"
+    set where [format {%s at 0x%08llX, 0x%llX bytes} $segment $offset $range]
+    if {$own eq "" && ($range & ($range - 1) || $offset % $range || $range < 4096)} {
+        error "assign_bd_address: $where is not aligned"
     }
+    set fits 0
+    foreach window $windows {
+        lassign $window low high
+        if {$offset >= $low && $offset + $range - 1 <= $high} {set fits 1}
+    }
+    if {!$fits} {error "assign_bd_address: $where is outside of $space"}
+    if {$range < $size} {error "assign_bd_address: $where, but the segment has $size"}
     foreach assigned $stand::addresses {
         lassign $assigned other name at length
         if {$other eq $space && $at < $offset + $range && $offset < $at + $length} {
@@ -179,6 +214,12 @@ stand::command assign_bd_address {-offset 1 -range 1 -target_address_space 1} {s
         }
     }
     lappend stand::addresses [list $space $segment $offset $range]
+}
+
+stand::command exclude_bd_addr_seg {-target_address_space 1} {segment} {
+    lassign [stand::pair exclude_bd_addr_seg [stand::option $options -target_address_space] $segment] space segment
+    if {[lsearch -index 1 $stand::addresses $segment] >= 0} {error "exclude_bd_addr_seg: $segment is assigned"}
+    dict set stand::state excluded $space/$segment 1
 }
 
 stand::command validate_bd_design {} {} {
@@ -209,7 +250,7 @@ stand::command validate_bd_design {} {} {
         }
         dict for {space shape} [dict get $shape spaces] {
             foreach segment [stand::reached $name/[lindex $shape 0]] {
-                set assigned 0
+                set assigned [dict exists $stand::state excluded $name/$space/$segment]
                 foreach address $stand::addresses {
                     if {[lindex $address 0] eq "$name/$space" && [lindex $address 1] eq $segment} {set assigned 1}
                 }

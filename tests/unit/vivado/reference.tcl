@@ -132,7 +132,7 @@ proc stand::cell {buses} {
                 if {$mode eq "Slave"} {
                     dict lappend found segments $bus/reg0 $size
                 } else {
-                    dict lappend found spaces $bus [list $bus 0 [expr {$size - 1}]]
+                    dict lappend found spaces $bus [list $bus [list 0 [expr {$size - 1}]]]
                 }
             }
         }

@@ -158,6 +158,8 @@ proc get_property {name id} {
 
 proc stand::set_board_part {value} {
     if {$value ni [dict get $stand::setup boards]} {error "no board files of $value"}
+    set part [lindex [dict get $catalogue::boards $value] 0]
+    if {$part ne [get $stand::project part]} {error "$value is a board of $part, not of [get $stand::project part]"}
 }
 proc stand::set_strategy {value} {
     if {$value ni $catalogue::strategies} {error "no strategy $value"}
@@ -209,6 +211,13 @@ stand::command get_runs {} {name} {
 }
 stand::command get_board_parts {-quiet 0} {pattern} {
     return [lsearch -all -inline [dict get $stand::setup boards] $pattern]
+}
+stand::command get_ipdefs {} {pattern} {
+    set found [lsort -dictionary [dict keys $catalogue::ip $pattern]]
+    if {![llength $found]} {error "get_ipdefs: no IP $pattern"}
+    set vlnv [lindex $found end]  ;# without -all, the newest
+    if {![dict exists $stand::objects ip:$vlnv]} {stand::make ip $vlnv [list vlnv $vlnv]}
+    return ip:$vlnv
 }
 stand::command add_files {-norecurse 0} {paths} {
     foreach path $paths {dict lappend stand::state files [stand::exists $path]}

@@ -1,6 +1,0 @@
-# TUL PYNQ-Z2: XC7Z020, 512 MB of DDR3.
-
-set spk_part xc7z020clg400-1
-set spk_board_part tul.com.tw:pynq-z2:part0:1.0
-set spk_memory 512M
-source $here/pynq_ps7.tcl
