@@ -6,16 +6,30 @@ from tables import result
 def area() -> list[str]:
     """One row per geometry, smallest first."""
     rows = [
-        "| Geometry | LUT | of 53,200 | LUT, paired | FF | RAMB36 | of 140 | DSP | Tool, commit |",
-        "|---" * 9 + "|",
+        "| Geometry | Device | LUT | of it | LUT, paired | FF | RAMB36 | of it | DSP | Tool, commit |",
+        "|---" * 10 + "|",
     ]
     for e in sorted(result("area"), key=lambda e: e["lut"]):
         paired = f"{e['lut_paired']:,} ({e['lut_paired_share']:.1%})"
         origin = f"{e['tool'].split(' (')[0]}, {e['commit'][:9]}"
         rows.append(
-            f"| `{e['geometry']}` | {e['lut']:,} | {e['lut_share']:.1%} | {paired} | {e['ff']:,} | "
+            f"| `{e['geometry']}` | {e['device']} | {e['lut']:,} | {e['lut_share']:.1%} | {paired} | {e['ff']:,} | "
             f"{e['ramb36']:g} | {e['bram_share']:.1%} | {e['dsp']} | {origin} |"
         )
+    return rows
+
+
+def modules() -> list[str]:
+    """LUTs of each module, a column for each geometry."""
+    entries = [e for e in sorted(result("area"), key=lambda e: e["lut"]) if "modules" in e]
+    names = sorted(
+        {name for e in entries for name in e["modules"]},
+        key=lambda n: -max(e["modules"].get(n, {"lut": 0})["lut"] for e in entries),
+    )
+    rows = ["| LUTs | " + " | ".join(f"`{e['geometry']}`" for e in entries) + " |", "|---" * (len(entries) + 1) + "|"]
+    for name in names:
+        counts = (f"{e['modules'][name]['lut']:,}" if name in e["modules"] else "" for e in entries)
+        rows.append(f"| `{name}` | " + " | ".join(counts) + " |")
     return rows
 
 
@@ -35,4 +49,4 @@ def timing() -> list[str]:
     return rows
 
 
-TABLES = {"area": area, "timing": timing}
+TABLES = {"area": area, "modules": modules, "timing": timing}

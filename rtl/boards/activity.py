@@ -26,6 +26,7 @@ from spikeline.model.geometry import Geometry
 from spikeline.model.model_file import Model
 from spikeline.simulation import verilated
 from spikeline.simulation.verilated import SimDevice
+from spikeline_rtl.boards import wrapper
 
 # Where block_design.tcl and wrapper.py put the accelerator; implement.tcl strips the first name, which is that of the design.
 INSTANCES = ("system_wrapper", "system_i", "spikeline_0", "inst", "accelerator")
@@ -97,11 +98,11 @@ def instances() -> dict[str, dict[str, str]]:
 
 
 def place(lines: Iterable[str]) -> Iterator[str]:
-    """Verilator's SAIF file of the accelerator alone, as that of the board's design with the accelerator in it.
+    """Verilator's SAIF file of the module that a board has, as that of the board's design with it in its place.
 
     To Verilator a generate block is a scope; in Vivado's netlist it only is a part of names: `layer[0].core`.
     """
-    modules = instances() | {"": {"TOP": "TOP"}, "TOP": {"spikeline": "spikeline"}}
+    modules = instances() | {"": {"TOP": "TOP"}, "TOP": {wrapper.NAME: wrapper.NAME}, wrapper.NAME: {INSTANCES[-1]: "spikeline"}}
     shell = Cell("", "")
     scopes = [(shell, "")]  # around a line: the cell, and the generate blocks within it
     for line in lines:
@@ -122,9 +123,8 @@ def place(lines: Iterable[str]) -> Iterator[str]:
             cell.nets.append("(" + blocks.replace("[", r"\[").replace("]", r"\]") + text[1:])
         elif text == ")":  # the end of the file
             yield "".join(f" (INSTANCE {name}\n" for name in INSTANCES[:-1])
-            top = shell.cells[0].cells[0]  # TOP is Verilator's shell around the module: its ports once more
-            top.name = INSTANCES[-1]
-            yield from top.lines("  ")
+            # TOP is Verilator's shell around the module: its ports once more
+            yield from shell.cells[0].cells[0].cells[0].lines("  ")
             yield " )\n" * len(INSTANCES[:-1])
             yield line
         else:

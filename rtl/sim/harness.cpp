@@ -19,6 +19,8 @@
 #include "verilated_cov.h"
 #endif
 
+// A signal of the accelerator, in the module that a board has (rtl/boards/wrapper.py).
+#define INSIDE(name) root.spikeline_ip__DOT__accelerator__DOT__##name
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 namespace {
@@ -209,13 +211,13 @@ struct Sim {
     // Is a command queued, or anything under way?
     bool busy() const {
         const auto& root = *top.rootp;
-        return !root.spikeline__DOT__core_idle || !root.spikeline__DOT__memory_idle || root.spikeline__DOT__sends_left
-            || root.spikeline__DOT__receives_left;
+        return !INSIDE(core_idle) || !INSIDE(memory_idle) || INSIDE(sends_left)
+            || INSIDE(receives_left);
     }
 
     void probe() {
         const auto& root = *top.rootp;
-#define LAYER(n, name) root.spikeline__DOT__core__DOT__layer__BRA__##n##__KET____DOT__core__DOT__##name
+#define LAYER(n, name) INSIDE(core__DOT__layer__BRA__##n##__KET____DOT__core__DOT__##name)
 #define KEEP_STATE(n) \
     if (LAYER(n, shift)) append(states[n], LAYER(n, states), 0, neurons[n] / SPK_GROUP * (SPK_MEMBRANE_BITS - 1));
 #if SPK_LAYERS > 0
@@ -242,11 +244,11 @@ struct Sim {
 #if SPK_LAYERS > 7
         KEEP_STATE(7)
 #endif
-        const uint32_t moved = root.spikeline__DOT__core__DOT__link_valid & root.spikeline__DOT__core__DOT__link_ready;
+        const uint32_t moved = INSIDE(core__DOT__link_valid) & INSIDE(core__DOT__link_ready);
         for (int layer = 0, from = 0; moved && layer < layers; from += neurons[layer++]) {
             if (!(moved >> layer & 1)) continue;
-            append(spikes[layer], root.spikeline__DOT__core__DOT__link_spikes, from, neurons[layer]);
-            append(membranes[layer], root.spikeline__DOT__core__DOT__link_membranes,
+            append(spikes[layer], INSIDE(core__DOT__link_spikes), from, neurons[layer]);
+            append(membranes[layer], INSIDE(core__DOT__link_membranes),
                    layer * SPK_CLASSES * SPK_MEMBRANE_BITS, SPK_CLASSES * SPK_MEMBRANE_BITS);
         }
     }
@@ -343,8 +345,8 @@ EXPORT int sim_interrupt(const Sim* sim) { return sim->top.irq; }
 // Let up to `cycles` cycles pass, fewer if a command is done before, or nothing is under way any more.
 EXPORT void sim_run(Sim* sim, uint64_t cycles) {
     const auto& root = *sim->top.rootp;
-    const uint32_t sends = root.spikeline__DOT__sends, receives = root.spikeline__DOT__receives;
-    while (cycles-- && sim->busy() && root.spikeline__DOT__sends == sends && root.spikeline__DOT__receives == receives) sim->tick();
+    const uint32_t sends = INSIDE(sends), receives = INSIDE(receives);
+    while (cycles-- && sim->busy() && INSIDE(sends) == sends && INSIDE(receives) == receives) sim->tick();
     for (int settle = 0; settle < 3; ++settle) sim->tick();  // from the end of the work to the interrupt line
 }
 EXPORT void sim_idle(Sim* sim, uint64_t cycles) {

@@ -97,6 +97,16 @@ def resources(cells: dict[str, int], device: Device) -> dict[str, Any]:
     return used | {f"{share}_share": round(used[name] / has[name], 4) for name, share in SHARES.items() if name in used}
 
 
+def by_module(modules: dict[str, dict[str, int]], device: Device) -> dict[str, dict[str, float]]:
+    """Resources of all instances of each module, each mapped by itself and without those in it; most LUTs first.
+
+    Their sum is some percent more than the whole, which is mapped flat but for the slices and what decides their neurons.
+    """
+    names = ("lut", "ff", "ramb36", "dsp")
+    found = {name: {kind: resources(cells, device)[kind] for kind in names} for name, cells in modules.items()}
+    return dict(sorted(found.items(), key=lambda item: -item[1]["lut"]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("geometry", nargs="*", default=GEOMETRIES, help=f"name or JSON file (default: {', '.join(GEOMETRIES)})")
@@ -109,19 +119,22 @@ def main() -> None:
             raise DeviceError(f"{name} is for the device {geometry.device}; there are {', '.join(DEVICES)}")
         device = DEVICES[geometry.device]
         source = commit()  # of the Verilog that Yosys reads now
-        cells, seconds = synthesise(geometry, device.synth, args.out.parent / geometry.name)
+        folder = args.out.parent / geometry.name
+        cells, _, seconds = synthesise(geometry, device.synth, folder)
+        _, modules, more = synthesise(geometry, device.synth, folder / "modules", keep="*spk_*")
         entry = {
             "geometry": geometry.name,
             "device": geometry.device,
             **resources(cells, device),
             "counted": "lut: every LUT1-6 and inverter takes a LUT6; lut_paired: small LUTs share one where sizes allow",
             "cells": dict(sorted(cells.items())),
+            "modules": by_module(modules, device),
             "tool": version(tool("yosys")),
             "commit": source,
-            "seconds": round(seconds),
+            "seconds": round(seconds + more),
         }
         write_report(args.out, entry)
-        print(json.dumps({k: v for k, v in entry.items() if k != "cells"}), flush=True)
+        print(json.dumps({k: v for k, v in entry.items() if k not in ("cells", "modules")}), flush=True)
 
 
 if __name__ == "__main__":

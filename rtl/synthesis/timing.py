@@ -59,7 +59,7 @@ def main() -> None:
         geometry = Geometry.load(name)
         source = commit()  # of the Verilog that Yosys reads now
         folder = args.out.parent / geometry.name
-        _, synthesis_seconds = synthesise(geometry, "synth_ecp5", folder, ["write_json netlist.json"])
+        _, _, synthesis_seconds = synthesise(geometry, "synth_ecp5", folder, ["write_json netlist.json"])
         command = [tool("nextpnr-ecp5"), "-q", *DEVICE, "--json", "netlist.json", "--report", "nextpnr.json"]
         command += ["--lpf-allow-unconstrained", "--timing-allow-fail", "--freq", f"{geometry.clock_mhz:g}", "--seed", args.seed]
         seconds = run(command, folder / "nextpnr.log")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -75,22 +76,55 @@ def yosys(folder: Path, commands: Iterable[str], sources: Iterable[Path] | None 
     return run([tool("yosys"), "-q", "-s", "script.ys"], folder / "yosys.log")
 
 
-def synthesise(geometry: Geometry, synth: str, folder: Path, then: Iterable[str] = ()) -> tuple[dict[str, int], float]:
-    """Run Yosys' `synth`, and `then`, on a geometry; return its cells by type and the seconds it took. Files go to `folder`.
+Cells = dict[str, int]  # how many of each type
 
-    The slices, all alike, are mapped once and the rest is flattened around them: faster than all flat, and smaller,
-    because flat Yosys orders the operands of an adder by name and half of the time in the way that costs a LUT more.
+
+def synthesise(
+    geometry: Geometry, synth: str, folder: Path, then: Iterable[str] = (), keep: str = "*spk_slice* *spk_fire*"
+) -> tuple[Cells, dict[str, Cells], float]:
+    """Run Yosys' `synth`, and `then`, on a geometry; return its cells, those of each kept module, and the seconds it took.
+
+    Files go to `folder`. Modules of `keep` are mapped by themselves, by default slices and what decides their neurons, all
+    alike, and the rest is flattened around them: faster than all flat, and smaller, because flat Yosys orders the operands of
+    an adder by name and half of the time in the way that costs a LUT more.
     """
     commands = [
         *design("spikeline", verilated.parameters(geometry)),
-        "setattr -mod -set keep_hierarchy 1 *spk_slice*",
+        f"setattr -mod -set keep_hierarchy 1 {keep}",
         f"{synth} -top spikeline",
         "tee -q -o stat.json stat -json",
         *then,
     ]
     seconds = yosys(folder, commands)
-    cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
-    return {name: count for name, count in cells.items() if not name.startswith("$")}, seconds  # without modules and notes
+    stat = json.loads((folder / "stat.json").read_text())
+    return _primitives(stat["design"]["num_cells_by_type"]), _by_module(stat["modules"]), seconds
+
+
+def _primitives(cells: Cells) -> Cells:
+    """Without modules and notes."""
+    return {name: count for name, count in cells.items() if not name.startswith(("$", "spk_"))}
+
+
+def _by_module(modules: dict[str, Any]) -> dict[str, Cells]:
+    """Cells of all instances of each module of rtl/, without those of the modules in it, from Yosys' statistics."""
+    cells: dict[str, Cells] = {name.removeprefix("\\"): module["num_cells_by_type"] for name, module in modules.items()}
+    instances: Counter[str] = Counter()
+
+    def visit(name: str, count: int) -> None:
+        instances[name] += count
+        for inside, of_it in cells[name].items():
+            if inside.removeprefix("\\") in cells:
+                visit(inside.removeprefix("\\"), count * of_it)
+
+    visit("spikeline", 1)
+    found: dict[str, Counter[str]] = {}
+    for name, count in instances.items():
+        module = re.search(r"spikeline|spk_\w+", name)
+        assert module is not None
+        total = found.setdefault(module[0], Counter())
+        for primitive, of_it in _primitives(cells[name]).items():
+            total[primitive] += count * of_it
+    return {name: dict(total) for name, total in found.items()}
 
 
 def write_report(path: Path, entry: dict[str, Any]) -> None:

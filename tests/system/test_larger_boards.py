@@ -136,7 +136,9 @@ def network_of(geometry: Geometry, rng: np.random.Generator, continuous: bool) -
         weights = rng.integers(-2, 3, (inputs, neurons)).astype(np.int8)
         lasts = continuous and n + 1 < len(geometry.layers)
         layers.append(
-            networks.lasting(rng, weights, geometry.membrane_bits - 1, geometry.max_leak) if lasts else networks.fresh(rng, weights)
+            networks.lasting(rng, weights, geometry.membrane_bits - 1, geometry.max_leak)
+            if lasts
+            else networks.fresh(rng, weights)
         )
     return Network(tuple(layers), geometry.weight_bits, 4, Encoder.BERNOULLI)
 

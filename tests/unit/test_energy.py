@@ -470,7 +470,7 @@ SAIF = """(SAIFILE
   (NET
    (aclk (T0 50) (T1 50) (TZ 0) (TX 0) (TB 0) (TC 20))
   )
-  (INSTANCE spikeline
+  (INSTANCE accelerator
    (NET
     (aclk (T0 50) (T1 50) (TZ 0) (TX 0) (TB 0) (TC 20))
    )

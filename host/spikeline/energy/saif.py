@@ -52,8 +52,8 @@ class Saif:
 OUTPUTS = ("/a_rdata", "/b_rdata", "encode/m_data")  # registers that are ports
 
 
-def read(path: Path, top: str = "spikeline") -> Saif:
-    """Read a file. Raises DataError for one without a duration or without the module `top`."""
+def read(path: Path, top: str = "accelerator") -> Saif:
+    """Read a file. Raises DataError for one without a duration or without the instance `top`."""
     duration = 0
     scope: list[str] = []  # instances around a line; a block of nets counts as one without a name
     signals: dict[str, tuple[int, int, int]] = {}

@@ -357,4 +357,3 @@ def predict(
         handed.reshape(batch, time_steps),
         taken.reshape(-1, batch, time_steps),
     )
-

@@ -91,13 +91,17 @@ def _version(program: str) -> bytes:
 def build(geometry: Geometry, saif: bool = False, coverage: bool = False, address_bits: int = 32) -> Path:
     """Return the shared library of the Verilated accelerator, built once and cached by the hash of all that goes into it.
 
+    Its top is the module that Vivado reads for a board of this geometry (rtl/boards/wrapper.py).
     With `saif` it can record how often signals toggle, with `coverage` which lines ran and which signals toggled at all;
     then it is slower. `address_bits`, 32 to 40, are those of its memory.
     One that is damaged, or of another machine, is built anew; a cache that cannot be written serves what it has.
     Raises DeviceError if a tool is missing or fails, with the command that installs it or the log to read; if the cache
     cannot be written but must be; if what was built does not load.
     """
+    from spikeline_rtl.boards import wrapper  # which looks here for the Verilog
+
     program, environment = verilator()
+    top = wrapper.verilog(geometry, address_bits)
     neurons = ",".join(str(x.neurons) for x in geometry.layers)
     optimise = "-O1" if coverage or saif else "-O3"  # counters of all lines or signals take minutes at -O3
     cflags = f"-fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
@@ -105,18 +109,15 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False, addres
     command = [
         "verilator/bin/verilator_bin", "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
         "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-I../rtl",
-        "--top-module", "spikeline", "-Wno-fatal", "-CFLAGS", cflags, "-LDFLAGS", "-shared -Wl,-Bsymbolic",
+        "--top-module", wrapper.NAME, "--prefix", "Vspikeline", "-Wno-fatal", "-CFLAGS", cflags, "-LDFLAGS", "-shared -Wl,-Bsymbolic",
         "-MAKEFLAGS", f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST={optimise} OPT_SLOW=-O0", "-o", "libspikeline.so",
     ]  # fmt: skip
     if saif:
         command += ["--trace-saif", "--no-trace-params", "--trace-max-width", "0"]  # signals of any width
     if coverage:
         command += ["--coverage-line", "--coverage-toggle"]
-    command += [f"-G{name}={value}" for name, value in parameters(geometry).items()]
-    if address_bits != 32:
-        command += [f"-GADDRESS_BITS={address_bits}"]
     inputs = [*(p for p in sources() if p.suffix == ".v"), RTL / "sim/probe.vlt", RTL / "sim/harness.cpp"]
-    digest = hashlib.sha256(repr((command, _version(program), _version("g++"))).encode())
+    digest = hashlib.sha256(repr((command, top, _version(program), _version("g++"))).encode())
     for path in inputs:
         digest.update(path.read_bytes())
 
@@ -130,16 +131,16 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False, addres
                 if fault := _fault(library):
                     reason = "once" if fault == MISSING else f"again: {library} {fault}"
                     print(f"building the simulator of {geometry.name} ({reason}; about a minute)", file=sys.stderr, flush=True)
-                    command += ["-Mdir", ".", *(f"../rtl/{path.relative_to(RTL)}" for path in inputs)]
-                    _compile(command, environment, library)
+                    command += ["-Mdir", ".", "top.v", *(f"../rtl/{path.relative_to(RTL)}" for path in inputs)]
+                    _compile(command, environment, top, library)
         if fault := _fault(library):
             text = f"the simulator was built, but {library} {fault}"
             raise DeviceError(f"{text}; if its file system runs no programs, set SPIKELINE_CACHE to a folder on one that does")
     return library
 
 
-def _compile(command: list[str], environment: dict[str, str], library: Path) -> None:
-    """Make the library and append its SHA-256, which the loader of programs passes over.
+def _compile(command: list[str], environment: dict[str, str], top: str, library: Path) -> None:
+    """Make the library of the Verilog and of the module `top` over it, and append its SHA-256, which the loader of programs passes over.
 
     The makefiles of Verilator take no spaces in any path, so they see a temporary folder, and links in it. Verilator's lies where
     no path that it looks into beside the Verilog, such as ../rtl/../verilator, leads to it a second time.
@@ -148,6 +149,7 @@ def _compile(command: list[str], environment: dict[str, str], library: Path) -> 
         work = Path(folder)
         (work / "rtl").symlink_to(RTL)
         (work / "build").mkdir()
+        (work / "build/top.v").write_text(top)
         (work / "build/verilator").symlink_to(environment["VERILATOR_ROOT"])
         environment = {**environment, "VERILATOR_ROOT": "verilator"}
         result = subprocess.run(command, capture_output=True, env=environment, cwd=work / "build")
