@@ -14,7 +14,7 @@ STAGES = 6
 
 
 class Bench:
-    """A group whose neurons are decided as spk_layer has it done: a stage a cycle, the currents held two cycles after the start."""
+    """A group whose neurons are decided as spk_layer has it done: a stage a cycle, the currents held in the second."""
 
     def __init__(self, dut, rng):
         self.dut, self.rng = dut, rng

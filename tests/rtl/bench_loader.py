@@ -33,6 +33,7 @@ class Bench:
         self.errors: list[tuple[int, int, int]] = []
         self.images = dict.fromkeys(STREAMS, 0)
         self.stride = dict.fromkeys(STREAMS, 1)  # words of an image
+        self.even: tuple = ()  # the first write of a pair
         self.pending = 0  # images of events taken, of which the end has not been told
 
     async def begin(self) -> None:
@@ -75,10 +76,13 @@ class Bench:
                     place = ("write_row", "write_slice") if what == "weight" else ("write_pair",)
                     where = [int(getattr(dut, name).value) for name in place]
                     write = (what, layers.bit_length() - 1, *where, int(dut.write_data.value))
-                    if what == "weight" or dut.write_odd.value == 1:
+                    if what == "weight":
                         self.written.append(write)
-                        assert what == "weight" or write == even, "the halves of a pair are written one after the other"
-                    even = write
+                    elif dut.write_odd.value == 0:
+                        self.even = write
+                    else:
+                        assert write == self.even, "the halves of a pair are written one after the other"
+                        self.written.append(write)
             if dut.error_valid.value == 1:
                 self.errors.append(tuple(int(getattr(dut, f"error_{x}").value) for x in ("code", "packet", "layer")))
 

