@@ -11,7 +11,7 @@ import numpy as np
 
 from spikeline import inputs
 from spikeline.errors import DataError
-from spikeline.model.encode import encode, image_seed
+from spikeline.model.encode import encode, seed_state
 from spikeline.model.model_file import WORD, packet
 from spikeline.model.network import Network
 from spikeline.model.spec import EVENT, HEADER, HEADER_MAGIC, Encoder, PacketType
@@ -58,10 +58,10 @@ class Pixels:
 
     @property
     def words(self) -> int:
-        return 1 + len(self.pixels) * (1 + -(-self.pixels.shape[1] // 8))
+        return 2 + len(self.pixels) * -(-self.pixels.shape[1] // 8)
 
     def pack(self, out: np.ndarray) -> None:
-        write_pixels(out, self.pixels, image_seed(self.seed, self.first_image, len(self.pixels)))
+        write_pixels(out, self.pixels, seed_state(self.seed, self.first_image))
 
     def trains(self, network: Network) -> np.ndarray:
         return encode(self.pixels, network.encoder.name.lower(), network.time_steps, self.seed, self.first_image)
@@ -134,14 +134,14 @@ def write_spikes(out: np.ndarray, spikes: np.ndarray) -> None:
     body[..., bits.shape[-1] :] = 0
 
 
-def write_pixels(out: np.ndarray, pixels: np.ndarray, seeds: np.ndarray) -> None:
-    """Write the PIXELS packet: pixels uint8 (B, N), seeds uint64 (B,) → uint64 (1 + B·(1 + ⌈N/8⌉),)."""
+def write_pixels(out: np.ndarray, pixels: np.ndarray, state: int) -> None:
+    """Write the PIXELS packet: pixels uint8 (B, N), `state` of `seed_state` → uint64 (2 + B·⌈N/8⌉,)."""
     batch, size = pixels.shape
-    body = _body(out, PacketType.PIXELS).reshape(batch, -1)
-    body[:, 0] = seeds
-    as_bytes = body.view(np.uint8)
-    as_bytes[:, 8 : 8 + size] = pixels
-    as_bytes[:, 8 + size :] = 0
+    body = _body(out, PacketType.PIXELS)
+    body[0] = state
+    as_bytes = body[1:].view(np.uint8).reshape(batch, -1)
+    as_bytes[:, :size] = pixels
+    as_bytes[:, size:] = 0
 
 
 def _body(out: np.ndarray, kind: PacketType) -> np.ndarray:
