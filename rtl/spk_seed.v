@@ -14,7 +14,7 @@
 module spk_seed (
     input  wire        aclk,
     input  wire        reset,
-    // `load`: the state of a packet's first image. `next`: its seed is taken, go on with the next image; only if not busy.
+    // `load`: the state of a packet's first image. `next`: its seed is taken, work out the next; only if not busy.
     input  wire        load,
     input  wire [63:0] state,
     input  wire        next,
@@ -28,14 +28,14 @@ localparam [63:0] FACTOR_2 = 64'h94D049BB133111EB;
 
 // Bit p of the 16 multiples of a factor is bits 16p … 16p + 15.
 function [68*16-1:0] multiples(input [63:0] factor);
-    integer times;
-    integer p;
-    reg [67:0] multiple;
+    integer n;
+    integer k;
+    reg [67:0] sum;
     begin
-        multiple = 68'd0;
-        for (times = 0; times < 16; times = times + 1) begin
-            for (p = 0; p < 68; p = p + 1) multiples[p*16 + times] = multiple[p];
-            multiple = multiple + {4'd0, factor};
+        sum = 68'd0;
+        for (n = 0; n < 16; n = n + 1) begin
+            for (k = 0; k < 68; k = k + 1) multiples[k*16 + n] = sum[k];
+            sum = sum + {4'd0, factor};
         end
     end
 endfunction
@@ -59,7 +59,7 @@ wire [3:0]  in_1 = {{2{count_reg < 4'd8}}, {2{count_reg <= 4'd8}}};
 wire [3:0]  in_2 = {{3{count_reg <= 4'd8}}, count_reg <= 4'd9};
 wire [3:0]  times = second_reg ? z_reg[3:0] ^ (z_reg[30:27] & in_2) : state_reg[3:0] ^ (state_reg[33:30] & in_1);
 reg  [67:0] multiple;
-wire [67:0] sum = {4'd0, carry_reg} + multiple;
+wire [67:0] added = {4'd0, carry_reg} + multiple;
 
 integer p;
 always @*
@@ -71,8 +71,8 @@ assign seed = {z_reg[63:33], z_reg[32:1] ^ z_reg[63:32], z_reg[0] ^ z_reg[31] ^ 
 always @(posedge aclk) begin
     if (busy_reg) begin
         count_reg <= count_reg + 4'd1;
-        z_reg <= {sum[3:0], z_reg[63:4]};
-        carry_reg <= sum[67:4];
+        z_reg <= {added[3:0], z_reg[63:4]};
+        carry_reg <= added[67:4];
         state_reg <= {second_reg ? next_state[3:0] : state_reg[3:0], state_reg[63:4]};
         gamma_carry_reg <= second_reg && next_state[4];
         if (!second_reg) zero_reg <= (count_reg == 0 || zero_reg) && state_reg[3:0] == 0;

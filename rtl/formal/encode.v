@@ -64,6 +64,7 @@ spk_encode #(.INPUTS(INPUTS), .DIRECT(1)) encode (
 );
 
 // The encoder's own registers, for invariants alone
+(* hierconn *) wire [63:0]         \encode.seed ;
 (* hierconn *) wire                \encode.seed_busy ;
 (* hierconn *) wire                \encode.seed_load ;
 (* hierconn *) wire                \encode.seed_next ;
@@ -107,6 +108,7 @@ wire [15:0] pixel_words = (config_inputs + 16'd7) >> 3;
 wire        two = config_inputs > 64; // words a step
 wire        take = s_valid && s_ready;
 wire        give = m_valid && m_ready;
+wire        picks = take && seeded && came == 0 && pick && !picked; // with an image's first word
 wire        step_out = give && word == two;
 wire        image_in = take && seeded && came + 16'd1 == pixel_words;
 wire        image_out = step_out && step + 16'd1 == config_time_steps;
@@ -129,8 +131,8 @@ always @(posedge aclk) begin
         came <= seeded && !image_in ? came + 16'd1 : 16'd0;
     end
     if (image_in) next_first <= 1'b0;
-    if (take && seeded && came == 0 && !image_in && pick && !picked) {picked, arrives} <= 2'b11;
-    if (image_in && arrives) begin
+    if (picks) {picked, arrives} <= 2'b11;
+    if (image_in && (arrives || picks)) begin
         arrives <= 1'b0;
         ahead <= held_images - image_out;
         {first, last} <= {next_first, s_last};
@@ -184,6 +186,7 @@ always @* begin
     if (!packet || s_begin) assume (!s_valid);
     if (GUIDED != 0 && settled == 3) assume (!reset && m_ready && (!packet || (s_valid && !s_begin)));
 
+    if (GUIDED != 0) assume (!config_bernoulli && \encode.seed == 0 && !\encode.seed_busy );
     if (GUIDED != 0) assume (s_data == 0 && !s_last && s_begin == (settled == 3 && !packet));
     if (GUIDED == 1) assume (config_inputs == 70 && config_time_steps == 2);
     if (GUIDED == 2) assume (config_inputs == 8 && config_time_steps == 4);

@@ -221,8 +221,8 @@ TABLE = [
         "seed",
         "induction",
         3,
-        "A seed is there 32 cycles after it was asked for and stays; in each of them the right four bits are multiplied by the right "
-        "factor; the next state is GAMMA further.",
+        "A seed is there 32 cycles after it was asked for and stays; in each of them the right four bits are multiplied by the "
+        "right factor; the next state is GAMMA further.",
     ),
     Proof("seed-cover", "seed", "cover", 68, "A seed, and half of the next."),
     Proof(
