@@ -6,10 +6,11 @@
 //   latency     iff it lies in the band of the step: 255 … 256 − band in the first step, the band below in the next
 //   direct      iff its bit of the step is 1: bit 7 in the first step, bit 6 in the next
 //
-// An image is a seed word, then eight pixels a word. The random bytes are those of host/spikeline/model/encode.py: a
-// xorshift64 generator per image, started from its seed, advances once for eight pixels. Four advances a cycle make a
-// row of 32 spikes, two rows a word. Two images have room, so that one arrives while the other is encoded. Latency:
-// five cycles from the last word of an image to its first word of spikes.
+// A packet is a word from which the seeds of its images follow, then the images, eight pixels a word. The random bytes
+// are those of host/spikeline/model/encode.py: a xorshift64 generator per image, started from the seed that spk_seed
+// works out while the image arrives, advances once for eight pixels. Four advances a cycle make a row of 32 spikes, two
+// rows a word. Two images have room, so that one arrives while the other is encoded. Latency: five cycles from the last
+// word of an image to its first word of spikes.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -92,11 +93,10 @@ localparam [64*64-1:0] PARITIES_4 = parities(4);
 reg [1:0]  full_reg;
 reg [1:0]  first_reg;
 reg [1:0]  last_reg;
-reg [63:0] seed_0_reg;
-reg [63:0] seed_1_reg;
 reg        arriving_reg; // the buffer, 0 or 1, of the image that arrives
-reg        pixels_reg;   // its seed has come
-reg        packet_reg;   // it is the first of its packet
+reg        pixels_reg;   // the packet's first word, its SEED, has come
+reg        packet_reg;   // the image is the first of its packet
+reg [63:0] seed_reg;     // of the image that has come last
 reg [15:0] word_reg;
 reg [15:0] last_word_reg;
 
@@ -104,8 +104,24 @@ wire                take = s_valid && s_ready;
 wire                arrived = take && s_image_end;
 wire [ROW_BITS:0]   write_row = {arriving_reg, word_reg[ROW_BITS+1:2]};
 
-assign s_ready = !full_reg[arriving_reg];
+// An image of fewer words than its seed takes cycles waits for it.
+wire        seed_load = config_bernoulli && take && !pixels_reg;
+wire        seed_next = config_bernoulli && arrived;
+wire        seed_busy;
+wire [63:0] seed;
+
 assign s_image_end = pixels_reg && word_reg == last_word_reg;
+assign s_ready = !full_reg[arriving_reg] && !(s_image_end && seed_busy);
+
+spk_seed seeds (
+    .aclk(aclk),
+    .reset(reset),
+    .load(seed_load),
+    .state(s_data),
+    .next(seed_next),
+    .seed(seed),
+    .busy(seed_busy)
+);
 
 always @(posedge aclk) begin
     if (take && pixels_reg) begin
@@ -192,14 +208,13 @@ always @(posedge aclk) begin
     one_step_reg <= config_time_steps == 16'd1;
 
     if (take) begin
-        pixels_reg <= !s_image_end;
-        word_reg <= pixels_reg ? word_reg + 16'd1 : 16'd0;
-        if (!pixels_reg && !arriving_reg) seed_0_reg <= s_data;
-        if (!pixels_reg && arriving_reg) seed_1_reg <= s_data;
+        pixels_reg <= 1'b1;
+        word_reg <= pixels_reg && !s_image_end ? word_reg + 16'd1 : 16'd0;
     end
     if (s_begin) pixels_reg <= 1'b0;
     packet_reg <= s_begin || (packet_reg && !arrived);
     if (arrived) begin
+        seed_reg <= seed;
         full_reg[arriving_reg] <= 1'b1;
         first_reg[arriving_reg] <= packet_reg;
         last_reg[arriving_reg] <= s_last;
@@ -255,7 +270,7 @@ always @(posedge aclk) begin
         steps_left_reg <= config_time_steps;
         first_step_reg <= 1'b1;
         last_step_reg <= one_step_reg;
-        state_reg <= next ? seed_1_reg : seed_0_reg;
+        state_reg <= seed_reg;
         taken_reg <= 1'b0;
         ceiling_reg <= 8'd255;
         plane_reg <= 8'h80;

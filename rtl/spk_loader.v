@@ -235,7 +235,7 @@ always @(posedge aclk) begin
     weight_words_reg <= inputs_reg * slices_reg;
     threshold_words_reg <= ({16'd0, neurons_reg} + 1) / 2;
     spike_words_reg <= (config_inputs[15:0] + 16'd63) >> 6;
-    image_words_reg <= pixels_packet ? 1 + ({16'd0, config_inputs[15:0]} + 7) / 8
+    image_words_reg <= pixels_packet ? ({16'd0, config_inputs[15:0]} + 7) / 8
         : {16'd0, spike_words_reg} * {16'd0, config_time_steps};
 end
 

@@ -42,7 +42,7 @@ initial begin
     show <= 1'b1;
     cycles(1);
     s_begin <= 1'b0;
-    send(64'h5EED);
+    send(64'h5EED); // the packet's SEED
     send(64'h00000000_00C80000); // pixel 2 is 200
     repeat (6) send(64'd0);
     send(64'h00FF0000_00000000); // pixel 62 is 255

@@ -15,8 +15,9 @@ enum {
     HEADER_BYTES = SPK_MODEL_LAYER + SPK_MODEL_LAYER_COUNT * SPK_MODEL_LAYER_STRIDE,
     MAX_LAYERS = SPK_MODEL_LAYER_COUNT,
     LARGEST_NOTE = 1 << 16,
+    LARGEST_SEND = 1 << 30, /* bytes */
     PIXEL_BITS = 8,
-    PARTS = 3 /* of the buffer: two transfers are under way while the next is packed */
+    PARTS = 3 /* of the buffer: two transfers are under way while the results of another are read */
 };
 
 #define OLDEST_VERSION \
@@ -134,15 +135,19 @@ static void command(const struct spk_device *device, uint32_t kind, const void *
     put(device, kind, value);
 }
 
-/* Queue the sending of a packet and, if anything is due, the receiving of what comes of it: both of whole words, below 4 GiB. */
-static void start(const struct spk_device *device, const void *send, size_t send_bytes, void *receive, size_t receive_bytes)
+/* Queue the receiving of results, of whole words and below 4 GiB; before the packet that they come of is sent. */
+static void receive(const struct spk_device *device, void *memory, size_t bytes)
 {
-    const struct spk_platform *platform = device->platform;
-    if (receive_bytes != 0U) platform->invalidate(platform->context, receive, receive_bytes); /* no line goes over results */
-    platform->flush(platform->context, send, send_bytes);
-    platform->barrier(platform->context);
-    if (receive_bytes != 0U) command(device, SPK_REG_RECEIVE, receive, (uint32_t)receive_bytes);
-    command(device, SPK_REG_SEND, send, (uint32_t)send_bytes | SPK_REG_SEND_LAST_MASK);
+    device->platform->invalidate(device->platform->context, memory, bytes); /* no line goes over results */
+    command(device, SPK_REG_RECEIVE, memory, (uint32_t)bytes);
+}
+
+/* Queue the sending of a packet, or of a part of one. flags: SPK_REG_SEND_LAST_MASK with the last part, else 0. */
+static void send(const struct spk_device *device, const void *memory, size_t bytes, uint32_t flags)
+{
+    device->platform->flush(device->platform->context, memory, bytes);
+    device->platform->barrier(device->platform->context);
+    command(device, SPK_REG_SEND, memory, (uint32_t)bytes | flags);
 }
 
 /* Sleep until one of these interrupts, or so long; the line is pulled meanwhile only. */
@@ -430,7 +435,7 @@ enum spk_status spk_load(struct spk_device *device, const void *model, size_t by
     left = network.packets;
     while (left != 0U) {
         const size_t size = ((size_t)FIELD(get64(at), SPK_STREAM_HEADER_LENGTH) + 1U) * WORD_BYTES;
-        start(device, at, size, NULL, 0U);
+        send(device, at, size, SPK_REG_SEND_LAST_MASK);
         status = settle(device, await(device, SPK_REG_SENT, ++sent, 1));
         if (status != SPK_OK) return status;
         at += size;
@@ -445,15 +450,15 @@ enum spk_status spk_load(struct spk_device *device, const void *model, size_t by
 
 /* ---- images ---- */
 
-/* Words of a result record, and of an image in a PIXELS packet. */
+/* Words of a result record. */
 static uint32_t record_words(const struct spk_device *device, int values)
 {
     return values ? 1U + divide_up(device->classes, 2U) : 1U;
 }
 
-static uint32_t image_words(const struct spk_device *device)
+uint32_t spk_image_bytes(const struct spk_device *device)
 {
-    return 1U + divide_up(device->inputs, WORD_BYTES);
+    return divide_up(device->inputs, WORD_BYTES) * WORD_BYTES;
 }
 
 size_t spk_result_bytes(const struct spk_device *device, uint32_t n, int values)
@@ -461,47 +466,25 @@ size_t spk_result_bytes(const struct spk_device *device, uint32_t n, int values)
     return (size_t)n * record_words(device, values) * WORD_BYTES;
 }
 
-static size_t packet_bytes(const struct spk_device *device, uint32_t n)
-{
-    return ((size_t)n * image_words(device) + 1U) * WORD_BYTES;
-}
-
-/* Of an image, in packet and results together. */
-static uint32_t image_bytes(const struct spk_device *device, int values)
-{
-    return (image_words(device) + record_words(device, values)) * WORD_BYTES;
-}
-
-/* A part holds its images, rounded up, and a line: the header, and lines of their own for packet and results, take no more. */
+/* A part of the buffer holds results and, in a line before them, the first words of a packet: its header and SEED. */
 size_t spk_buffer_bytes(const struct spk_device *device, uint32_t n, int values)
 {
-    const uint32_t each = image_bytes(device, values);
+    const uint32_t each = record_words(device, values) * WORD_BYTES;
     return n > (UINT32_MAX / PARTS - 2U * LINE_BYTES) / each ? 0U : PARTS * round_up((size_t)n * each + LINE_BYTES);
 }
 
-/* Initial state of the random generator of the next image: SplitMix64, never 0. */
-static uint64_t next_seed(uint64_t *state)
+/* Queue a batch: what comes of it, the first words of its packet, and the images as they lie. */
+static void classify(const struct spk_device *device, const uint8_t *pixels, uint32_t n, uint64_t seed, int values,
+                     uint64_t *part)
 {
-    uint64_t z = *state += 0x9E3779B97F4A7C15ULL;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-    z ^= z >> 31;
-    return z != 0U ? z : 1U;
-}
-
-static void pack(const struct spk_device *device, const uint8_t *pixels, uint32_t n, uint64_t *seed, uint64_t *out)
-{
-    const uint32_t words = image_words(device);
-    uint32_t i;
-    *out++ = PUT(SPK_PACKET_TYPE_PIXELS, SPK_STREAM_HEADER_KIND) | PUT(SPK_STREAM_HEADER_MAGIC_RESET, SPK_STREAM_HEADER_MAGIC) |
-             PUT(n * words, SPK_STREAM_HEADER_LENGTH);
-    for (i = 0; i < n; ++i) {
-        out[words - 1U] = 0U; /* what is beyond the last pixel */
-        out[0] = next_seed(seed);
-        memcpy(out + 1, pixels, device->inputs);
-        pixels += device->inputs;
-        out += words;
-    }
+    const size_t bytes = (size_t)n * spk_image_bytes(device);
+    part[0] = PUT(SPK_PACKET_TYPE_PIXELS, SPK_STREAM_HEADER_KIND) |
+              PUT(SPK_STREAM_HEADER_MAGIC_RESET, SPK_STREAM_HEADER_MAGIC) |
+              PUT(bytes / WORD_BYTES + 1U, SPK_STREAM_HEADER_LENGTH);
+    part[1] = seed + SPK_SEED_STEP;
+    receive(device, part + LINE_BYTES / WORD_BYTES, spk_result_bytes(device, n, values));
+    send(device, part, 2U * WORD_BYTES, 0U);
+    send(device, pixels, bytes, SPK_REG_SEND_LAST_MASK);
 }
 
 static enum spk_status unpack(const struct spk_device *device, const uint64_t *received, uint32_t n, struct spk_result *results,
@@ -549,28 +532,28 @@ enum spk_status spk_infer(struct spk_device *device, const uint8_t *pixels, uint
                           struct spk_result *results, int32_t *values, void *buffer, size_t bytes)
 {
     const size_t part = round_down((bytes < UINT32_MAX ? bytes : UINT32_MAX) / PARTS);
-    uint32_t most, begun = 0U, done = 0U, received;
+    uint32_t most = 0U, begun = 0U, done = 0U, received;
     enum spk_status status;
     if (device == NULL || pixels == NULL || results == NULL || buffer == NULL) return SPK_ERR_ARGUMENT;
     if (!device->loaded) return SPK_ERR_NOT_LOADED;
     if (device->encoder == SPK_ENCODER_EVENTS) return SPK_ERR_ENCODER;
-    most = part < LINE_BYTES ? 0U : (uint32_t)(part - LINE_BYTES) / image_bytes(device, values != NULL);
-    if ((uintptr_t)buffer % LINE_BYTES != 0U || (most == 0U && images != 0U)) return SPK_ERR_ARGUMENT;
+    if (part > LINE_BYTES) most = (uint32_t)((part - LINE_BYTES) / spk_result_bytes(device, 1U, values != NULL));
+    if (most > LARGEST_SEND / spk_image_bytes(device)) most = LARGEST_SEND / spk_image_bytes(device);
+    if (!aligned(pixels) || (uintptr_t)buffer % LINE_BYTES != 0U || (most == 0U && images != 0U)) return SPK_ERR_ARGUMENT;
 
     status = begin(device, values != NULL, &received);
     if (status != SPK_OK) return status;
     while (status == SPK_OK && done < images) {
-        const int packs = begun < images && begun - done < PARTS * most;
-        const uint32_t first = packs ? begun : done, n = images - first < most ? images - first : most;
-        const size_t send_bytes = packet_bytes(device, n);
-        uint8_t *const send = (uint8_t *)buffer + first / most % PARTS * part, *const receive = send + round_up(send_bytes);
-        if (packs) {
-            pack(device, pixels + (size_t)first * device->inputs, n, &seed, (uint64_t *)(void *)send);
-            start(device, send, send_bytes, receive, spk_result_bytes(device, n, values != NULL));
+        const int queues = begun < images && begun / most - done / most < PARTS;
+        const uint32_t first = queues ? begun : done, n = images - first < most ? images - first : most;
+        uint8_t *const place = (uint8_t *)buffer + first / most % PARTS * part;
+        if (queues) {
+            classify(device, pixels + (size_t)first * spk_image_bytes(device), n, seed + first * SPK_SEED_STEP, values != NULL,
+                     (uint64_t *)(void *)place);
             begun += n;
         } else {
             done += n;
-            status = finish(device, ++received, done == images, receive, n, results + first,
+            status = finish(device, ++received, done == images, place + LINE_BYTES, n, results + first,
                             values != NULL ? values + (size_t)first * device->classes : NULL);
         }
     }
@@ -592,7 +575,8 @@ enum spk_status spk_infer_packet(struct spk_device *device, const void *packet, 
 
     status = begin(device, values != NULL, &received);
     if (status != SPK_OK) return status;
-    start(device, packet, packet_bytes, buffer, spk_result_bytes(device, images, values != NULL));
+    receive(device, buffer, spk_result_bytes(device, images, values != NULL));
+    send(device, packet, packet_bytes, SPK_REG_SEND_LAST_MASK);
     return settle(device, finish(device, received + 1U, 1, buffer, images, results, values));
 }
 

@@ -19,6 +19,9 @@
 extern "C" {
 #endif
 
+/* What a seed of the Bernoulli encoder grows by from one image to the next. */
+#define SPK_SEED_STEP 0x9E3779B97F4A7C15ULL
+
 /* What functions return. spk_strerror says what to do. */
 enum spk_status {
     SPK_OK = 0,
@@ -126,13 +129,15 @@ enum spk_status spk_load(struct spk_device *device, const void *model, size_t by
 /* Check a model without a device: magic, version, length, CRC-32, bounds of all packets. needs: what it needs, or NULL. */
 enum spk_status spk_check(const void *model, size_t bytes, struct spk_geometry *needs);
 
-/* Classify `images` images of device->inputs bytes each, one after another: some are packed while others are under way.
+/* Classify `images` images of device->inputs bytes, which are sent as they lie, one after another.
  * SPK_ERR_MODEL, with nothing sent, if the accelerator no longer holds the network of spk_load.
+ * pixels: where the accelerator reaches them, unchanged until this returns; an image begins every spk_image_bytes(device), which
+ * is a multiple of 8, and so does the first. What lies between an image's last pixel and the next image does not matter.
  * seed: of the Bernoulli encoder; image n of the call gets the same spikes as image n of a data set in Python. Of a call that
- * begins with image m of it, seed + m * 0x9E3779B97F4A7C15.
+ * begins with image m of it, seed + m * SPK_SEED_STEP.
  * results: one an image. values: NULL, or room for images · device->classes values by which the class was chosen.
  * buffer: memory that the accelerator reaches, aligned to 64 bytes, `bytes` long, on cache lines of its own. It is used in three
- * parts, and as many images as a third holds go in one transfer: spk_buffer_bytes(device, n, values != NULL) for n of them. */
+ * parts, and as many images as a third has room for go in one transfer: spk_buffer_bytes(device, n, values != NULL) for n. */
 enum spk_status spk_infer(struct spk_device *device, const uint8_t *pixels, uint32_t images, uint64_t seed,
                           struct spk_result *results, int32_t *values, void *buffer, size_t bytes);
 
@@ -141,6 +146,9 @@ enum spk_status spk_infer(struct spk_device *device, const uint8_t *pixels, uint
  * Else as spk_infer. */
 enum spk_status spk_infer_packet(struct spk_device *device, const void *packet, size_t packet_bytes, uint32_t images,
                                  struct spk_result *results, int32_t *values, void *buffer, size_t bytes);
+
+/* Bytes from one image to the next in memory: device->inputs, rounded up to whole words. */
+uint32_t spk_image_bytes(const struct spk_device *device);
 
 /* Bytes of the results of n images of the loaded network, with or without values. */
 size_t spk_result_bytes(const struct spk_device *device, uint32_t n, int values);

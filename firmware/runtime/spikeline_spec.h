@@ -17,7 +17,7 @@
 #define SPK_REG_VERSION_MINOR_RESET 0x0U
 #define SPK_REG_VERSION_MAJOR_LSB 16
 #define SPK_REG_VERSION_MAJOR_MASK 0xFFFF0000U
-#define SPK_REG_VERSION_MAJOR_RESET 0x2U
+#define SPK_REG_VERSION_MAJOR_RESET 0x3U
 #define SPK_REG_BUILD 0x08U
 #define SPK_REG_BUILD_VALUE_LSB 0
 #define SPK_REG_BUILD_VALUE_MASK 0xFFFFFFFFU
@@ -295,7 +295,7 @@ enum spk_packet_type {
     SPK_PACKET_TYPE_THRESHOLDS = 2, /* Integer thresholds of one layer. */
     SPK_PACKET_TYPE_WEIGHTS = 3, /* Integer weights of one layer, one row per input. */
     SPK_PACKET_TYPE_SPIKES = 4, /* A batch of images as spike vectors, one per time step. */
-    SPK_PACKET_TYPE_PIXELS = 5, /* A batch of images as a SEED and their pixels, eight a word; the encoder makes the spikes. */
+    SPK_PACKET_TYPE_PIXELS = 5, /* A batch of images as a SEED and their pixels, eight a word; each image begins with a new word. */
     SPK_PACKET_TYPE_BIASES = 6, /* Integer biases of one continuous layer. */
     SPK_PACKET_TYPE_EVENTS = 7, /* A batch of images as address events, four EVENTs a word; each image begins with a new word. */
 };

@@ -166,7 +166,7 @@ static enum spk_status do_infer(void)
     const size_t buffer_bytes = (size_t)number(4);
     const int with_values = number(5) != 0U;
     const size_t bytes = file_bytes(words[1]);
-    uint8_t *const pixels = get(bytes);
+    uint8_t *const pixels = take(bytes);
     struct spk_result *const results = get(images * sizeof *results);
     int32_t *const values = with_values ? get((size_t)images * device.classes * sizeof *values) : NULL;
     uint8_t *const buffer = take(buffer_bytes);
@@ -175,7 +175,6 @@ static enum spk_status do_infer(void)
     memset(buffer, 0xA5, buffer_bytes); /* every line is dirty */
     status = spk_infer(&device, pixels, images, number(3), results, values, buffer, buffer_bytes);
     if (status == SPK_OK) write_out(words[6], results, values, images);
-    free(pixels);
     free(results);
     free(values);
     return status;
@@ -206,12 +205,12 @@ static enum spk_status do_arguments(void)
 {
     const size_t one = spk_buffer_bytes(&device, 1, 0), bytes = one + 8U;
     uint8_t *const buffer = take(bytes), *const packet = take(bytes);
-    uint8_t *const pixels = get(device.inputs);
+    uint8_t *const pixels = take(spk_image_bytes(&device) + 8U);
     struct spk_result result[2];
     struct spk_device other;
     memset(buffer, 0, bytes);
     memset(packet, 0, bytes);
-    memset(pixels, 0, device.inputs);
+    memset(pixels, 0, spk_image_bytes(&device) + 8U);
 #define TRY(call) tell("%d ", (int)(call))
     TRY(spk_open(NULL, &platform, SPK_BASE_ACCELERATOR, 1000));
     TRY(spk_open(&other, NULL, SPK_BASE_ACCELERATOR, 1000));
@@ -229,6 +228,7 @@ static enum spk_status do_arguments(void)
     TRY(spk_infer(&device, NULL, 1, 0, result, NULL, buffer, bytes));
     TRY(spk_infer(&device, pixels, 1, 0, NULL, NULL, buffer, bytes));
     TRY(spk_infer(&device, pixels, 1, 0, result, NULL, NULL, bytes));
+    TRY(spk_infer(&device, pixels + 4, 1, 0, result, NULL, buffer, bytes));
     TRY(spk_infer(&device, pixels, 1, 0, result, NULL, buffer + 8, one));
     TRY(spk_infer(&device, pixels, 1, 0, result, NULL, buffer, one - 1U));
     TRY(spk_infer(&device, pixels, 1, 0, result, NULL, buffer, 0));
@@ -247,7 +247,6 @@ static enum spk_status do_arguments(void)
     TRY(spk_reset(NULL));
     TRY(spk_infer(&device, pixels, 1, 0, result, NULL, buffer, one));
 #undef TRY
-    free(pixels);
     return SPK_OK;
 }
 

@@ -1,6 +1,7 @@
 """The API: load a model, classify batches, read counters. On a board, the simulated board or the golden model."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from spikeline import inputs
 from spikeline.device import packets
 from spikeline.device.backend import Backend, Counters, Inside, Result
 from spikeline.device.golden import Golden
+from spikeline.device.jobs import Jobs, Work
 from spikeline.errors import DataError, DeviceError, ModelError
 from spikeline.model import model_file
 from spikeline.model.geometry import Geometry
@@ -41,8 +43,8 @@ class Accelerator:
 
     A board belongs to who opened it last in a process: an older accelerator raises DeviceError from then on and touches
     nothing, and another process cannot open the board until this one has closed it or ended.
-    Threads may share an accelerator: each call waits for the one under way. A call from within its own `progress` function
-    is a DeviceError. After `close`, everything is.
+    Threads may share an accelerator: each call waits for the one under way, and for what `infer_async` was asked for before. A
+    call from within its own `progress` function, or a future's callback, is a DeviceError. After `close`, everything is.
 
     Arguments are checked before anything is sent, and an error of the host, or an interrupt, leaves the model loaded.
     Raises DeviceError if the backend cannot be had, ModelError if the model cannot be used, DataError for arguments that make
@@ -76,6 +78,7 @@ class Accelerator:
         else:
             built = geometry if isinstance(geometry, Geometry) else Geometry.load(inputs.path(geometry, "geometry"))
             self._backend = Golden(built) if backend == "golden" else _simulated(built, checked, timeout)
+        self._jobs = Jobs(self._backend)
         if checked is not None:
             try:
                 with self._call() as opened:
@@ -88,6 +91,8 @@ class Accelerator:
     @contextmanager
     def _call(self) -> Iterator[Backend]:
         """The backend, for the time of one call."""
+        self._open()
+        self._jobs.wait()
         with self._open().turns.take():
             yield self._open()
 
@@ -161,6 +166,25 @@ class Accelerator:
         with self._call() as backend:
             return _classify(backend, given, batch, scores, progress=progress or (lambda done: None))
 
+    def infer_async(self, given: Any, *, scores: bool = False, batch: int = BATCH) -> "Future[Result]":
+        """The same in the background: returns at once, with the future of what `infer` returns or raises.
+
+        Jobs are done in order, and the accelerator goes from one to the next without a pause. What is given must stay as it is
+        until the future is done. `close` cancels the jobs that have not begun.
+        """
+        self._open()
+        return self._jobs.submit(lambda backend: _work(backend, given, batch, scores), scores)
+
+    def buffer(self, images: int) -> np.ndarray:
+        """Memory for images that the accelerator reads by itself: zeros, uint8 (images, inputs of the loaded network).
+
+        Images in it, or a slice of images, are sent as they lie, without a copy; for a network of another number of inputs they
+        are copied. It is memory of the device for as long as anything refers to it, and after `close` still the processor's.
+        """
+        count = inputs.whole(images, "images", 0)
+        with self._call() as backend:
+            return backend.buffer(count)
+
     def running(self, given: Any, *, batch: int = BATCH) -> tuple[np.ndarray, np.ndarray]:
         """How a decision forms: class values after each time step and the class that leads then.
 
@@ -213,9 +237,13 @@ class Accelerator:
             backend.reset()
 
     def close(self) -> None:
-        """Free the device and its buffers; a bitstream and its model stay loaded. All later calls but this raise DeviceError."""
+        """Free the device; a bitstream and its model stay loaded. All later calls but this raise DeviceError.
+
+        Waits for what is under way, and cancels the jobs of `infer_async` that have not begun.
+        """
         if self._closed:
             return
+        self._jobs.cancel()
         with self._backend.turns.take():
             self._closed = True
             self._backend.close()
@@ -279,12 +307,21 @@ def _classify(
     every_step: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Result:
+    parts, join = _work(backend, given, batch, scores, every_step)
+    return join(backend.classify(parts, scores, every_step, progress))
+
+
+def _work(backend: Backend, given: Any, batch: int, scores: bool, every_step: bool = False) -> Work:
+    """The batches of input, and what their results are together."""
     checked, size = _checked(given, backend), inputs.whole(batch, "batch", 1)
-    network = backend.require_model().network
-    parts = (checked.part(at, at + size) for at in range(0, len(checked), size))
-    results = [_nothing(network, every_step), *backend.classify(parts, scores, every_step, progress)]
-    values = np.concatenate([r.values for r in results if r.values is not None]) if scores else None
-    return Result(np.concatenate([r.labels for r in results]), np.concatenate([r.steps for r in results]), values)
+    nothing = _nothing(backend.require_model().network, every_step)
+
+    def join(results: list[Result]) -> Result:
+        results = results or [nothing]
+        values = np.concatenate([r.values for r in results if r.values is not None]) if scores else None
+        return Result(np.concatenate([r.labels for r in results]), np.concatenate([r.steps for r in results]), values)
+
+    return (checked.part(at, at + size) for at in range(0, len(checked), size)), join
 
 
 def _nothing(network: Network, every_step: bool) -> Result:

@@ -21,6 +21,7 @@ localparam ROW_BITS = $clog2((INPUTS + 31) / 32);
 (* anyseq *)   wire        reset;
 (* anyconst *) wire [15:0] config_inputs;
 (* anyconst *) wire [15:0] config_time_steps;
+(* anyconst *) wire        config_bernoulli;
 (* anyconst *) wire        config_direct;
 (* anyseq *)   wire [63:0] s_data;
 (* anyseq *)   wire        s_begin;
@@ -42,7 +43,7 @@ spk_encode #(.INPUTS(INPUTS), .DIRECT(1)) encode (
     .reset(reset),
     .config_inputs(config_inputs),
     .config_time_steps(config_time_steps),
-    .config_bernoulli(1'b0),
+    .config_bernoulli(config_bernoulli),
     .config_latency(1'b0),
     .config_latency_band(8'd0),
     .config_direct(config_direct),
@@ -63,6 +64,10 @@ spk_encode #(.INPUTS(INPUTS), .DIRECT(1)) encode (
 );
 
 // The encoder's own registers, for invariants alone
+(* hierconn *) wire [63:0]         \encode.seed ;
+(* hierconn *) wire                \encode.seed_busy ;
+(* hierconn *) wire                \encode.seed_load ;
+(* hierconn *) wire                \encode.seed_next ;
 (* hierconn *) wire [1:0]          \encode.full_reg ;
 (* hierconn *) wire [1:0]          \encode.first_reg ;
 (* hierconn *) wire [1:0]          \encode.last_reg ;
@@ -90,7 +95,7 @@ spk_encode #(.INPUTS(INPUTS), .DIRECT(1)) encode (
 reg         begun = 1'b0;
 reg [1:0]   settled = 0;
 reg         packet = 1'b0;
-reg         seeded;         // the image's first word, a seed, has come
+reg         seeded;         // the packet's first word, its SEED, has come
 reg [15:0]  came;           // words of its pixels that have
 reg         word = 0;       // of the step that is given
 reg [15:0]  step = 0;
@@ -103,6 +108,7 @@ wire [15:0] pixel_words = (config_inputs + 16'd7) >> 3;
 wire        two = config_inputs > 64; // words a step
 wire        take = s_valid && s_ready;
 wire        give = m_valid && m_ready;
+wire        picks = take && seeded && came == 0 && pick && !picked; // with an image's first word
 wire        step_out = give && word == two;
 wire        image_in = take && seeded && came + 16'd1 == pixel_words;
 wire        image_out = step_out && step + 16'd1 == config_time_steps;
@@ -121,12 +127,12 @@ always @(posedge aclk) begin
     if (settled != 3) settled <= settled + 1'b1;
     packet <= packet || s_begin;
     if (take) begin
-        seeded <= !image_in;
-        came <= seeded ? came + 16'd1 : 16'd0;
+        seeded <= 1'b1;
+        came <= seeded && !image_in ? came + 16'd1 : 16'd0;
     end
     if (image_in) next_first <= 1'b0;
-    if (take && !seeded && pick && !picked) {picked, arrives} <= 2'b11;
-    if (image_in && arrives) begin
+    if (picks) {picked, arrives} <= 2'b11;
+    if (image_in && (arrives || picks)) begin
         arrives <= 1'b0;
         ahead <= held_images - image_out;
         {first, last} <= {next_first, s_last};
@@ -180,11 +186,16 @@ always @* begin
     if (!packet || s_begin) assume (!s_valid);
     if (GUIDED != 0 && settled == 3) assume (!reset && m_ready && (!packet || (s_valid && !s_begin)));
 
+    if (GUIDED != 0) assume (!config_bernoulli && \encode.seed == 0 && !\encode.seed_busy );
     if (GUIDED != 0) assume (s_data == 0 && !s_last && s_begin == (settled == 3 && !packet));
     if (GUIDED == 1) assume (config_inputs == 70 && config_time_steps == 2);
     if (GUIDED == 2) assume (config_inputs == 8 && config_time_steps == 4);
 
     if (begun && settled == 3) begin
+        // A packet's SEED and each image bring on one seed, if there are to be any
+        if (config_bernoulli) assert (\encode.seed_load == (take && !seeded) && \encode.seed_next == image_in);
+        else assert (!\encode.seed_load && !\encode.seed_next );
+        if (\encode.seed_next ) assert (!\encode.seed_busy );
         if (packet) assert (s_image_end == (seeded && came + 16'd1 == pixel_words));
         if (held) assert (m_valid && {m_data, m_first, m_start, m_last} == was);
         if (m_valid) assert (held_images != 0 && m_start == (word == 0 && step == 0));

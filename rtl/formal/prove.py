@@ -67,7 +67,8 @@ MODULES = {
     "layer": ["spk_layer", "spk_scan", "spk_fifo", "spk_slice", "spk_fire", "spk_ram"],
     "loader": ["spk_loader"],
     "decode": ["spk_decode"],
-    "encode": ["spk_encode"],
+    "encode": ["spk_encode", "spk_seed"],
+    "seed": ["spk_seed"],
     "bursts": ["spk_bursts", "spk_fifo"],
     "reader": ["spk_reader", "spk_bursts", "spk_fifo"],
     "writer": ["spk_writer", "spk_bursts", "spk_fifo"],
@@ -76,6 +77,7 @@ MODULES = {
 # Instances whose outputs may be anything: more than they can do, so a proof holds with them too
 CUT = {
     "layer": "*spk_layer*/t:*spk_slice* *spk_layer*/t:*spk_fire*",
+    "encode": "*spk_encode*/seeds",
     "reader": "*spk_reader*/queue *spk_reader*/split",
     "writer": "*spk_writer*/queue *spk_writer*/split",
     "memory": " ".join(f"*spk_memory*/{name}" for name in ("reader", "writer", "send_queue", "receive_queue")),
@@ -214,6 +216,15 @@ TABLE = [
         "Two whole images of one word; one leaves while the next is read.",
         {"GUIDED": 2},
     ),
+    Proof(
+        "seed",
+        "seed",
+        "induction",
+        3,
+        "A seed is there 32 cycles after it was asked for and stays; in each of them the right four bits are multiplied by the "
+        "right factor; the next state is GAMMA further.",
+    ),
+    Proof("seed-cover", "seed", "cover", 68, "A seed, and half of the next."),
     Proof(
         "bursts",
         "bursts",

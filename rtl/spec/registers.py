@@ -42,8 +42,9 @@ CONSTANTS = (
      "row_1_reg floor_1_reg low_reg m_data ceiling_reg ceiling_1_reg valid_1_reg high_1_reg end_1_reg start_1_reg first_1_reg "
      "last_1_reg buffer_1_reg buffer_reg m_first m_start m_last m_valid"),
     ("PLANE", "of the encoder, with direct input: the bit of the pixels that is sent", "spk_encode", "plane_reg plane_1_reg"),
-    ("SEEDS", "of the encoder: seeds of two images and the state of the generator", "spk_encode",
-     "seed_0_reg seed_1_reg state_reg"),
+    ("DRAW", "of the encoder: the seed of an image and the state of its generator", "spk_encode", "seed_reg state_reg"),
+    ("SEED", "of what works out a seed", "spk_seed",
+     "busy_reg second_reg count_reg state_reg z_reg carry_reg gamma_carry_reg zero_reg"),
 )  # fmt: skip
 
 

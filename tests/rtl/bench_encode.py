@@ -36,14 +36,15 @@ class Bench:
         rng, seed, first = self.rng, int(self.rng.integers(1 << 40)), int(self.rng.integers(1000))
         pixels = rng.integers(0, 256, (images, self.inputs)).astype(np.uint8)
         pixels[rng.random(pixels.shape) < 0.2] = rng.choice([0, 127, 128, 255])
-        words = packed(Pixels(pixels, seed, first))[1:].reshape(images, -1)
+        _, state, *words = packed(Pixels(pixels, seed, first)).tolist()
+        size = len(words) // images
         await pulse(self.dut, "s_begin")
-        items = [(int(word), n + 1 == images) for n in range(images) for word in words[n]]
+        items = [(state, 0), *((word, n // size + 1 == images) for n, word in enumerate(words))]
         self.source.queue.extend(items[: len(items) - cut] if cut else items)
         spikes = encode(pixels, self.encoder, self.steps, seed, first)
         padded = np.zeros((images, self.steps, -(-self.inputs // 64) * 64), np.uint8)
         padded[..., : self.inputs] = spikes
-        return np.packbits(padded, axis=-1, bitorder="little").view("<u8")[: images - -(-cut // words.shape[1])]
+        return np.packbits(padded, axis=-1, bitorder="little").view("<u8")[: images - -(-cut // size)]
 
     def words(self, got: list[tuple[int, ...]]) -> list[int]:
         """Their data without what lies beyond the last pixel."""

@@ -49,7 +49,8 @@ class Bench:
             for name in STREAMS:
                 getattr(dut, f"{name}_ready").value = int(self.rng.random() >= self.share)
             for name in ("spikes", "pixels"):
-                getattr(dut, f"{name}_image_end").value = int(count[name] % self.stride[name] == self.stride[name] - 1)
+                seeded = count[name] >= 0  # of pixels the first word belongs to no image
+                getattr(dut, f"{name}_image_end").value = int(seeded and (count[name] + 1) % self.stride[name] == 0)
             ends = self.pending > 0 and self.rng.random() < 0.5
             dut.events_image_end.value = int(ends)
             self.pending -= ends
@@ -60,14 +61,14 @@ class Bench:
             for name in STREAMS:
                 if getattr(dut, f"{name}_begin").value == 1:
                     self.begun.append(name)
-                    count[name] = 0
+                    count[name] = -1 if name == "pixels" else 0
                 if getattr(dut, f"{name}_valid").value == 1 and getattr(dut, f"{name}_ready").value == 1:
                     word = int(dut.image_data.value)
                     self.passed.append((name, word, int(dut.image_last.value) if name != "events" else 0))
                     count[name] += 1
                     if name == "events":
                         self.pending += word == IMAGE_END
-                    elif count[name] % self.stride[name] == 0:
+                    elif count[name] > 0 and count[name] % self.stride[name] == 0:
                         self.images[name] += 1
             for what in WRITES:
                 layers = int(getattr(dut, f"{what}_write").value)
@@ -116,7 +117,7 @@ class Bench:
         self.net = net
         self.stride = {
             "spikes": net.time_steps * -(-net.sizes[0] // 64),
-            "pixels": 1 + -(-net.sizes[0] // 8),
+            "pixels": -(-net.sizes[0] // 8),
             "events": 1,
         }
         self.check_configuration(net)

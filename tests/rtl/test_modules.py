@@ -17,6 +17,7 @@ CASES = [
     ],
     *[("events", {})],
     *[("input", {"INPUTS": inputs}) for inputs in (33, 64, 100, 200)],
+    *[("seed", {})],
     *[("encode", {"INPUTS": inputs, "DIRECT": 1}) for inputs in (33, 100)],
     *[("decode", {"CLASSES": classes, "MEMBRANE_BITS": bits}) for classes, bits in ((2, 4), (10, 12), (16, 24))],
     *[

@@ -31,6 +31,9 @@ FAULTS = [  # proof, module, its text, a fault in the place of that
     ("writer", "spk_writer", "!burst_final || (whole_reg && exact);", "!burst_final || whole_reg;"),
     ("memory", "spk_memory", "command_valid && !unfit && !full;", "command_valid && !unfit;"),
     ("memory", "spk_memory", "    if (!error_valid) begin", "    begin"),
+    ("seed", "spk_seed", "second_reg && next_state[4];", "next_state[4];"),
+    ("seed", "spk_seed", "count_reg <= 4'd9}", "count_reg <= 4'd8}"),
+    ("encode", "spk_encode", "pixels_reg && !s_image_end ? word_reg", "pixels_reg ? word_reg"),
     ("encode", "spk_encode", "last_step_reg <= steps_left_reg == 16'd2;", "last_step_reg <= steps_left_reg == 16'd3;"),
 ]
 

@@ -126,7 +126,9 @@ class Runtime:
     ) -> tuple[Answer, Results | None]:
         """`at_once`: images in one transfer."""
         buffer = self.sizes(at_once, values)[0] if buffer is None else buffer
-        pixels_file, out = self.write("pixels", pixels.tobytes()), self.folder / "out"
+        rows = np.full((len(pixels), -(-pixels.shape[1] // 8) * 8), 0xFF, np.uint8)  # what lies between images does not matter
+        rows[:, : pixels.shape[1]] = pixels
+        pixels_file, out = self.write("pixels", rows.tobytes()), self.folder / "out"
         answer = self("infer", pixels_file, len(pixels), seed, buffer, values, out)
         return answer, self._results(answer, out, len(pixels), values)
 

@@ -74,7 +74,7 @@ def chain(fires: list[int], sizes: list[int], time_steps: int) -> Network:
 SIZES = [100, 48, 32, 10]
 # what limits: value of every pixel, neurons that fire in each layer, images, time steps
 LIMITED = {
-    "input": (0, [0, 0, 0], 40, 1),  # 14 words for an image of pixels
+    "input": (0, [0, 0, 0], 40, 1),  # 13 words for an image of pixels, or its seed
     "encode": (0, [0, 0, 0], 4, 40),  # four rows a step
     "layer 0": (255, [2, 2, 0], 5, 20),
     "layer 1": (0, [48, 2, 0], 5, 20),  # the queue before it fills
@@ -85,15 +85,16 @@ LIMITED = {
 
 @pytest.mark.parametrize("limit", LIMITED)
 @pytest.mark.parametrize("scores", [False, True])
-@pytest.mark.parametrize("packet", ["spikes", "pixels"])
+@pytest.mark.parametrize("packet", ["spikes", "pixels", "seeded"])
 def test_each_stage_in_turn_limits_the_throughput(driver, limit, scores, packet):
     pixel, fires, batch, time_steps = LIMITED[limit]
-    case = from_pixels(chain(fires, SIZES, time_steps), np.full((batch, SIZES[0]), pixel, np.uint8), scores)
+    network = replace(chain(fires, SIZES, time_steps), encoder=Encoder.BERNOULLI if packet == "seeded" else Encoder.THRESHOLD)
+    case = from_pixels(network, np.full((batch, SIZES[0]), pixel, np.uint8), scores)
     if packet == "spikes":
         case = replace(case, pixels=None)
         limit = {"encode": "input", "input": "decode"}.get(limit, limit)  # two words a step
     elif time_steps == 1:
-        limit = "decode" if scores else "input"  # 17 cycles, 14 words, 12 cycles
+        limit = "decode" if scores and packet == "pixels" else "input"  # 17 cycles, 13 words, 33 cycles of the seed
     prediction = case.predicted(driver)
     assert prediction.cycles == case.counted(driver)
     assert prediction.limit == limit
@@ -202,7 +203,7 @@ def test_packets_add_up(driver, random_network, random_spikes):
     assert driver.counters().cycles == expected
 
 
-CONSTANTS = ("LOADER", "SCAN", "PIPELINE", "SETTLE", "DECODE", "QUEUE", "GROUP", "WORD", "PIXELS", "ROW")
+CONSTANTS = ("LOADER", "SEED", "SCAN", "PIPELINE", "SETTLE", "DECODE", "QUEUE", "GROUP", "WORD", "PIXELS", "ROW")
 
 
 def test_every_constant_matters(driver, random_network, random_spikes, monkeypatch):

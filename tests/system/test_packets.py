@@ -185,7 +185,7 @@ def test_pixels_cut_short_lose_only_the_last_images(loaded, words_left):
     driver, network, _, _, again = loaded
     pixels = np.random.default_rng(0).integers(0, 256, (5, network.sizes[0])).astype(np.uint8)
     packet = packed(Pixels(pixels))
-    words_per_image = 1 + -(-network.sizes[0] // 8)
+    words_per_image = -(-network.sizes[0] // 8)
     assert classified(driver, packet[:-words_left]) == 5 - -(-words_left // words_per_image)
     assert error(driver.device) == {"code": ErrorCode.SHORT, "packet": PacketType.PIXELS, "layer": 0}
     again()

@@ -59,7 +59,7 @@ def test_constants_of_the_core_that_are_rounded_are_near():
 
     sizes = "inputs_reg neurons_reg slices_reg weight_words_reg threshold_words_reg spike_words_reg image_words_reg"
     assert bits("spk_loader", sizes) == pytest.approx(activity.LOADER_BITS, rel=0.15)
-    assert bits("spk_encode") == pytest.approx(activity.ENCODE_BITS + activity.PLANE_BITS + activity.SEEDS_BITS + 60, rel=0.02)
+    assert bits("spk_encode") == pytest.approx(activity.ENCODE_BITS + activity.PLANE_BITS + activity.DRAW_BITS + 60, rel=0.02)
 
 
 def test_a_register_whose_width_changes_is_no_constant(monkeypatch):

@@ -13,6 +13,9 @@ enum { TIMEOUT_US = 2000000, SEED = 0, MAX_DIGITS = 10000, COLUMNS = 60 };
 extern const uint8_t network[], digits[], truth[];
 extern const uint32_t network_bytes, digits_bytes, digits_count;
 
+/* Where in the memory results go: half way, at a cache line. */
+#define RESULTS_AT(bytes) ((bytes) / 2U / 64U * 64U)
+
 static struct spk_result results[MAX_DIGITS];
 
 /* A number with `decimals` of its last digits behind a point. */
@@ -89,7 +92,7 @@ int main(void)
     static struct spk_geometry needs;
     static struct spk_counters counters;
     const uint32_t images = digits_count < MAX_DIGITS ? digits_count : MAX_DIGITS;
-    uint32_t n, correct = 0U, time;
+    uint32_t n, first, most, stride, correct = 0U, time;
     enum spk_status status;
     void *memory;
     size_t bytes;
@@ -118,7 +121,16 @@ int main(void)
 
     spk_clear_counters(&device);
     time = platform.microseconds(platform.context);
-    status = spk_infer(&device, digits, images, SEED, results, NULL, memory, bytes);
+    stride = spk_image_bytes(&device);
+    most = (uint32_t)(RESULTS_AT(bytes) / stride);
+    if (most == 0U) return failed(&device, "memory", SPK_ERR_ARGUMENT);
+    for (first = 0U; first < images && status == SPK_OK; first += most) {
+        const uint32_t count = images - first < most ? images - first : most;
+        for (n = 0U; n < count; ++n)
+            memcpy((uint8_t *)memory + (size_t)n * stride, digits + ((size_t)first + n) * digits_bytes, digits_bytes);
+        status = spk_infer(&device, memory, count, SEED + first * SPK_SEED_STEP, results + first, NULL,
+                           (uint8_t *)memory + RESULTS_AT(bytes), bytes - RESULTS_AT(bytes));
+    }
     time = platform.microseconds(platform.context) - time;
     if (status != SPK_OK) return failed(&device, "images", status);
     spk_read_counters(&device, &counters);

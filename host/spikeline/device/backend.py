@@ -1,7 +1,7 @@
 """What classifies: an accelerator behind its driver, or the golden model. Calls, results and counters are the same for all."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -71,7 +71,10 @@ class Backend(ABC):
     def load(self, model: Model) -> None:
         """Make `model` the one that classifies. Raises ModelError, the one before kept, if it does not fit."""
 
-    @abstractmethod
+    def buffer(self, images: int) -> np.ndarray:
+        """Images of zeros, uint8 (images, inputs), where the backend finds them without copying."""
+        return np.zeros((images, self.require_model().network.sizes[0]), np.uint8)
+
     def classify(
         self,
         batches: Iterable[Batch],
@@ -80,6 +83,23 @@ class Backend(ABC):
         progress: Callable[[int], None] = lambda images: None,
     ) -> list[Result]:
         """Classify batches, one result each; with `every_step`, after each time step. `progress` is told the images done."""
+        iterator = iter(batches)
+        return list(self.stream(lambda: next(iterator, None), scores, every_step, progress))
+
+    @abstractmethod
+    def stream(
+        self,
+        more: Callable[[], Batch | None],
+        scores: bool = False,
+        every_step: bool = False,
+        progress: Callable[[int], None] = lambda images: None,
+        ready: Callable[[], bool] | None = None,
+    ) -> Iterator[Result]:
+        """Classify what `more` returns, until that is None and all results are given, in order.
+
+        ready: says whether `more` has another batch by now; to be given by a thread that works in the background, which then
+        leaves the processor to others while it waits.
+        """
 
     def trace(self, batch: Batch) -> Inside:
         """What every neuron did at every time step."""

@@ -1,6 +1,8 @@
 """The accelerator on a PYNQ board: its bitstream, registers and buffers, by the `pynq` package."""
 
+import time
 import warnings
+import weakref
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +24,7 @@ except ImportError as error:
     ) from None
 numpy_for_pynq.check(PynqBuffer)
 
+LONGEST_REST = 1e-3  # seconds
 SMALLEST = 1024  # words of a buffer: XRT may place smaller ones where addresses of 32 bits do not reach
 PRIVILEGE = "the programmable logic needs root; run it by sudo, with the image's environment: sudo -E env PATH=$PATH …"
 
@@ -71,6 +74,7 @@ class Board:
                 raise DeviceError(f"{path} is missing; copy .bit and .hwh of one build side by side (`make bit` makes them)")
         self._name = bitstream.name
         self._memory: dict[tuple[str, int], PynqBuffer] = {}
+        self._lent: weakref.WeakValueDictionary[int, PynqBuffer] = weakref.WeakValueDictionary()  # by address
         self._device = _active_device() if device is None else device
         self.turns = ownership.turns(self._device)
         with self.turns.take():
@@ -169,6 +173,20 @@ class Board:
             self._memory[key] = memory
         return memory[:words]
 
+    def allocate(self, words: int) -> PynqBuffer:
+        """Memory that the accelerator reaches, uint64 (words,), which PYNQ frees when nothing looks at it any more."""
+        self._check()
+        memory = self._allocate(max(words, SMALLEST))
+        self._lent[memory.virtual_address] = memory
+        return memory[:words]
+
+    def at(self, address: int, words: int) -> PynqBuffer | None:
+        """What `allocate` gave at this address of the processor, uint64 (words,); None if not all of it is such memory."""
+        for start, memory in list(self._lent.items()):
+            if start <= address and address + 8 * words <= start + memory.nbytes and (address - start) % 8 == 0:
+                return memory[(address - start) // 8 :][:words]
+        return None
+
     def _allocate(self, words: int) -> PynqBuffer:
         try:
             return pynq.allocate((words,), np.uint64, target=self._device, cacheable=True)
@@ -199,6 +217,7 @@ class Board:
             self._lease.release()
         self._lease = self._overlay = self._ip = None
         self._memory.clear()
+        self._lent.clear()
 
 
 class BoardDriver(Driver):
@@ -217,6 +236,9 @@ class BoardDriver(Driver):
     @property
     def overlay(self) -> Any:
         return self._board.overlay
+
+    def rest(self, waited: float) -> None:
+        time.sleep(min(waited / 16, LONGEST_REST))
 
 
 def _check_programmed(bitstream: Path) -> None:

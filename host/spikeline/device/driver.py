@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import cycle
 from typing import Any
@@ -128,13 +128,22 @@ class Driver(Backend):
             raise DeviceError(f"the accelerator no longer holds this model: {what}; load() it again")
         return model
 
-    def classify(
+    def buffer(self, images: int) -> np.ndarray:
+        """Images of zeros in memory of the device, uint8 (images, inputs), each at a multiple of 8 bytes."""
+        size = self.require_model().network.sizes[0]
+        words = -(-size // 8)
+        memory = np.asarray(self.device.allocate(images * words))
+        memory[:] = 0
+        return memory.view(np.uint8).reshape(images, 8 * words)[:, :size]
+
+    def stream(
         self,
-        batches: Iterable[Batch],
+        more: Callable[[], Batch | None],
         scores: bool = False,
         every_step: bool = False,
         progress: Callable[[int], None] = lambda images: None,
-    ) -> list[Result]:
+        ready: Callable[[], bool] | None = None,
+    ) -> Iterator[Result]:
         """Classify batches, one transfer each.
 
         While the accelerator works on some, another is packed and queued, and the results of the one before are read.
@@ -142,7 +151,6 @@ class Driver(Backend):
         ends the work, such as an interrupt, leaves it idle with the same model.
         """
         self.require_model()
-        results: list[Result] = []
         running: deque[tuple[np.ndarray, Batch]] = deque()
         begun = told = self.device.read(Register.IMAGES_LO)
 
@@ -152,20 +160,21 @@ class Driver(Backend):
                 told = images
                 progress(images - begun & 0xFFFFFFFF)
 
-        def collect(left: int) -> None:
-            while len(running) > left:
-                self.wait(count, left)
-                results.append(self.unpack(*running.popleft(), scores, every_step))
+        def ready_now() -> bool:
+            return ready is not None and len(running) <= AHEAD and ready()
 
         with self.mended():
             self.ask(scores, every_step)
-            for slot, batch in zip(cycle(range(AHEAD + 1)), batches, strict=False):
-                send, receive = self.prepare(batch, scores, every_step, slot)
-                self.start(send, receive)
-                running.append((receive, batch))
-                collect(AHEAD)
-            collect(0)
-        return results
+            slots = cycle(range(AHEAD + 1))
+            while True:
+                while len(running) <= AHEAD and (batch := more()) is not None:
+                    send, receive = self.prepare(batch, scores, every_step, next(slots))
+                    self.start(send, receive)
+                    running.append((receive, batch))
+                if not running:
+                    return
+                if self.wait(count, len(running) - 1, None if ready is None else ready_now):
+                    yield self.unpack(*running.popleft(), scores, every_step)
 
     @contextmanager
     def mended(self) -> Iterator[None]:
@@ -187,14 +196,19 @@ class Driver(Backend):
 
     def prepare(
         self, batch: Batch, scores: bool = False, every_step: bool = False, slot: int = 0
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Pack a batch; return its packet and room for the results, both memory of the device."""
+    ) -> tuple[np.ndarray | tuple[np.ndarray, ...], np.ndarray]:
+        """Pack a batch; return its packet and room for the results, all memory of the device.
+
+        Images that lie in such memory are not copied: the packet is then two parts, its first words and the images.
+        """
         network = super().require_model().network
         words = 1 + -(-self._classes // 2) if scores else 1
         results = len(batch) * (network.decisions if every_step else 1)
-        send = self.device.buffer(f"send{slot}", batch.words)
+        place = batch.place
+        images = None if place is None else self.device.at(*place)
+        send = self.device.buffer(f"send{slot}", batch.words - (0 if images is None else images.size))
         batch.pack(np.asarray(send))
-        return send, self.device.buffer(f"receive{slot}", results * words)
+        return send if images is None else (send, images), self.device.buffer(f"receive{slot}", results * words)
 
     def unpack(self, receive: np.ndarray, batch: Batch, scores: bool = False, every_step: bool = False) -> Result:
         """Read the results of a batch. Raises DeviceError if one is missing or out of order."""
@@ -216,20 +230,26 @@ class Driver(Backend):
         assert self.model is not None
         return self.model.network.layers[-1].neurons
 
-    def start(self, send: np.ndarray, receive: np.ndarray | None = None) -> None:
-        """Queue a packet and room for what comes of it, both from `Device.buffer`; to be followed by `wait`."""
+    def start(self, send: np.ndarray | tuple[np.ndarray, ...], receive: np.ndarray | None = None) -> None:
+        """Queue a packet, or its parts, and room for what comes of it, all memory of the device; to be followed by `wait`."""
         self._under_way = True
         self.transfers.start(send, receive)
 
-    def wait(self, progress: Callable[[int], None] = lambda images: None, left: int = 0) -> None:
+    def wait(
+        self,
+        progress: Callable[[int], None] = lambda images: None,
+        left: int = 0,
+        ready: Callable[[], bool] | None = None,
+    ) -> bool:
         """Wait until at most `left` transfers are under way; `progress` is told the counter of images whenever it has moved.
 
+        ready: ends the wait too, and lets the thread rest meanwhile. Returns whether no more than `left` are under way.
         Raises DeviceError, after a reset, for a refused packet and for a device that makes no progress.
         """
-        begin = time.process_time()
+        begin = time.thread_time()
         images, since = None, time.monotonic()
         self._under_way, done = True, False
-        while not done:
+        while not done and not (ready is not None and ready()):
             try:
                 done, now = self._look(left)
                 if now == images and not done and time.monotonic() - since > self.timeout:
@@ -242,8 +262,14 @@ class Driver(Backend):
             if now != images:
                 images, since = now, time.monotonic()
                 progress(now)
-        self._under_way = left > 0
-        self.waiting += time.process_time() - begin
+            if ready is not None and not done:
+                self.rest(time.monotonic() - since)
+        self._under_way = not done or left > 0
+        self.waiting += time.thread_time() - begin
+        return done
+
+    def rest(self, waited: float) -> None:
+        """Leave the processor to others for a little of the time that a wait has lasted, in s; here not at all."""
 
     def _look(self, left: int) -> tuple[bool, int]:
         """Are at most `left` transfers under way, and the counter of images. Raises DeviceError for one that failed."""
@@ -265,6 +291,10 @@ class Driver(Backend):
         """Run a batch step by step and time each; see `spikeline.device.throughput`. Raises DeviceError as `classify` does."""
         timed = throughput.Stopwatch()
 
+        def flush(send: np.ndarray | tuple[np.ndarray, ...]) -> None:
+            for part in send if isinstance(send, tuple) else (send,):
+                self.device.flush(part)
+
         def run() -> None:
             self.start(send, receive)
             self.wait()
@@ -274,14 +304,14 @@ class Driver(Backend):
             self.ask()
             self.prepare(batch)  # memory that is touched for the first time is slow
             send, receive = timed("pack_input", lambda: self.prepare(batch))
-            timed("copy_input_data_to_device", lambda: self.device.flush(send))
+            timed("copy_input_data_to_device", lambda: flush(send))
             begun = self.counters().cycles or 0
             timed("runtime", run)
             cycles = (self.counters().cycles or 0) - begun
             timed("copy_output_data_from_device", lambda: self.device.invalidate(receive))
             timed("unpack_output", lambda: self.unpack(receive, batch))
         simulated = cycles if self.simulator is not None else None
-        return throughput.report(timed.times, len(batch), send.nbytes, receive.nbytes, self.geometry.clock_mhz, simulated)
+        return throughput.report(timed.times, len(batch), 8 * batch.words, receive.nbytes, self.geometry.clock_mhz, simulated)
 
     def counters(self) -> Counters:
         """Read all counters."""

@@ -1,6 +1,6 @@
 """The golden model as a backend: the arithmetic contract in numpy, without hardware and without a clock."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -28,17 +28,17 @@ class Golden(Backend):
         self.model = model
         self.clear_counters()
 
-    def classify(
+    def stream(
         self,
-        batches: Iterable[Batch],
+        more: Callable[[], Batch | None],
         scores: bool = False,
         every_step: bool = False,
         progress: Callable[[int], None] = lambda images: None,
-    ) -> list[Result]:
+        ready: Callable[[], bool] | None = None,
+    ) -> Iterator[Result]:
         network = self.require_model().network
-        results: list[Result] = []
         done = 0
-        for batch in batches:
+        while (batch := more()) is not None:
             trace = golden.run(network, batch.trains(network))
             self._images += len(batch)
             self._row_reads = self._row_reads + trace.row_reads.sum((0, 1))
@@ -46,9 +46,8 @@ class Golden(Backend):
             if every_step:
                 values, labels = trace.running
                 steps = np.broadcast_to(np.arange(1, labels.shape[1] + 1, dtype=np.uint16), labels.shape)
-            results.append(Result(labels, steps, values if scores else None))
             progress(done := done + len(batch))
-        return results
+            yield Result(labels, steps, values if scores else None)
 
     def trace(self, batch: Batch) -> Inside:
         network = self.require_model().network

@@ -26,11 +26,15 @@ class Turns:
         self._lock = threading.Lock()
         self._thread: int | None = None
 
+    def refuse_within_a_call(self) -> None:
+        """Raise DeviceError in a thread that has the turn: it would wait for itself."""
+        if self._thread == threading.get_ident():
+            raise DeviceError("a call is under way in this very thread; let its progress function or callback return first")
+
     @contextmanager
     def take(self) -> Iterator[None]:
         """The time of one call."""
-        if self._thread == threading.get_ident():
-            raise DeviceError("a call is under way in this very thread; let its progress function return first")
+        self.refuse_within_a_call()
         with self._lock:
             self._thread = threading.get_ident()
             try:

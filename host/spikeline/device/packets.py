@@ -11,7 +11,7 @@ import numpy as np
 
 from spikeline import inputs
 from spikeline.errors import DataError
-from spikeline.model.encode import encode, image_seed
+from spikeline.model.encode import encode, seed_state
 from spikeline.model.model_file import WORD, packet
 from spikeline.model.network import Network
 from spikeline.model.spec import EVENT, HEADER, HEADER_MAGIC, Encoder, PacketType
@@ -30,7 +30,11 @@ class Batch(Protocol):
         """64-bit words of the packet."""
 
     def pack(self, out: np.ndarray) -> None:
-        """Write the packet to `out`, uint64 (words,)."""
+        """Write the packet to `out`, uint64 (words,), or as many of its first words as that has room for."""
+
+    @property
+    def place(self) -> tuple[int, int] | None:
+        """Address, and number of 64-bit words, of what lies in memory as the end of the packet has it, or None."""
 
     def trains(self, network: Network) -> np.ndarray:
         """The spike trains that `network` sees, uint8 (B, T, N) of 0/1."""
@@ -58,10 +62,23 @@ class Pixels:
 
     @property
     def words(self) -> int:
-        return 1 + len(self.pixels) * (1 + -(-self.pixels.shape[1] // 8))
+        return 2 + len(self.pixels) * -(-self.pixels.shape[1] // 8)
+
+    @property
+    def place(self) -> tuple[int, int] | None:
+        batch, size = self.pixels.shape
+        stride = -(-size // 8) * 8
+        lies = self.pixels.strides == (stride, 1) or (batch == 1 and self.pixels.strides[1] == 1)
+        return (self.pixels.ctypes.data, batch * stride // 8) if batch and lies else None
 
     def pack(self, out: np.ndarray) -> None:
-        write_pixels(out, self.pixels, image_seed(self.seed, self.first_image, len(self.pixels)))
+        batch, size = self.pixels.shape
+        out[0] = _header(PacketType.PIXELS, self.words)
+        out[1] = seed_state(self.seed, self.first_image)
+        if len(out) > 2:
+            images = out[2:].view(np.uint8).reshape(batch, -1)
+            np.copyto(images[:, :size], self.pixels)
+            images[:, size:] = 0
 
     def trains(self, network: Network) -> np.ndarray:
         return encode(self.pixels, network.encoder.name.lower(), network.time_steps, self.seed, self.first_image)
@@ -89,6 +106,10 @@ class Spikes:
     def words(self) -> int:
         images, steps, size = self.spikes.shape
         return 1 + images * steps * -(-size // 64)
+
+    @property
+    def place(self) -> None:
+        return None
 
     def pack(self, out: np.ndarray) -> None:
         write_spikes(out, self.spikes)
@@ -129,25 +150,15 @@ def batch(given: Any) -> Batch:
 def write_spikes(out: np.ndarray, spikes: np.ndarray) -> None:
     """Write the SPIKES packet: spikes uint8 (B, T, N) of 0/1 → uint64 (1 + B·T·⌈N/64⌉,), input i at bit i mod 64."""
     bits = np.packbits(spikes, axis=-1, bitorder="little")
-    body = _body(out, PacketType.SPIKES).view(np.uint8).reshape(*spikes.shape[:2], -1)
+    out[0] = _header(PacketType.SPIKES, len(out))
+    body = out[1:].view(np.uint8).reshape(*spikes.shape[:2], -1)
     body[..., : bits.shape[-1]] = bits
     body[..., bits.shape[-1] :] = 0
 
 
-def write_pixels(out: np.ndarray, pixels: np.ndarray, seeds: np.ndarray) -> None:
-    """Write the PIXELS packet: pixels uint8 (B, N), seeds uint64 (B,) → uint64 (1 + B·(1 + ⌈N/8⌉),)."""
-    batch, size = pixels.shape
-    body = _body(out, PacketType.PIXELS).reshape(batch, -1)
-    body[:, 0] = seeds
-    as_bytes = body.view(np.uint8)
-    as_bytes[:, 8 : 8 + size] = pixels
-    as_bytes[:, 8 + size :] = 0
-
-
-def _body(out: np.ndarray, kind: PacketType) -> np.ndarray:
-    """Write the header; return what comes after it."""
-    out[0] = HEADER.pack(kind=kind, magic=HEADER_MAGIC, length=len(out) - 1)
-    return out[1:]
+def _header(kind: PacketType, words: int) -> int:
+    """Of a packet of so many words, itself included."""
+    return HEADER.pack(kind=kind, magic=HEADER_MAGIC, length=words - 1)
 
 
 def packed(batch: Batch) -> np.ndarray:

@@ -29,6 +29,12 @@ class Device(Protocol):
     def buffer(self, name: str, words: int) -> np.ndarray:
         """Memory of the device, uint64 (words,); what it holds lasts until the same name is asked for again."""
 
+    def allocate(self, words: int) -> np.ndarray:
+        """Memory of the device, uint64 (words,), that is the caller's for as long as anything refers to it."""
+
+    def at(self, address: int, words: int) -> np.ndarray | None:
+        """What `allocate` gave at this address of the processor, uint64 (words,); None if not all of it is such memory."""
+
     def address(self, memory: np.ndarray) -> int:
         """Where the accelerator finds a part of a buffer. Raises DeviceError for other memory."""
 
@@ -44,12 +50,12 @@ class Device(Protocol):
 class _Transfer(NamedTuple):
     sends: int  # that the accelerator has counted when this one is done
     receives: int
-    send: np.ndarray  # what is in flight, and so must stay
+    send: tuple[np.ndarray, ...]  # what is in flight, and so must stay
     receive: np.ndarray | None
 
 
 class Transfers:
-    """The transfers of a device: up to QUEUE at once, done in order.
+    """The transfers of a device, done in order: up to QUEUE commands of each kind at once.
 
     Raises DeviceError, with nothing queued, for memory that is not the device's.
     """
@@ -64,20 +70,23 @@ class Transfers:
         self._sends = self._sent = self.device.read(Register.SENT)
         self._receives = self.device.read(Register.RECEIVED)
 
-    def start(self, send: np.ndarray, receive: np.ndarray | None = None, last: bool = True) -> None:
-        """Queue the sending of `send`, uint64 contiguous, and the receiving of results that fill `receive`, if given.
+    def start(self, send: np.ndarray | tuple[np.ndarray, ...], receive: np.ndarray | None = None, last: bool = True) -> None:
+        """Queue the sending of `send`, uint64 contiguous, or of several such, and the receiving of results that fill `receive`.
 
-        last: it ends a packet. Both are parts of buffers, and stay as they are until `poll` says that they are done.
+        last: they end a packet. All are parts of buffers, and stay as they are until `poll` says that they are done.
         """
-        places = [self._place(memory) for memory in (send, receive) if memory is not None]
+        sends = send if isinstance(send, tuple) else (send,)
+        places = [self._place(memory) for memory in sends]
         if receive is not None:
+            place = self._place(receive)
             self.device.invalidate(receive)  # no line of it may be written back over what is received
-            self._push(Register.RECEIVE, places[1], RECEIVE.pack(words=receive.size))
-        self.device.flush(send)
-        self._push(Register.SEND, places[0], SEND.pack(words=send.size, last=last))
-        self._sends = self._sends + 1 & 0xFFFFFFFF
+            self._push(Register.RECEIVE, place, RECEIVE.pack(words=receive.size))
+        for n, (memory, place) in enumerate(zip(sends, places, strict=True), 1):
+            self.device.flush(memory)
+            self._push(Register.SEND, place, SEND.pack(words=memory.size, last=last and n == len(sends)))
+        self._sends = self._sends + len(sends) & 0xFFFFFFFF
         self._receives = self._receives + (receive is not None) & 0xFFFFFFFF
-        self._flying.append(_Transfer(self._sends, self._receives, send, receive))
+        self._flying.append(_Transfer(self._sends, self._receives, sends, receive))
 
     def _place(self, memory: np.ndarray) -> int:
         address = self.device.address(memory)

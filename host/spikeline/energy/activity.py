@@ -25,7 +25,7 @@ it waits for those of the step before.
     clocked_bits          register bits whose clock is let through: a register with an enable when that is high, any
                           other in every cycle of the packet. The words that a memory shows are the memory's own.
 
-**The core** (spk_encode.v, spk_input.v, spk_decode.v, spk_loader.v, spk_regs.v):
+**The core** (spk_encode.v, spk_seed.v, spk_input.v, spk_decode.v, spk_loader.v, spk_regs.v):
 
     pixel_write_bits      8 a pixel, once an image; pixel_read_bits: rows of 32 pixels, at every step
     draws                 random bytes, 32 a row, of the Bernoulli encoder
@@ -46,13 +46,14 @@ import numpy as np
 
 from spikeline.energy.register_bits import (
     COUNTER_BITS,
+    DRAW_BITS,
     ENCODE_BITS,
     FETCH_BITS,
     PIPELINE_BITS,
     PLANE_BITS,
     QUEUE_BITS,
     SCAN_BITS,
-    SEEDS_BITS,
+    SEED_BITS,
     SERIAL_BITS,
     TAG_BITS,
 )
@@ -293,6 +294,7 @@ def _core(
         + steps * ((2 * vector - 1) * cycles.WORD + TAG_BITS)
         + gathered * (cycles.WORD if input == "events" else 60)
     )
+    clocked += (images * cycles.SEED * SEED_BITS) if bernoulli else 0
     clocked += added * value_bits + compared * classes * (value_bits + 2 * VALUE_BITS)
     return {
         "steps": steps,
@@ -348,6 +350,6 @@ def hardware(geometry: Geometry, encoder: bool = True) -> Hardware:
     adders += classes * VALUE_BITS + 3 * VALUE_BITS + COUNTER_BITS * (5 + len(geometry.layers))
     if encoder:
         buffers += 2 * 8 * inputs
-        registers += ENCODE_BITS + PLANE_BITS * geometry.direct + SEEDS_BITS + 60  # about: rows, steps and words left
+        registers += ENCODE_BITS + PLANE_BITS * geometry.direct + DRAW_BITS + SEED_BITS + 60  # about: rows, steps and words left
         adders += ROW_PIXELS * 16
     return Hardware(weights, buffers, registers, adders)

@@ -19,10 +19,12 @@ before. With c events in step n, and one more cycle for what names an image's fi
 
     ended(n) = max(ended(n−1) + 1, accepted(n−1) + 1) + c(n),                offered(n) = ended(n) + 1.
 
-**Encoder** (spk_encode.v) of a PIXELS packet. An image m is a seed and ⌈inputs / 8⌉ words, one a cycle, for which one of two
-buffers must be free; the last comes in cycle arrived(m). `start` takes it when the image before has ended:
+**Encoder** (spk_encode.v, spk_seed.v) of a PIXELS packet. An image m is ⌈inputs / 8⌉ words, one a cycle, for which one of two
+buffers must be free; the last comes in cycle arrived(m), and the SEED before them all in arrived(−1) = LOADER. Of the Bernoulli
+encoder the last word waits until the image's seed is worked out, SEED cycles. `start` takes it when the image before has ended:
 
-    arrived(m) = max(arrived(m−1) + 1, ended(m−2) + 1) + ⌈inputs / 8⌉,       begun(m) = max(arrived(m) + 1, ended(m−1)).
+    arrived(m) = max(arrived(m−1), ended(m−2)) + ⌈inputs / 8⌉, and at least arrived(m−1) + 1 + SEED,
+    begun(m) = max(arrived(m) + 1, ended(m−1)).
 
 From the next cycle on a row of 32 pixels is encoded in each cycle with `enable`, ⌈inputs / 32⌉ a step, without a gap from
 step to step; ended(m) is the cycle of the last row of image m. A row goes through `valid_1_reg` to `m_valid`, where every
@@ -107,6 +109,7 @@ import numpy as np
 from spikeline.model import golden
 from spikeline.model.geometry import Geometry
 from spikeline.model.network import Network
+from spikeline.model.spec import Encoder
 
 WORD = 64  # spikes in a word of the stream
 PIXELS = 8  # pixels in a word of the stream
@@ -118,6 +121,7 @@ LOADER = 6  # header → first word: HEADER, WAIT × 4, CHECK
 SCAN = 2  # acceptance → earliest start: full_reg, fetched_valid_reg
 PIPELINE = 7  # end of a step → queue's output: step_end_reg × 6, write_reg
 SERIAL = 10  # the same beside GROUP: step_end_reg × 3, stages 0 to 5 of the last neuron, write_reg
+SEED = 32  # that a seed takes to be worked out
 SETTLE = 2  # end of the last step → the loader goes on: image_end, images_left_reg
 DECODE = 2  # beside CLASSES: from STATE_FREE to the first COMPARE, and RESULT
 
@@ -217,10 +221,11 @@ class _Events:
 class _Encoder:
     """Input of a PIXELS packet, through the encoder."""
 
-    def __init__(self, inputs: int):
+    def __init__(self, inputs: int, bernoulli: bool):
         self.words = -(-inputs // PIXELS)
+        self.seed = 1 + SEED if bernoulli else 0
         self.rows = -(-inputs // ROW)
-        self.arrived, self.ended = LOADER - 1, [LOADER - 1, LOADER - 1]  # of the image before; of the two before
+        self.arrived, self.ended = LOADER, [LOADER, LOADER]  # of the image before; of the two before
         self.encoded = 0  # cycle of the last row
         self.halts = [(0, 0)] * 3  # of the last steps: cycles from … up to which nothing moves
         self.work = {"input": 0, "encode": 0}
@@ -234,9 +239,9 @@ class _Encoder:
         return cycle
 
     def begin(self) -> None:
-        self.arrived = max(self.arrived, self.ended[-2]) + 1 + self.words
+        self.arrived = max(max(self.arrived, self.ended[-2]) + self.words, self.arrived + self.seed)
         self.encoded = max(self.arrived + 1, self.ended[-1])  # begun
-        self.work["input"] += 1 + self.words
+        self.work["input"] += max(self.words, self.seed)
 
     def offer(self, taken: int, last_step: bool, last_but_one: bool, leave: float) -> int | None:
         first_word = min(self.rows, 2)  # rows
@@ -279,7 +284,7 @@ def predict(
     decisions = network.decisions
     source: _Encoder | _Events | _Words = _Words(inputs)
     if input == "pixels":
-        source = _Encoder(inputs)
+        source = _Encoder(inputs, network.encoder == Encoder.BERNOULLI)
     elif input == "events":
         source = _Events(spikes.reshape(-1, inputs).sum(1).tolist(), time_steps)
     scans = [scan(x, room.spikes_per_cycle) for x, room in zip([spikes, *trace.spikes[:-1]], geometry.layers, strict=False)]

@@ -33,7 +33,7 @@ class PacketType(IntEnum):
     THRESHOLDS = 2  # Integer thresholds of one layer.
     WEIGHTS = 3  # Integer weights of one layer, one row per input.
     SPIKES = 4  # A batch of images as spike vectors, one per time step.
-    PIXELS = 5  # A batch of images as a SEED and their pixels, eight a word; the encoder makes the spikes.
+    PIXELS = 5  # A batch of images as a SEED and their pixels, eight a word; each image begins with a new word.
     BIASES = 6  # Integer biases of one continuous layer.
     EVENTS = 7  # A batch of images as address events, four EVENTs a word; each image begins with a new word.
 
@@ -160,7 +160,7 @@ EVENT_COUNT = BitFields(64, images=(0, 32))
 # Constants
 ID = 0x4C4B5053
 VERSION_MINOR = 0x0
-VERSION_MAJOR = 0x2
+VERSION_MAJOR = 0x3
 HEADER_MAGIC = 0x4B50
 MODEL_MAGIC = 0x494B5053
 MODEL_VERSION = 0x2

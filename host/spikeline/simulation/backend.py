@@ -45,6 +45,9 @@ class SimulatedDriver(BoardDriver):
         finally:
             simulator.record(False)
 
+    def rest(self, waited: float) -> None:
+        """Not at all: the clock of the simulated hardware runs while it is looked at."""
+
     def close(self) -> None:
         try:
             super().close()

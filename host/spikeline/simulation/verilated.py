@@ -277,6 +277,16 @@ class SimDevice:
             self._taken += size
         return held[:words]
 
+    def allocate(self, words: int) -> np.ndarray:
+        """A part of the memory, uint64 (words,), that nothing else uses."""
+        return self.buffer(f"allocated {len(self._buffers)}", words)
+
+    def at(self, address: int, words: int) -> np.ndarray | None:
+        """The memory at this address of the processor, uint64 (words,); None if not all of it is there."""
+        offset = address - self.memory.ctypes.data
+        inside = 0 <= offset <= self.memory.nbytes - 8 * words and offset % 8 == 0
+        return self.memory[offset:][: 8 * words].view(np.uint64) if inside else None
+
     def address(self, memory: np.ndarray) -> int:
         """Where the accelerator finds a part of a buffer."""
         return self.base + memory.ctypes.data - self.memory.ctypes.data
