@@ -13,8 +13,8 @@ OUT ?= $(OUT_$(MODE))
 OUT_discontinuous := build/demo
 OUT_continuous := build/demo-continuous
 OUT_events := build/demo-events
-GEOMETRY ?= z020-256
 BOARD ?= pynq-z2
+GEOMETRY ?= $(shell sed -n 's/^geometry = "\(.*\)"/\1/p' $(wildcard rtl/boards/$(BOARD).toml) </dev/null)
 SAIF ?=
 SECONDS ?= 600
 COUNT ?= 10000
@@ -145,7 +145,7 @@ gen-check: setup ## fail if a generated file differs from its source
 
 ##@ Measure
 
-area: setup ## map the geometries to an XC7Z020 with Yosys: LUTs, FFs, block RAM (about ten minutes)
+area: setup ## map the geometries to their devices with Yosys: LUTs, FFs, block RAM (about a quarter of an hour)
 	$(BIN)/python -m spikeline_rtl.synthesis.area --out build/area/report.json
 
 timing: setup ## place and route on an ECP5, a stand-in for the clock on the board (about ten minutes)
@@ -167,7 +167,7 @@ gen: setup ## write the constants of all languages from rtl/spec/spikeline.rdl, 
 	$(BIN)/python docs/waves.py
 
 bit: setup $(SAIF) ## build the bitstream of BOARD with Vivado, and its reports (SAIF=build/bit/activity.saif: power by real activity)
-	$(BIN)/python -m spikeline_rtl.boards.bit $(BOARD) --geometry $(GEOMETRY) --out build/bit/$(BOARD) $(SAIF:%=--saif %)
+	$(BIN)/python -m spikeline_rtl.boards.bit $(BOARD) $(GEOMETRY:%=--geometry %) --out build/bit/$(BOARD) $(SAIF:%=--saif %)
 
 firmware: $(OUT)/model.img ## build the C runtime's MNIST example for the board: bare metal and Linux (needs ARM compilers)
 	$(MAKE) -C firmware/examples/mnist MODEL=$(if $(filter /%,$<),$<,../../../$<) zynq linux

@@ -6,15 +6,15 @@ from tables import result
 def area() -> list[str]:
     """One row per geometry, smallest first."""
     rows = [
-        "| Geometry | Device | LUT | of it | LUT, paired | FF | RAMB36 | of it | DSP | Tool, commit |",
-        "|---" * 10 + "|",
+        "| Geometry | Device | LUT | of it | LUT, paired | FF | RAMB36 | of it | UltraRAM | DSP | Tool, commit |",
+        "|---" * 11 + "|",
     ]
     for e in sorted(result("area"), key=lambda e: e["lut"]):
         paired = f"{e['lut_paired']:,} ({e['lut_paired_share']:.1%})"
         origin = f"{e['tool'].split(' (')[0]}, {e['commit'][:9]}"
         rows.append(
             f"| `{e['geometry']}` | {e['device']} | {e['lut']:,} | {e['lut_share']:.1%} | {paired} | {e['ff']:,} | "
-            f"{e['ramb36']:g} | {e['bram_share']:.1%} | {e['dsp']} | {origin} |"
+            f"{e['ramb36']:g} | {e['bram_share']:.1%} | {e.get('uram', 0)} | {e['dsp']} | {origin} |"
         )
     return rows
 

@@ -87,11 +87,14 @@ def bench() -> list[str]:
 
 def area() -> list[str]:
     """The geometries of `make area`."""
-    lines = ["| Geometry | Device | LUT | of it | FF | RAMB36 | of it | DSP |", "|---" * 8 + "|"]
+    lines = [
+        "| Geometry | Device | LUT | of it | FF | RAMB36 | of it | UltraRAM | DSP |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     entries = result("area")
     for r in entries:
         lines.append(
-            f"| `{r['geometry']}` | {r['device']} | {r['lut']:,} | {r['lut_share']:.0%} | {r['ff']:,} | {r['ramb36']:g} | {r['bram_share']:.0%} | {r['dsp']} |"
+            f"| `{r['geometry']}` | {r['device']} | {r['lut']:,} | {r['lut_share']:.0%} | {r['ff']:,} | {r['ramb36']:g} | {r['bram_share']:.0%} | {r.get('uram', 0)} | {r['dsp']} |"
         )
     source = f"From [area.json](results/area.json): {entries[0]['tool']}, before place and route; [how it is counted]"
     return [*lines, "", f"{source}(implementation.md)."]

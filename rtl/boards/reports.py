@@ -5,15 +5,17 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-# Key: row, in report_utilization. What a Zynq-7000 has of it is in the same row.
+# Key: row, in report_utilization, and what an UltraScale+ calls it. What the device has of it is in the same row.
 UTILIZATION = {
-    "lut": "Slice LUTs",
-    "lutram": "LUT as Distributed RAM",
-    "srl": "LUT as Shift Register",
-    "ff": "Slice Registers",
-    "ramb36": "Block RAM Tile",  # a RAMB18 is half of one
-    "dsp": "DSPs",
+    "lut": ("Slice LUTs", "CLB LUTs"),
+    "lutram": ("LUT as Distributed RAM",),
+    "srl": ("LUT as Shift Register",),
+    "ff": ("Slice Registers", "CLB Registers"),
+    "ramb36": ("Block RAM Tile",),  # a RAMB18 is half of one
+    "dsp": ("DSPs",),
+    "uram": ("URAM",),
 }
+OPTIONAL = {"uram"}  # what not every device has
 TIMING = ("WNS", "TNS", "WHS", "THS", "WPWS", "TPWS")
 MET = {"All user specified timing constraints are met.": True, "Timing constraints are not met.": False}
 POWER = {"total_w": "Total On-Chip Power (W)", "dynamic_w": "Dynamic (W)", "static_w": "Device Static (W)"}
@@ -41,8 +43,10 @@ def utilization(text: str, warn: Warn = tell) -> dict[str, Any]:
             for row in (dict(zip(head, cells, strict=False)) for cells in table):
                 rows.setdefault(row["Site Type"].rstrip("*"), row)
     found: dict[str, Any] = {}
-    for key, name in UTILIZATION.items():
-        row = rows.get(name, {})
+    for key, (name, *others) in UTILIZATION.items():
+        row = next((rows[n] for n in (name, *others) if n in rows), {})
+        if key in OPTIONAL and not row:
+            continue
         found[key] = count = _number(row.get("Used"), name, warn)
         if row.get("Available", "") not in ("", "0"):  # parts of a row have none of their own
             available = _number(row["Available"], f"{name} available", warn)

@@ -1,13 +1,14 @@
 """What only boards with a Zynq UltraScale+ have: its .hwh, memory above 4 GiB, and the geometries for its devices."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from spikeline import Accelerator, Spikes
+from spikeline import Accelerator
 from spikeline.device import hand_off
 from spikeline.device.hand_off import PROCESSORS, ZYNQ_ULTRASCALE
 from spikeline.measure import cycles
@@ -132,14 +133,11 @@ def network_of(geometry: Geometry, rng: np.random.Generator, continuous: bool) -
     """One that fills a geometry but for its classes, its hidden layers continuous or not."""
     sizes = [geometry.layers[0].inputs, *(x.neurons for x in geometry.layers[:-1]), 10]
     layers = []
-    for n, (inputs, neurons) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for n, (inputs, neurons) in enumerate(pairwise(sizes)):
         weights = rng.integers(-2, 3, (inputs, neurons)).astype(np.int8)
         lasts = continuous and n + 1 < len(geometry.layers)
-        layers.append(
-            networks.lasting(rng, weights, geometry.membrane_bits - 1, geometry.max_leak)
-            if lasts
-            else networks.fresh(rng, weights)
-        )
+        bits, leak = geometry.membrane_bits - 1, geometry.max_leak
+        layers.append(networks.lasting(rng, weights, bits, leak) if lasts else networks.fresh(rng, weights))
     return Network(tuple(layers), geometry.weight_bits, 4, Encoder.BERNOULLI)
 
 

@@ -1,4 +1,4 @@
-"""The runtime over each version of `pynq` that boards have, unmodified and with the packages that it asks for, without a checkout."""
+"""The runtime, without a checkout, over each version of `pynq` that boards have: unmodified, with the packages that it asks for."""
 
 import json
 import os

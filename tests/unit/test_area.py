@@ -138,7 +138,9 @@ def test_the_critical_path_runs_from_register_to_register_and_a_carry_is_not_a_l
 @pytest.mark.long
 @pytest.mark.parametrize(("name", "ultra"), [("XC7Z020", 0), ("XCK26", 1)])
 def test_yosys_puts_weights_in_block_ram_and_queues_in_distributed_ram(tmp_path, name, ultra):
-    """And into UltraRAM, one a bank, where the geometry says so. A true dual-port block RAM is 36 bits wide, so a bank of 64 takes two; a single-port one is 72, so it takes one.
+    """A true dual-port block RAM is 36 bits wide, so a bank of 64 takes two; a single-port one is 72, so it takes one.
+
+    A bank takes one UltraRAM, where the geometry says so.
 
     Memories and flip-flops are mapped when synthesis stops before the LUTs, which take most of the time.
     """

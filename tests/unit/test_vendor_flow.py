@@ -469,6 +469,16 @@ def test_utilization_report():
     assert reports.utilization(older) == found
 
 
+def test_utilization_report_of_an_ultrascale():
+    text = report("utilization")
+    for name in ("LUTs", "Registers"):
+        text = text.replace(f"| Slice {name}", f"| CLB {name}  ")
+    row = next(line for line in text.splitlines() if line.startswith("| DSPs"))
+    cells = ["URAM".ljust(len(row.split("|")[1])), "48", "0", "0", "64", "75.00"]
+    found = reports.utilization(text.replace(row, f"{row}\n|{'|'.join(cells)}|"))
+    assert found == {**reports.utilization(report("utilization")), "uram": 48, "uram_share": 0.75}
+
+
 def test_timing_report():
     assert reports.timing(report("timing")) == {
         "wns_ns": 0.127, "tns_ns": 0.0, "whs_ns": 0.021, "ths_ns": 0.0, "wpws_ns": 3.75, "tpws_ns": 0.0, "met": True,

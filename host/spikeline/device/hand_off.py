@@ -15,6 +15,7 @@ RANGE = 1 << 16  # bytes of address space of the registers
 VLNV = "xilinx.com:module_ref:spikeline_ip:1.0"  # the module that rtl/boards/wrapper.py writes
 INSTANCE = "spikeline_0"
 SLAVE = "s_axil"
+BASES = {"0x": 16, "32'h": 16, "32'b": 2, "32'd": 10}  # of numbers that begin so
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,9 @@ def build(stated: str) -> int | None:
     0x12345678, 32'h12345678, 305419896, and 32 binary digits, in quotes or not.
     """
     text = stated.strip().strip('"').lower()
-    for prefix, base in (("0x", 16), ("32'h", 16), ("32'b", 2), ("32'd", 10)):
-        if text.startswith(prefix):
-            text = text.removeprefix(prefix)
-            break
-    else:
-        base = 2 if len(text) == 32 else 10
+    digits, base = next(((text.removeprefix(p), b) for p, b in BASES.items() if text.startswith(p)), (text, 10))
     try:
-        return int(text, base)
+        return int(digits, 2 if len(digits) == 32 else base)
     except ValueError:
         return None
 
