@@ -66,7 +66,7 @@ always @*
     for (p = 0; p < 68; p = p + 1) multiple[p] = second_reg ? MULTIPLES_2[p*16 + times] : MULTIPLES_1[p*16 + times];
 
 assign busy = busy_reg;
-assign seed = {z_reg[63:33], z_reg[32:1] ^ z_reg[63:32], z_reg[0] ^ z_reg[31] ^ zero_reg};
+assign seed = {z_reg[63:33], z_reg[32:1] ^ z_reg[63:32], z_reg[0] ^ z_reg[31] | zero_reg};
 
 always @(posedge aclk) begin
     if (busy_reg) begin

@@ -88,7 +88,7 @@ MUTANTS = (
     Mutant("two images share a seed", "rtl/spk_seed.v", "{second_reg ? next_state[3:0] : state_reg[3:0], state_reg[63:4]}", "{state_reg[3:0], state_reg[63:4]}", ENCODE),
     Mutant("a seed begins with what the one before left", "rtl/spk_seed.v", "if (load || (busy_reg && count_reg == 4'd15)) begin", "if (load) begin", ENCODE),
     Mutant("bits that come in at the top are taken for the state's", "rtl/spk_seed.v", "(state_reg[33:30] & in_1)", "state_reg[33:30]", ENCODE),
-    Mutant("a seed of zero", "rtl/spk_seed.v", " ^ zero_reg};", "};", ("tests/rtl/test_modules.py::test_module[seed]",)),
+    Mutant("a seed of zero", "rtl/spk_seed.v", " | zero_reg};", "};", ("tests/rtl/test_modules.py::test_module[seed]",)),
     # ---- Verilog: decoding ----
     Mutant("of equal classes the last", "rtl/spk_decode.v", "count == 0 || current > best_reg", "count == 0 || current >= best_reg"),
     Mutant("values of the image before", "rtl/spk_decode.v", "(first_step ? {VALUE_BITS{1'b0}} :", "(first_step && first_image ? {VALUE_BITS{1'b0}} :"),

@@ -91,6 +91,9 @@ def test_bench_of_the_simulated_board(model, tmp_path, capsys):
         assert r["accuracy_min"] <= r["accuracy_mean"] <= r["accuracy_max"]
         assert r["latency_percentiles_us"]["p50"] <= r["latency_percentiles_us"]["max"] == r["latency_cycles_max"] / 100
         assert r["host_cpu_us_per_image"] > 0
+        if r["input"] == "pixels":
+            assert r["host_cpu"].keys() == {"batch_size", "any_array_us_per_image", "buffer_us_per_image"}
+            assert r["host_cpu"]["buffer_us_per_image"] > 0
         assert r["power"]["energy_per_image_uj"] == pytest.approx(1.5e6 / r["images_per_second"])
         assert "measured_images_per_second" not in r
         assert 0 < r["board_like_memory"]["of_ideal"] <= 1

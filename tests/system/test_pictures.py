@@ -1,5 +1,6 @@
 """Pictures in memory of the device are sent as they lie, and jobs keep the accelerator at work."""
 
+import asyncio
 import gc
 import threading
 import time
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from spikeline import Accelerator, DeviceError, Pixels
+from spikeline.device import board as board_module
 from spikeline.errors import DataError
 from spikeline.model import golden, model_file
 from spikeline.model.spec import SEND, Encoder, Register
@@ -343,3 +345,53 @@ def test_the_golden_model_has_jobs_and_buffers_too(network):
         futures = [accelerator.infer_async(images, batch=4, scores=True) for _ in range(3)]
         for future in futures:
             np.testing.assert_array_equal(future.result(60).labels, labels(network, images))
+
+
+# ---- interrupt ----
+
+
+class Line:
+    """What `pynq.Interrupt` is of a line that pynq finds: here the simulator's."""
+
+    def __init__(self, simulator):
+        self.simulator, self.waits = simulator, 0
+
+    async def wait(self):
+        self.waits += 1
+        while not self.simulator.interrupt:
+            self.simulator.run(100)
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+def line(accelerator, monkeypatch):
+    """The interrupt of the accelerator's board, and an event loop that runs in a thread, as a notebook's does."""
+    board = accelerator._backend._board
+    loop, made = asyncio.new_event_loop(), Line(accelerator.simulator)
+    monkeypatch.setattr(board, "_interrupt", made)
+    monkeypatch.setattr(board, "_loop", loop)
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield made
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(60)
+    loop.close()
+
+
+def test_jobs_sleep_until_the_interrupt(accelerator, network, pictures, line, monkeypatch):
+    monkeypatch.setattr(board_module, "LONGEST_REST", 30.0)  # the interrupt alone ends it
+    looks = []
+    look = accelerator._backend._look
+    monkeypatch.setattr(accelerator._backend, "_look", lambda left: (looks.append(left), look(left))[1])
+    futures = [accelerator.infer_async(pictures, batch=20) for _ in range(3)]
+    for future in futures:
+        np.testing.assert_array_equal(future.result(60).labels, labels(network, pictures))
+    assert 0 < line.waits <= len(looks) <= 40
+    assert accelerator._backend.device.read(Register.INTERRUPT_ENABLE) == 0
+
+
+def test_jobs_are_polled_where_no_loop_runs(accelerator, network, pictures, line, monkeypatch):
+    monkeypatch.setattr(accelerator._backend._board, "_loop", asyncio.new_event_loop())
+    np.testing.assert_array_equal(accelerator.infer_async(pictures).result(60).labels, labels(network, pictures))
+    assert line.waits == 0
+    accelerator._backend._board._loop.close()

@@ -1,8 +1,10 @@
 """The accelerator on a PYNQ board: its bitstream, registers and buffers, by the `pynq` package."""
 
+import asyncio
 import time
 import warnings
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +14,7 @@ from spikeline import overlay as overlay_package
 from spikeline.device import hand_off, numpy_for_pynq, ownership
 from spikeline.device.driver import Driver
 from spikeline.errors import DeviceError
-from spikeline.model.spec import REGISTERS, Register
+from spikeline.model.spec import INTERRUPT, REGISTERS, Register
 
 try:
     import pynq
@@ -24,7 +26,8 @@ except ImportError as error:
     ) from None
 numpy_for_pynq.check(PynqBuffer)
 
-LONGEST_REST = 1e-3  # seconds
+LONGEST_REST = 1e-3  # seconds, after which a new job is noticed
+INTERRUPT_PIN = "irq"
 SMALLEST = 1024  # words of a buffer: XRT may place smaller ones where addresses of 32 bits do not reach
 PRIVILEGE = "the programmable logic needs root; run it by sudo, with the image's environment: sudo -E env PATH=$PATH …"
 
@@ -101,6 +104,8 @@ class Board:
                 if download:
                     self._overlay.download()
                 self._ip = getattr(self._overlay, accelerator)
+                self._interrupt = getattr(self._ip, INTERRUPT_PIN, None)  # a `pynq.Interrupt`, if pynq finds the line
+                self._loop = asyncio.get_event_loop() if self._interrupt is not None else None  # in which pynq waits for it
                 self._check_build(bitstream, self._overlay.ip_dict[accelerator]["parameters"])
             except BaseException:
                 self._lease.release()
@@ -125,6 +130,21 @@ class Board:
                 f"{bitstream.with_suffix('.hwh').name} is of build 0x{stated:08x}, the loaded bitstream of 0x{built:08x}; "
                 "copy .bit and .hwh of one build"
             )
+
+    def await_interrupt(self, seconds: float) -> bool:
+        """Sleep until the interrupt of a RECEIVE or an error, at most so long; False, at once, if it cannot be waited for.
+
+        It can where pynq finds the line and the event loop of the thread that opened the board runs, as in a notebook.
+        """
+        if self._interrupt is None or self._loop is None or not self._loop.is_running():
+            return False
+        self.write(Register.INTERRUPT_ENABLE, INTERRUPT.pack(received=1, failed=1))
+        coming = asyncio.run_coroutine_threadsafe(asyncio.wait_for(self._interrupt.wait(), seconds), self._loop)
+        with suppress(TimeoutError):
+            coming.result(2 * seconds)
+        self.write(Register.INTERRUPT_ENABLE, 0)
+        self.write(Register.INTERRUPT, INTERRUPT.pack(received=1, sent=1, failed=1))  # before the look: what comes later stays
+        return True
 
     def _check(self) -> None:
         if self._lease is None:
@@ -238,7 +258,12 @@ class BoardDriver(Driver):
         return self._board.overlay
 
     def rest(self, waited: float) -> None:
-        time.sleep(min(waited / 16, LONGEST_REST))
+        if not self._board.await_interrupt(LONGEST_REST):
+            self.sleep(min(waited / 16, LONGEST_REST))
+
+    def sleep(self, seconds: float) -> None:
+        """Leave the processor to others."""
+        time.sleep(seconds)
 
 
 def _check_programmed(bitstream: Path) -> None:

@@ -24,6 +24,7 @@ SWEEP_BRIGHTNESS = (0.1, 0.25, 0.5, 0.75, 1.0)
 SWEEP_PARALLEL = (1, 2, 4, 8)
 SWEEP_PARALLEL_IMAGES = 1000
 BOARD_LIKE_IMAGES = 1000
+LARGE_BATCH = 10_000  # to measure the processor time of
 
 
 def run(
@@ -47,6 +48,9 @@ def run(
     if len(given) <= batch:
         report["cycle_model_error"] = report["cycles"] - predicted_cycles(accelerator.geometry, model, given, input, batch)
     del report["labels"]
+    if input == "pixels" and given.pixels is not None:
+        pixels = given.pixels.reshape(len(given), -1)
+        report["host_cpu"] = evaluate.host_cpu(accelerator, pixels, min(LARGE_BATCH, len(given)))
     if accelerator.simulator is not None:
         report["simulated_steps_per_second"] = report["simulated_images_per_second"] * report["time_steps"]
         report["board_like_memory"] = board_like(accelerator, given, input, batch)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from spikeline.errors import DataError
 from spikeline.model import golden
 from spikeline.model.network import Network
 
+T = TypeVar("T")
 LATENCY_IMAGES = 100  # each sent alone
 ENCODER_SEEDS = 5
 
@@ -48,8 +49,8 @@ def measure(
 
     Cycles are the accelerator's own counts; images_per_second and latencies follow from them at the clock. A board also has
     what its wall clock says: measured_images_per_second, measured_latency_us. host_cpu_us_per_image is the processor time of
-    the runtime: packing, cache maintenance, reading results; not that of waiting, in which simulated hardware runs. As in
-    `timeit`, garbage is not collected meanwhile. throughput_test, of a batch of pixels, is run before.
+    the runtime: packing, reading results and, on a board, cache maintenance; not that of waiting, in which simulated hardware
+    runs. As in `timeit`, garbage is not collected meanwhile. throughput_test, of a batch of pixels, is run before.
     Raises DataError for an input that the samples do not have.
     """
     model = accelerator.model
@@ -59,14 +60,9 @@ def measure(
     if input == "pixels" and samples.pixels is not None and accelerator.has_clock:
         test = accelerator.throughput_test(_sent(samples, input, 0, batch))
     accelerator.clear_counters()
-    gc.collect()
-    gc.disable()
-    try:
-        start, host = time.perf_counter(), time.process_time() - accelerator.waiting_seconds
-        labels, steps = classify(accelerator, samples, input, batch, progress)
-        seconds, host = time.perf_counter() - start, time.process_time() - accelerator.waiting_seconds - host
-    finally:
-        gc.enable()
+    start = time.perf_counter()
+    (labels, steps), host = _host_seconds(accelerator, lambda: classify(accelerator, samples, input, batch, progress))
+    seconds = time.perf_counter() - start
     count = accelerator.counters()
     reads = [n / count.images for n in count.row_reads]
     report: dict[str, Any] = {
@@ -110,6 +106,32 @@ def measure(
         else:
             report |= {"measured_images_per_second": len(samples) / seconds, "measured_latency_us": _percentiles(walls * 1e6)}
     return report
+
+
+def host_cpu(accelerator: Accelerator, pixels: np.ndarray, batch: int) -> dict[str, Any]:
+    """Processor time of the runtime as in `measure`, in µs an image, for pixels, uint8 (B, N), that are sent `batch` at once.
+
+    `any_array`: they are copied into memory of the device; `buffer`: they lie there already.
+    """
+    own = accelerator.buffer(len(pixels))
+    own[:] = pixels
+    times = {}
+    for name, given in (("any_array", pixels), ("buffer", own)):
+        accelerator.infer(given[:batch], batch=batch)  # memory that is touched for the first time is slow
+        times[name] = _host_seconds(accelerator, lambda given=given: accelerator.infer(given, batch=batch))[1]  # type: ignore[misc]
+    return {"batch_size": batch, **{f"{name}_us_per_image": seconds / len(pixels) * 1e6 for name, seconds in times.items()}}
+
+
+def _host_seconds(accelerator: Accelerator, work: Callable[[], T]) -> tuple[T, float]:
+    """What `work` returns, and the processor time that it took without waiting; garbage is not collected meanwhile."""
+    gc.collect()
+    gc.disable()
+    try:
+        begin = time.process_time() - accelerator.waiting_seconds
+        result = work()
+        return result, time.process_time() - accelerator.waiting_seconds - begin
+    finally:
+        gc.enable()
 
 
 def described(samples: Samples) -> dict[str, Any]:

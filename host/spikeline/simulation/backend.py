@@ -45,8 +45,13 @@ class SimulatedDriver(BoardDriver):
         finally:
             simulator.record(False)
 
-    def rest(self, waited: float) -> None:
+    def sleep(self, seconds: float) -> None:
         """Not at all: the clock of the simulated hardware runs while it is looked at."""
+
+    def start(self, send: np.ndarray | tuple[np.ndarray, ...], receive: np.ndarray | None = None) -> None:
+        begun = self._simulated.copying
+        super().start(send, receive)
+        self.waiting += self._simulated.copying - begun  # a cache writes itself back
 
     def close(self) -> None:
         try:

@@ -8,6 +8,7 @@ import os
 import shutil
 import struct
 import tempfile
+import time
 import weakref
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ class Buffer(PynqBuffer):
 
 
 class SimulatedBoard(pynq.Device):
-    """The board. `downloads` counts bitstreams.
+    """The board. `downloads` counts bitstreams, `copying` the processor time in s that went into what caches do on a board."""
 
     processor: its kind. described: its .hwh, with `{BUILD}` where the build stands; one of our own if None. base: where its
     buffers lie; above 4 GiB the accelerator is simulated with 40 bits of an address.
@@ -131,8 +132,9 @@ class SimulatedBoard(pynq.Device):
         self.geometry = geometry
         self.memory = Memory()
         self.downloads = 0
-        self._clocks = dict(CLOCKS[processor])
-        self.simulator = SimDevice(geometry, memory=self.memory.logic, base=base)
+        self.copying = 0.0
+        self._slcr = dict(SLCR_VALUES)
+        self.simulator = SimDevice(geometry, memory=self.memory.logic)
         self.lock_folder = Path(tempfile.mkdtemp(prefix="spikeline-"))  # of its own: no other process can reach this board
         self._clean = weakref.finalize(self, _remove, self.lock_folder, os.getpid())
 
@@ -189,13 +191,17 @@ class SimulatedBoard(pynq.Device):
 
     def flush(self, bo: BufferObject, offset: int, pointer: int, size: int) -> None:
         """Write the processor's cache back."""
-        logic, host = self._parts(bo, offset, size)
-        logic[:] = host
+        self._copy(*self._parts(bo, offset, size))
 
     def invalidate(self, bo: BufferObject, offset: int, pointer: int, size: int) -> None:
         """Drop what the processor's cache holds."""
         logic, host = self._parts(bo, offset, size)
-        host[:] = logic
+        self._copy(host, logic)
+
+    def _copy(self, to: np.ndarray, given: np.ndarray) -> None:
+        begin = time.thread_time()
+        to[:] = given
+        self.copying += time.thread_time() - begin
 
     def _parts(self, bo: BufferObject, offset: int, size: int) -> tuple[np.ndarray, np.ndarray]:
         """A part of a buffer as the accelerator and as the processor sees it."""
