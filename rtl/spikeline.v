@@ -97,6 +97,7 @@ wire                scores;
 wire                every_step;
 wire                core_idle;
 wire                loaded;
+wire [31:0]         model;
 wire                error_valid;
 wire [7:0]          error_code;
 wire [7:0]          error_packet;
@@ -171,6 +172,7 @@ spk_regs #(
     .every_step(every_step),
     .idle(core_idle && memory_idle && !soft_reset),
     .loaded(loaded),
+    .model(model),
     .error_valid(error_valid),
     .error_code(error_code),
     .error_packet(error_packet),
@@ -296,6 +298,7 @@ spk_core #(
     .every_step(every_step),
     .idle(core_idle),
     .loaded(loaded),
+    .model(model),
     .error_valid(error_valid),
     .error_code(error_code),
     .error_packet(error_packet),

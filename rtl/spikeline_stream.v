@@ -63,6 +63,7 @@ wire                scores;
 wire                every_step;
 wire                idle;
 wire                loaded;
+wire [31:0]         model;
 wire                error_valid;
 wire [7:0]          error_code;
 wire [7:0]          error_packet;
@@ -86,7 +87,8 @@ spk_regs #(
     .CLASSES(CLASSES),
     .CONTINUOUS(CONTINUOUS),
     .MAX_LEAK(MAX_LEAK),
-    .DIRECT(DIRECT)
+    .DIRECT(DIRECT),
+    .MEMORY(0)
 ) regs (
     .aclk(aclk),
     .aresetn(aresetn),
@@ -113,6 +115,7 @@ spk_regs #(
     .every_step(every_step),
     .idle(idle),
     .loaded(loaded),
+    .model(model),
     .error_valid(error_valid),
     .error_code(error_code),
     .error_packet(error_packet),
@@ -167,6 +170,7 @@ spk_core #(
     .every_step(every_step),
     .idle(idle),
     .loaded(loaded),
+    .model(model),
     .error_valid(error_valid),
     .error_code(error_code),
     .error_packet(error_packet),
