@@ -102,6 +102,7 @@ wire                scores;
 wire                every_step;
 wire                core_idle;
 wire                loaded;
+wire [31:0]         model;
 wire                error_valid;
 wire [7:0]          error_code;
 wire [7:0]          error_packet;
@@ -177,6 +178,7 @@ spk_regs #(
     .every_step(every_step),
     .idle(core_idle && memory_idle && !soft_reset),
     .loaded(loaded),
+    .model(model),
     .error_valid(error_valid),
     .error_code(error_code),
     .error_packet(error_packet),
@@ -304,6 +306,7 @@ spk_core #(
     .every_step(every_step),
     .idle(core_idle),
     .loaded(loaded),
+    .model(model),
     .error_valid(error_valid),
     .error_code(error_code),
     .error_packet(error_packet),

@@ -65,6 +65,7 @@ wire                scores;
 wire                every_step;
 wire                idle;
 wire                loaded;
+wire [31:0]         model;
 wire                error_valid;
 wire [7:0]          error_code;
 wire [7:0]          error_packet;
@@ -89,7 +90,8 @@ spk_regs #(
     .CONTINUOUS(CONTINUOUS),
     .MAX_LEAK(MAX_LEAK),
     .DIRECT(DIRECT),
-    .GROUP(GROUP)
+    .GROUP(GROUP),
+    .MEMORY(0)
 ) regs (
     .aclk(aclk),
     .aresetn(aresetn),
@@ -116,6 +118,7 @@ spk_regs #(
     .every_step(every_step),
     .idle(idle),
     .loaded(loaded),
+    .model(model),
     .error_valid(error_valid),
     .error_code(error_code),
     .error_packet(error_packet),
@@ -172,6 +175,7 @@ spk_core #(
     .every_step(every_step),
     .idle(idle),
     .loaded(loaded),
+    .model(model),
     .error_valid(error_valid),
     .error_code(error_code),
     .error_packet(error_packet),

@@ -7,7 +7,8 @@
 // values. The values are compared one class a cycle, CLASSES cycles, while those of the next image are added up.
 //
 // Early exit: values are compared after every step, and the image ends once the largest leads the second by
-// `config_margin`. `exit_tag` names it, and its steps that are under way are dropped wherever they are.
+// `config_margin`. `exit_tag` names it, and its steps that are under way are dropped wherever they are. The margin is
+// taken from each largest value as it comes, so that only one subtraction is left for the decision.
 // `every_step`: values are compared after every step, and each comparison is a result, the running class.
 //
 // Latency: CLASSES + 3 cycles from the last step at `s_valid` to its result, if no image before it is being compared.
@@ -115,6 +116,7 @@ reg [CLASSES*VALUE_BITS-1:0] rotate_reg;
 reg [COUNT_BITS-1:0]         count_reg;
 reg signed [VALUE_BITS-1:0]  best_reg;
 reg signed [VALUE_BITS-1:0]  second_reg;
+reg signed [VALUE_BITS+1:0]  level_reg; // the largest less the margin
 reg [COUNT_BITS-1:0]         label_reg;
 reg                          last_step_reg;
 reg                          last_image_reg;
@@ -123,8 +125,8 @@ reg [15:0]                   m_steps_reg;
 reg [31:0]                   m_image_reg;
 
 wire signed [VALUE_BITS-1:0] current = rotate_reg[VALUE_BITS-1:0];
-wire [VALUE_BITS-1:0]        lead = best_reg - second_reg; // up to 2^32 − 1
-wire                         decided = last_step_reg || (!every_step && lead >= config_margin);
+wire signed [VALUE_BITS+1:0] margin = {2'b00, config_margin};
+wire                         decided = last_step_reg || (!every_step && level_reg >= second_reg);
 wire [15:0]                  count = {{(16-COUNT_BITS){1'b0}}, count_reg};
 wire                         out_ready = !m_axis_tvalid || m_axis_tready;
 wire                         values_end = count + 16'd2 >= config_classes;
@@ -156,6 +158,7 @@ always @(posedge aclk) begin
             if (count < config_classes) begin
                 if (count == 0 || current > best_reg) begin
                     best_reg <= current;
+                    level_reg <= current - margin;
                     label_reg <= count_reg;
                     second_reg <= count == 0 ? LEAST : best_reg;
                 end else if (current > second_reg) begin

@@ -2,12 +2,13 @@
 // Packet loader: checks each packet, keeps the network's configuration, writes weights, thresholds and biases, and
 // passes images on.
 //
-//   packet   HEADER, `length` words of body, TLAST with the last: docs/registers.md
-//   states   HEADER → WAIT → CHECK → BODY → HEADER;   CONFIG: BODY → COMMIT;   events: BODY → SETTLE;   refused: DRAIN
+//   packet   HEADER, `length` words of body, TLAST with the last: docs/registers.md. All but images end with a CHECKSUM
+//   states   HEADER → WAIT → CHECK → BODY → COMMIT → HEADER
+//            images: without COMMIT;   events: BODY → SETTLE;   refused: DRAIN
 //
 // A packet that is refused is drained to TLAST, and its error is told once. What a header can show to be wrong is
 // refused before anything is written; a CONFIG is taken over as a whole or not at all; weights, thresholds or biases
-// that are cut short leave their layer not loaded. Everything but images waits until the layers are idle.
+// that are cut short or damaged leave their layer not loaded. Everything but images waits until the layers are idle.
 //
 // Latency: five cycles between the header and the first word of the body, in which the sizes of the layer are worked
 // out; then a word a cycle, of thresholds and biases every second.
@@ -54,6 +55,7 @@ module spk_loader #(
     output reg  [   LAYERS-1:0] config_biased,
     output reg  [ LAYERS*4-1:0] config_leak,
     output wire                 loaded,
+    output reg  [         31:0] model, // identity of what is loaded, from the checksums of its packets
     // Writes to the layers, a bit a layer; thresholds are negated: currents start from −θ. A pair of thresholds or of
     // biases is written in two cycles, in the second `write_odd`.
     output reg  [   LAYERS-1:0] weight_write,
@@ -104,7 +106,7 @@ localparam [2:0]
     STATE_WAIT = 3'd1,   // until the layers can be written, and at least four cycles for the sizes below
     STATE_CHECK = 3'd2,
     STATE_BODY = 3'd3,
-    STATE_COMMIT = 3'd4, // of a CONFIG
+    STATE_COMMIT = 3'd4, // a packet of the model is whole: is it sound?
     STATE_DRAIN = 3'd5,
     STATE_SETTLE = 3'd6; // until the events that have come are taken apart
 
@@ -139,10 +141,12 @@ wire images_packet = spikes_packet || pixels_packet || events_packet;
 wire image_ready = pixels_packet ? pixels_ready : events_packet ? events_ready || count_reg : spikes_ready;
 wire image_end = pixels_packet ? pixels_image_end : events_packet || spikes_image_end;
 
-// A pair stays for two cycles, and is taken in the second.
-wire pair = state_reg == STATE_BODY && pairs_packet && s_axis_tvalid;
-wire body_ready = state_reg == STATE_BODY && (!images_packet || image_ready) && (!pairs_packet || odd_reg);
+// A pair stays for two cycles, and is taken in the second; what follows the last is the CHECKSUM.
+wire pair = state_reg == STATE_BODY && pairs_packet && !body_end_reg && s_axis_tvalid;
+wire body_ready = state_reg == STATE_BODY && (!images_packet || image_ready)
+    && (!pairs_packet || body_end_reg || odd_reg);
 wire body = body_ready && s_axis_tvalid;
+wire model_word = body && !images_packet && !body_end_reg; // of a packet of the model, all but the CHECKSUM
 wire [31:0] left_next = state_reg == STATE_CHECK ? length_reg : left_reg - 1;
 
 assign s_axis_tready = state_reg == STATE_HEADER || body_ready || state_reg == STATE_DRAIN;
@@ -164,6 +168,20 @@ assign images_begin = state_reg == STATE_HEADER && s_axis_tvalid
 assign starved = body_ready && images_packet && !s_axis_tvalid;
 assign error_packet = kind_reg;
 assign error_layer = layer_reg;
+
+// ---- the checksum: of all words of a packet but the last, which it is compared with ----
+wire [31:0] crc;
+wire        sound = write_data == {32'd0, crc}; // once the last word stands in write_data
+wire        checksum_first = state_reg == STATE_HEADER;
+wire        checksum_valid = model_word || (state_reg == STATE_HEADER && s_axis_tvalid);
+
+spk_crc checksum (
+    .aclk(aclk),
+    .data(s_axis_tdata),
+    .first(checksum_first),
+    .valid(checksum_valid),
+    .crc(crc)
+);
 
 // ---- a CONFIG is gathered here, and taken over as a whole if it is valid: it fits what is built, and itself ----
 reg [7:0]           new_layers_reg;
@@ -188,7 +206,7 @@ always @* begin
     new_direct = new_encoder_reg == `SPK_ENCODER_DIRECT;
     new_valid = new_encoder_reg <= `SPK_ENCODER_DIRECT && new_time_steps_reg != 0
         && (!new_direct || (DIRECT != 0 && new_time_steps_reg <= 16'd8))
-        && new_layers_reg != 0 && {24'd0, new_layers_reg} + 1 == length_reg;
+        && new_layers_reg != 0 && {24'd0, new_layers_reg} + 2 == length_reg;
     for (c = 0; c < LAYERS; c = c + 1)
         if (c < {24'd0, new_layers_reg}) begin
             if (new_inputs_reg[c*16 +: 16] == 0) new_valid = 1'b0;
@@ -213,8 +231,8 @@ reg [15:0] layer_neurons;
 reg [15:0] inputs_reg;
 reg [15:0] neurons_reg;
 reg [15:0] slices_reg;
-reg [31:0] weight_words_reg;
-reg [31:0] threshold_words_reg;
+reg [31:0] weight_words_reg;    // with the CHECKSUM
+reg [31:0] threshold_words_reg; // the same, and of biases
 reg [15:0] spike_words_reg;
 
 integer z;
@@ -232,8 +250,8 @@ always @(posedge aclk) begin
     inputs_reg <= layer_inputs;
     neurons_reg <= layer_neurons;
     slices_reg <= (neurons_reg + LANES[15:0] - 16'd1) / LANES[15:0];
-    weight_words_reg <= inputs_reg * slices_reg;
-    threshold_words_reg <= ({16'd0, neurons_reg} + 1) / 2;
+    weight_words_reg <= inputs_reg * slices_reg + 1;
+    threshold_words_reg <= ({16'd0, neurons_reg} + 1) / 2 + 1;
     spike_words_reg <= (config_inputs[15:0] + 16'd63) >> 6;
     image_words_reg <= pixels_packet ? ({16'd0, config_inputs[15:0]} + 7) / 8
         : {16'd0, spike_words_reg} * {16'd0, config_time_steps};
@@ -265,7 +283,7 @@ always @* begin
         refusal = `SPK_ERROR_CODE_TYPE;
     else if (images_packet && !loaded)
         refusal = `SPK_ERROR_CODE_NOT_LOADED;
-    else if ((config_packet && (length_reg < 2 || length_reg > LAYERS + 1))
+    else if ((config_packet && (length_reg < 3 || length_reg > LAYERS + 2))
              || (pairs_packet && length_reg != threshold_words_reg)
              || (weights_packet && length_reg != weight_words_reg)
              || (images_packet && length_reg == 0))
@@ -284,17 +302,18 @@ wire [LAYERS-1:0] layer_loaded = weights_loaded_reg & thresholds_loaded_reg & (b
 assign loaded = config_layers != 0 && &(layer_loaded | ~layer_used);
 
 wire begin_body = state_reg == STATE_CHECK && refusal == `SPK_ERROR_CODE_NONE;
-wire end_body = body && body_end_reg && s_axis_tlast;
+wire commit = state_reg == STATE_COMMIT && sound && (!config_packet || new_valid);
 
 integer n;
 always @(posedge aclk) begin
     for (n = 0; n < LAYERS; n = n + 1)
-        if (layer_named[n] && (begin_body || end_body)) begin
-            if (weights_packet) weights_loaded_reg[n] <= end_body;
-            if (thresholds_packet) thresholds_loaded_reg[n] <= end_body;
-            if (biases_packet) biases_loaded_reg[n] <= end_body;
+        if (layer_named[n] && (begin_body || commit)) begin
+            if (weights_packet) weights_loaded_reg[n] <= commit;
+            if (thresholds_packet) thresholds_loaded_reg[n] <= commit;
+            if (biases_packet) biases_loaded_reg[n] <= commit;
         end
-    if (state_reg == STATE_COMMIT && new_valid) begin
+    if (commit) model <= (config_packet ? 32'd0 : {model[30:0], model[31]}) ^ crc;
+    if (commit && config_packet) begin
         config_layers <= new_layers_reg;
         config_time_steps <= new_time_steps_reg;
         config_decode <= new_decode_reg;
@@ -317,13 +336,13 @@ end
 
 // ---- body words ----
 always @(posedge aclk) begin
-    weight_write <= {LAYERS{body && weights_packet}} & layer_named;
+    weight_write <= {LAYERS{model_word && weights_packet}} & layer_named;
     threshold_write <= {LAYERS{pair && thresholds_packet}} & layer_named;
     bias_write <= {LAYERS{pair && biases_packet}} & layer_named;
     write_odd <= odd_reg;
     odd_reg <= pair && !odd_reg && !reset;
     write_data <= s_axis_tdata;
-    if (thresholds_packet) begin
+    if (thresholds_packet && !body_end_reg) begin
         write_data[`SPK_THRESHOLD_PAIR_EVEN] <= -s_axis_tdata[`SPK_THRESHOLD_PAIR_EVEN];
         write_data[`SPK_THRESHOLD_PAIR_ODD] <= -s_axis_tdata[`SPK_THRESHOLD_PAIR_ODD];
     end
@@ -348,7 +367,7 @@ end
 
 integer k;
 always @(posedge aclk)
-    if (body && config_packet) begin
+    if (model_word && config_packet) begin
         if (word_reg == 0) begin
             new_layers_reg <= s_axis_tdata[`SPK_CONFIG_LAYERS];
             new_time_steps_reg <= s_axis_tdata[`SPK_CONFIG_TIME_STEPS];
@@ -413,8 +432,8 @@ always @(posedge aclk) begin
         STATE_BODY:
             if (body) begin
                 if (body_end_reg || s_axis_tlast) begin
-                    state_reg <= !s_axis_tlast ? STATE_DRAIN : config_packet && body_end_reg ? STATE_COMMIT
-                        : events_packet ? STATE_SETTLE : STATE_HEADER;
+                    state_reg <= !s_axis_tlast ? STATE_DRAIN : events_packet ? STATE_SETTLE
+                        : images_packet || !body_end_reg ? STATE_HEADER : STATE_COMMIT;
                     error_code <= !body_end_reg ? `SPK_ERROR_CODE_SHORT
                         : !s_axis_tlast ? `SPK_ERROR_CODE_LONG : `SPK_ERROR_CODE_LENGTH;
                     error_valid <= !body_end_reg || !s_axis_tlast || (images_packet && !image_end);
@@ -434,8 +453,8 @@ always @(posedge aclk) begin
             end
         STATE_COMMIT: begin
             state_reg <= STATE_HEADER;
-            error_valid <= !new_valid;
-            error_code <= `SPK_ERROR_CODE_CONFIG;
+            error_valid <= !commit;
+            error_code <= sound ? `SPK_ERROR_CODE_CONFIG : `SPK_ERROR_CODE_CHECKSUM;
         end
         default: // STATE_DRAIN
             if (s_axis_tvalid && s_axis_tlast) state_reg <= events_packet ? STATE_SETTLE : STATE_HEADER;

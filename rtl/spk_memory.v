@@ -87,7 +87,8 @@ module spk_memory #(
     output reg  [ADDRESS_BITS-1:0] error_address
 );
 
-localparam integer COMMANDS = 8; // of a queue
+localparam integer COMMANDS = {24'd0, `SPK_FEATURES_COMMANDS_RESET}; // of a queue, a power of two
+localparam integer COUNT_BITS = $clog2(COMMANDS) + 1;
 
 initial begin : check
     if (ADDRESS_BITS < 32 || ADDRESS_BITS > 40) begin
@@ -106,8 +107,8 @@ assign m_axi_awprot = 3'b000;
 assign m_axi_arprot = 3'b000;
 
 // ---- commands ----
-reg  [3:0] sends_queued_reg;
-reg  [3:0] receives_queued_reg;
+reg [COUNT_BITS-1:0] sends_queued_reg;
+reg [COUNT_BITS-1:0] receives_queued_reg;
 
 wire [ADDRESS_BITS-1:3] send_address;
 wire [            28:0] send_words;
@@ -120,7 +121,7 @@ wire                    receive_valid;
 wire                    receive_ready;
 
 wire unfit = command_address[2:0] != 0 || command_bytes[2:0] != 0 || command_bytes[31:3] == 0;
-wire full = command_receive ? receives_queued_reg[3] : sends_queued_reg[3];
+wire full = command_receive ? receives_queued_reg[COUNT_BITS-1] : sends_queued_reg[COUNT_BITS-1];
 wire accepted = command_valid && !unfit && !full;
 wire send = accepted && !command_receive;
 wire receive = accepted && command_receive;
@@ -128,11 +129,11 @@ wire send_taken = send_valid && send_ready;
 wire receive_taken = receive_valid && receive_ready;
 
 always @(posedge aclk) begin
-    if (send != send_taken) sends_queued_reg <= sends_queued_reg + {{3{send_taken}}, 1'b1};
-    if (receive != receive_taken) receives_queued_reg <= receives_queued_reg + {{3{receive_taken}}, 1'b1};
+    if (send != send_taken) sends_queued_reg <= sends_queued_reg + {{(COUNT_BITS-1){send_taken}}, 1'b1};
+    if (receive != receive_taken) receives_queued_reg <= receives_queued_reg + {{(COUNT_BITS-1){receive_taken}}, 1'b1};
     if (!aresetn || reset) begin
-        sends_queued_reg <= 4'd0;
-        receives_queued_reg <= 4'd0;
+        sends_queued_reg <= 0;
+        receives_queued_reg <= 0;
     end
 end
 

@@ -24,7 +24,9 @@ module spk_regs #(
     parameter integer CONTINUOUS = 0,
     parameter integer MAX_LEAK = 0,
     parameter integer DIRECT = 0,
-    parameter integer GROUP = 8
+    parameter integer GROUP = 8,
+    // 1: there is a memory port, and commands do something
+    parameter integer MEMORY = 1
 ) (
     input  wire                aclk,
     input  wire                aresetn,
@@ -53,6 +55,7 @@ module spk_regs #(
     // Status
     input  wire                idle,
     input  wire                loaded,
+    input  wire [        31:0] model, // identity of what is loaded
     input  wire                error_valid,
     input  wire [         7:0] error_code,
     input  wire [         7:0] error_packet,
@@ -120,19 +123,16 @@ end
 // ---- what else the host writes, byte by byte ----
 wire [31:0] mask = {{8{s_axil_wstrb[3]}}, {8{s_axil_wstrb[2]}}, {8{s_axil_wstrb[1]}}, {8{s_axil_wstrb[0]}}};
 wire [31:0] written = s_axil_wdata & mask;
-reg  [31:0] model_reg; // the host's name for the model, forgotten when `loaded` falls: when a packet changes it
 reg  [ 2:0] enable_reg;
 
 always @(posedge aclk) begin
     if (write)
         case (write_address)
-            `SPK_REG_MODEL: model_reg <= (model_reg & ~mask) | written;
             `SPK_REG_ADDRESS_LO: command_address[31:0] <= (command_address[31:0] & ~mask) | written;
             `SPK_REG_ADDRESS_HI: command_address[39:32] <= (command_address[39:32] & ~mask[7:0]) | written[7:0];
             `SPK_REG_INTERRUPT_ENABLE: enable_reg <= (enable_reg & ~mask[2:0]) | written[2:0];
             default: ;
         endcase
-    if (!aresetn || soft_reset || !loaded) model_reg <= 32'd0;
     if (!aresetn) begin
         command_address <= 40'd0;
         enable_reg <= 3'd0;
@@ -245,8 +245,9 @@ always @* begin
             data[`SPK_FEATURES_MAX_LEAK] = MAX_LEAK[3:0];
             data[`SPK_FEATURES_DIRECT] = DIRECT != 0;
             data[`SPK_FEATURES_GROUP] = GROUP[7:0];
+            data[`SPK_FEATURES_COMMANDS] = MEMORY != 0 ? `SPK_FEATURES_COMMANDS_RESET : 8'd0;
         end
-        `SPK_REG_MODEL: data[`SPK_MODEL_VALUE] = model_reg;
+        `SPK_REG_MODEL: data[`SPK_MODEL_VALUE] = loaded ? model : 32'd0;
         `SPK_REG_ADDRESS_LO: data = command_address[31:0];
         `SPK_REG_ADDRESS_HI: data = {24'd0, command_address[39:32]};
         `SPK_REG_SENT: data = sends;

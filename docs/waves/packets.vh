@@ -24,24 +24,27 @@ endtask
 
 task configuration;
     begin
-        header(2, 1);
+        header(3, 1);
         word("CONFIG", {8'd0, 24'd0, 8'd0, 16'd2, 8'd1}, 0); // membranes are read, two steps, one layer
-        word("LAYER", {32'd0, 16'd2, 16'd3}, 1);
+        word("LAYER", {32'd0, 16'd2, 16'd3}, 0);
+        word("check", 64'h8150CBC7, 1);
     end
 endtask
 
 task thresholds;
     begin
-        header(1, 2);
-        word("θ 0, 1", {32'd1, 32'd2}, 1);
+        header(2, 2);
+        word("θ 0, 1", {32'd1, 32'd2}, 0);
+        word("check", 64'h00F67524, 1);
     end
 endtask
 
 task weights;
     begin
-        header(3, 3);
+        header(4, 3);
         word("row 0", 64'h13, 0);
         word("row 1", 64'h2F, 0);
-        word("row 2", 64'h41, 1);
+        word("row 2", 64'h41, 0);
+        word("check", 64'h981DFB15, 1);
     end
 endtask

@@ -33,12 +33,13 @@ initial begin
     cycles(2);
     show <= 1'b1;
     cycles(1);
-    header(3, 3);
+    header(4, 3);
     word("row 0", 64'h13, 0);
     cycles(1);
     word("row 1", 64'h2F, 0);
-    word("row 2", 64'h41, 1);
-    header(4, 3);
+    word("row 2", 64'h41, 0);
+    word("check", 64'h981DFB15, 1);
+    header(5, 3);
     word("row 0", 64'h13, 0);
     word("row 1", 64'h2F, 1);
     cycles(2);

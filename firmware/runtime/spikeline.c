@@ -27,6 +27,7 @@ enum {
 struct network {
     struct spk_geometry needs;
     size_t packets; /* bytes of all, up to the note, which is for other software */
+    uint32_t identity; /* what register MODEL holds once all are loaded */
     uint8_t state_bits[MAX_LAYERS]; /* 0 of a layer that is not continuous */
     uint8_t max_leak;
     uint8_t encoder;
@@ -258,15 +259,17 @@ static int consistent(const struct network *network, const uint8_t *config)
     return needs->layer[needs->layers - 1U].neurons == needs->classes;
 }
 
-/* The packet at `at`, if it is of this kind and length and lies within `bytes`; its size in bytes, or 0. */
-static size_t packet(const uint8_t *at, size_t bytes, uint32_t kind, uint32_t layer, uint32_t words)
+/* The packet at `at`, if it is of this kind and holds so many words and a checksum within `bytes`; its size in bytes, or 0. */
+static size_t packet(struct network *network, const uint8_t *at, size_t bytes, uint32_t kind, uint32_t layer, uint32_t words)
 {
     uint64_t header;
     if (bytes < WORD_BYTES) return 0U;
+    ++words;
     header = get64(at);
     if (FIELD(header, SPK_STREAM_HEADER_MAGIC) != SPK_STREAM_HEADER_MAGIC_RESET) return 0U;
     if (FIELD(header, SPK_STREAM_HEADER_KIND) != kind || FIELD(header, SPK_STREAM_HEADER_LAYER) != layer) return 0U;
     if (FIELD(header, SPK_STREAM_HEADER_LENGTH) != words || words > bytes / WORD_BYTES - 1U) return 0U;
+    network->identity = (network->identity << 1 | network->identity >> 31) ^ get32(at + (size_t)words * WORD_BYTES);
     return ((size_t)words + 1U) * WORD_BYTES;
 }
 
@@ -284,7 +287,7 @@ static enum spk_status check(const uint8_t *model, size_t bytes, struct network 
     left = get32(model + SPK_MODEL_NOTE_BYTES);
     if (left > LARGEST_NOTE || left % WORD_BYTES != 0U || left > bytes - HEADER_BYTES) return SPK_ERR_PACKETS;
     left = network->packets = bytes - HEADER_BYTES - left;
-    size = packet(at, left, SPK_PACKET_TYPE_CONFIG, 0U, 1U + needs->layers);
+    size = packet(network, at, left, SPK_PACKET_TYPE_CONFIG, 0U, 1U + needs->layers);
     if (size == 0U) return SPK_ERR_PACKETS;
     config = get64(at + WORD_BYTES);
     network->time_steps = (uint16_t)FIELD(config, SPK_STREAM_CONFIG_TIME_STEPS);
@@ -309,7 +312,7 @@ static enum spk_status check(const uint8_t *model, size_t bytes, struct network 
         size_t k;
         for (k = 0; k < 3U; ++k) {
             if (kinds[k] == SPK_PACKET_TYPE_BIASES && network->state_bits[n] == 0U) continue;
-            size = packet(at, left, kinds[k], (uint32_t)n, words[k]);
+            size = packet(network, at, left, kinds[k], (uint32_t)n, words[k]);
             if (size == 0U) return SPK_ERR_PACKETS;
             at += size;
             left -= size;
@@ -374,17 +377,17 @@ static enum spk_status identify(struct spk_device *device, const struct spk_plat
     device->continuous = (uint8_t)FIELD(word, SPK_REG_FEATURES_CONTINUOUS);
     device->max_leak = (uint8_t)FIELD(word, SPK_REG_FEATURES_MAX_LEAK);
     device->direct = (uint8_t)FIELD(word, SPK_REG_FEATURES_DIRECT);
-    return SPK_OK;
+    return FIELD(word, SPK_REG_FEATURES_COMMANDS) != 0U ? SPK_OK : SPK_ERR_VERSION;
 }
 
 /* From now on the device is that of a model whose network is loaded. */
-static void adopt(struct spk_device *device, const uint8_t *model, const struct network *network)
+static void adopt(struct spk_device *device, const struct network *network)
 {
     device->inputs = network->needs.layer[0].inputs;
     device->classes = network->needs.classes;
     device->time_steps = network->time_steps;
     device->encoder = network->encoder;
-    device->model = get32(model + SPK_MODEL_CRC);
+    device->model = network->identity;
     device->loaded = 1U;
 }
 
@@ -402,10 +405,10 @@ enum spk_status spk_attach(struct spk_device *device, const struct spk_platform 
     enum spk_status status = model != NULL ? identify(device, platform, accelerator, timeout_us) : SPK_ERR_ARGUMENT;
     if (status == SPK_OK) status = check(model, bytes, &network);
     if (status != SPK_OK) return status;
-    if (get(device, SPK_REG_MODEL) != get32((const uint8_t *)model + SPK_MODEL_CRC)) return SPK_ERR_MODEL;
+    if (get(device, SPK_REG_MODEL) != network.identity) return SPK_ERR_MODEL;
     if (get(device, SPK_REG_STATUS) != (SPK_REG_STATUS_IDLE_MASK | SPK_REG_STATUS_LOADED_MASK)) return SPK_ERR_MODEL;
     if (get(device, SPK_REG_COMMANDS) != 0U) return SPK_ERR_MODEL; /* a buffer of somebody else's waits for results */
-    adopt(device, model, &network);
+    adopt(device, &network);
     return SPK_OK;
 }
 
@@ -422,7 +425,7 @@ enum spk_status spk_load(struct spk_device *device, const void *model, size_t by
     const uint8_t *at = model;
     struct network network;
     enum spk_status status;
-    uint32_t sent;
+    uint32_t sent, done;
     size_t left;
     if (device == NULL || model == NULL || !aligned(model)) return SPK_ERR_ARGUMENT;
     status = check(model, bytes, &network);
@@ -430,22 +433,27 @@ enum spk_status spk_load(struct spk_device *device, const void *model, size_t by
     if (!fits(device, &network)) return SPK_ERR_GEOMETRY;
 
     device->loaded = 0U;
-    sent = get(device, SPK_REG_SENT);
+    sent = done = get(device, SPK_REG_SENT);
     at += HEADER_BYTES;
     left = network.packets;
-    while (left != 0U) {
-        const size_t size = ((size_t)FIELD(get64(at), SPK_STREAM_HEADER_LENGTH) + 1U) * WORD_BYTES;
-        send(device, at, size, SPK_REG_SEND_LAST_MASK);
-        status = settle(device, await(device, SPK_REG_SENT, ++sent, 1));
-        if (status != SPK_OK) return status;
-        at += size;
-        left -= size;
+    while (status == SPK_OK && (left != 0U || done != sent)) {
+        if (left != 0U && sent - done < SPK_REG_FEATURES_COMMANDS_RESET) {
+            const size_t size = ((size_t)FIELD(get64(at), SPK_STREAM_HEADER_LENGTH) + 1U) * WORD_BYTES;
+            start(device, at, size, NULL, 0U);
+            ++sent;
+            at += size;
+            left -= size;
+        } else {
+            ++done;
+            status = await(device, SPK_REG_SENT, done, left == 0U && done == sent);
+        }
     }
+    status = settle(device, status);
+    if (status != SPK_OK) return status;
     if ((get(device, SPK_REG_STATUS) & SPK_REG_STATUS_LOADED_MASK) == 0U) return SPK_ERR_NOT_LOADED;
-    adopt(device, model, &network);
-    put(device, SPK_REG_MODEL, device->model);
-    if (get(device, SPK_REG_MODEL) != device->model) device->loaded = 0U; /* somebody has just loaded another */
-    return device->loaded ? SPK_OK : SPK_ERR_MODEL;
+    if (get(device, SPK_REG_MODEL) != network.identity) return SPK_ERR_MODEL; /* somebody has just loaded another */
+    adopt(device, &network);
+    return SPK_OK;
 }
 
 /* ---- images ---- */
@@ -605,7 +613,7 @@ const char *spk_strerror(enum spk_status status)
     case SPK_OK: return "done";
     case SPK_ERR_ARGUMENT: return "null, unaligned or too small an argument; see spikeline.h";
     case SPK_ERR_IDENTITY: return "no Spikeline accelerator here; load its bitstream and check the address";
-    case SPK_ERR_VERSION: return "the accelerator speaks another interface; use bitstream and runtime of one release";
+    case SPK_ERR_VERSION: return "the accelerator has another interface, or no memory port; use bitstream and runtime of one release";
     case SPK_ERR_TRUNCATED: return "the model is cut short or grown; copy it again";
     case SPK_ERR_MAGIC: return "not a Spikeline model; make one with `spikeline compile`";
     case SPK_ERR_MODEL_VERSION: return "a model of another version; compile the network again";

@@ -27,7 +27,7 @@ enum spk_status {
     SPK_OK = 0,
     SPK_ERR_ARGUMENT,       /* a null pointer, a buffer that is not aligned or too small */
     SPK_ERR_IDENTITY,       /* no Spikeline accelerator at this address */
-    SPK_ERR_VERSION,        /* its interface is another one than this runtime's */
+    SPK_ERR_VERSION,        /* its interface is another one than this runtime's, or a stream's, without memory */
     SPK_ERR_TRUNCATED,      /* the model is shorter or longer than its header says */
     SPK_ERR_MAGIC,          /* not a model */
     SPK_ERR_MODEL_VERSION,  /* a model of another version */
@@ -88,7 +88,7 @@ struct spk_device {
     uint16_t inputs;       /* bytes of an image */
     uint16_t classes;
     uint16_t time_steps;
-    uint32_t model;        /* identity of the network: the CRC-32 of its model file, as register MODEL holds it */
+    uint32_t model;        /* identity of the network, as register MODEL holds it */
     uint8_t error_code;    /* after SPK_ERR_REFUSED: enum spk_error_code, packet type and layer of the refused packet */
     uint8_t error_packet;
     uint8_t error_layer;

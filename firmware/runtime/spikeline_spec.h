@@ -71,8 +71,11 @@
 #define SPK_REG_FEATURES_MAX_LEAK_MASK 0xF0U
 #define SPK_REG_FEATURES_DIRECT_LSB 8
 #define SPK_REG_FEATURES_DIRECT_MASK 0x100U
-#define SPK_REG_FEATURES_GROUP_LSB 16
-#define SPK_REG_FEATURES_GROUP_MASK 0xFF0000U
+#define SPK_REG_FEATURES_COMMANDS_LSB 16
+#define SPK_REG_FEATURES_COMMANDS_MASK 0xFF0000U
+#define SPK_REG_FEATURES_COMMANDS_RESET 0x8U
+#define SPK_REG_FEATURES_GROUP_LSB 24
+#define SPK_REG_FEATURES_GROUP_MASK 0xFF000000U
 #define SPK_REG_MODEL 0x44U
 #define SPK_REG_MODEL_VALUE_LSB 0
 #define SPK_REG_MODEL_VALUE_MASK 0xFFFFFFFFU
@@ -231,6 +234,8 @@
 #define SPK_STREAM_EVENT_IS_STEP_MASK 0x8000ULL
 #define SPK_STREAM_EVENT_COUNT_IMAGES_LSB 0
 #define SPK_STREAM_EVENT_COUNT_IMAGES_MASK 0xFFFFFFFFULL
+#define SPK_STREAM_CHECKSUM_CRC_LSB 0
+#define SPK_STREAM_CHECKSUM_CRC_MASK 0xFFFFFFFFULL
 
 /* Model file header */
 #define SPK_MODEL_MAGIC 0x00U
@@ -240,7 +245,7 @@
 #define SPK_MODEL_VERSION 0x04U
 #define SPK_MODEL_VERSION_VALUE_LSB 0
 #define SPK_MODEL_VERSION_VALUE_MASK 0xFFFFFFFFU
-#define SPK_MODEL_VERSION_VALUE_RESET 0x2U
+#define SPK_MODEL_VERSION_VALUE_RESET 0x3U
 #define SPK_MODEL_CRC 0x08U
 #define SPK_MODEL_CRC_VALUE_LSB 0
 #define SPK_MODEL_CRC_VALUE_MASK 0xFFFFFFFFU
@@ -278,6 +283,7 @@ enum spk_error_code {
     SPK_ERROR_CODE_CONFIG = 7, /* A CONFIG value is outside the built geometry. */
     SPK_ERROR_CODE_NOT_LOADED = 8, /* An image came before every layer had its weights, thresholds and, if continuous, biases. */
     SPK_ERROR_CODE_EVENT = 9, /* An event beyond the inputs, or a time step that goes back or beyond the last. */
+    SPK_ERROR_CODE_CHECKSUM = 10, /* A packet of a model does not agree with its CHECKSUM: memory, or the way from it, has changed it. */
 };
 
 enum spk_memory_fault {

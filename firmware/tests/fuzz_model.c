@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * libFuzzer: models as they come, then with length and CRC-32 put right, so that the packets are read. What passes is loaded into
- * an accelerator that takes everything: all that is sent must lie within the model, packet after packet.
+ * an accelerator that takes everything: all that is sent must lie within the model, packet after packet, and its checksums make
+ * the identity that is expected.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +19,17 @@ static struct {
     const uint8_t *model;
     size_t bytes, sent, address;
     uint32_t sends; /* register SENT */
-    uint32_t held;  /* register MODEL */
+    uint32_t held;  /* register MODEL: of what has been sent */
 } taken;
 
 static void require(int condition)
 {
     if (!condition) abort();
+}
+
+static uint32_t get32(const uint8_t *at)
+{
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
 /* ---- an accelerator with the largest geometry, whose transfers are always done ---- */
@@ -37,6 +43,7 @@ static uint32_t read32(void *context, uint32_t address)
         return SPK_REG_VERSION_MAJOR_RESET << SPK_REG_VERSION_MAJOR_LSB | SPK_REG_VERSION_MINOR_RESET;
     case SPK_BASE_ACCELERATOR + SPK_REG_STATUS: return SPK_REG_STATUS_IDLE_MASK | SPK_REG_STATUS_LOADED_MASK;
     case SPK_BASE_ACCELERATOR + SPK_REG_ERROR: return 0;
+    case SPK_BASE_ACCELERATOR + SPK_REG_FEATURES: return SPK_REG_FEATURES_COMMANDS_MASK;
     case SPK_BASE_ACCELERATOR + SPK_REG_MODEL: return taken.held;
     case SPK_BASE_ACCELERATOR + SPK_REG_SENT: return taken.sends;
     default: return 0;
@@ -46,7 +53,6 @@ static uint32_t read32(void *context, uint32_t address)
 static void write32(void *context, uint32_t address, uint32_t value)
 {
     (void)context;
-    if (address == SPK_BASE_ACCELERATOR + SPK_REG_MODEL) taken.held = value;
     require(address != SPK_BASE_ACCELERATOR + SPK_REG_RECEIVE);
     if (address == SPK_BASE_ACCELERATOR + SPK_REG_ADDRESS_LO) taken.address = value - MEMORY_BASE;
     if (address == SPK_BASE_ACCELERATOR + SPK_REG_ADDRESS_HI) require(value == 0U);
@@ -55,6 +61,7 @@ static void write32(void *context, uint32_t address, uint32_t value)
         require(value == (bytes | SPK_REG_SEND_LAST_MASK) && bytes != 0U);
         require(taken.address == taken.sent && bytes <= taken.bytes - taken.sent);
         taken.sent += bytes;
+        taken.held = (taken.held << 1 | taken.held >> 31) ^ get32(taken.model + taken.sent - 8);
         ++taken.sends;
     }
 }
@@ -86,12 +93,6 @@ static void barrier(void *context)
 
 static const struct spk_platform platform = {NULL, read32, write32, maintain, maintain, physical, microseconds, barrier, NULL};
 
-static size_t note_bytes(const uint8_t *model)
-{
-    const uint8_t *at = model + SPK_MODEL_NOTE_BYTES;
-    return (size_t)at[0] | (size_t)at[1] << 8 | (size_t)at[2] << 16 | (size_t)at[3] << 24;
-}
-
 static void load(const uint8_t *model, size_t bytes, const struct spk_geometry *needs)
 {
     struct spk_device device;
@@ -103,9 +104,10 @@ static void load(const uint8_t *model, size_t bytes, const struct spk_geometry *
     taken.model = model;
     taken.bytes = bytes;
     taken.sent = HEADER_BYTES;
+    taken.held = 0;
     switch (spk_load(&device, model, bytes)) {
     case SPK_OK:
-        require(taken.sent == bytes - note_bytes(model) && device.loaded && device.time_steps != 0U);
+        require(taken.sent == bytes - get32(model + SPK_MODEL_NOTE_BYTES) && device.loaded && device.time_steps != 0U);
         require(device.inputs == needs->layer[0].inputs && device.classes == needs->classes);
         break;
     case SPK_ERR_GEOMETRY: /* a state of other bits than the membrane */

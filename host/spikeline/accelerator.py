@@ -150,6 +150,17 @@ class Accelerator:
         with self._call() as backend:
             backend.load(checked)
 
+    def check(self) -> bool:
+        """Does the accelerator still hold the model that was loaded, and report no error? Nothing is changed by the question.
+
+        It compares a checksum of each packet of a model as it takes it, and `load` raises DeviceError for one that has changed in
+        memory or on its way. MODEL holds what it took; that, STATUS.loaded, ERROR and MEMORY_ERROR are read here. So False says
+        that a bitstream was loaded, that another program reset it or loaded a network, or that an error is waiting; `load` mends
+        each. What changes within the accelerator after the loading, as a weight by radiation, is not seen.
+        """
+        with self._call() as backend:
+            return backend.check()
+
     def infer(
         self,
         given: Any,

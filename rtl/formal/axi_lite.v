@@ -27,6 +27,7 @@ localparam [31:0] BUILD = 32'h12345678;
 (* anyseq *) wire        s_axil_rready;
 (* anyseq *) wire        idle;
 (* anyseq *) wire        loaded;
+(* anyseq *) wire [31:0] model;
 (* anyseq *) wire        error_valid;
 (* anyseq *) wire [ 7:0] error_code;
 (* anyseq *) wire [ 7:0] error_packet;
@@ -98,6 +99,7 @@ spk_regs #(
     .every_step(every_step),
     .idle(idle),
     .loaded(loaded),
+    .model(model),
     .error_valid(error_valid),
     .error_code(error_code),
     .error_packet(error_packet),
@@ -129,7 +131,6 @@ spk_regs #(
 // The module's own registers, for invariants alone
 (* hierconn *) wire [(5+LAYERS)*48-1:0] \regs.counter_reg ;
 (* hierconn *) wire [31:0]              \regs.high_reg ;
-(* hierconn *) wire [31:0]              \regs.model_reg ;
 (* hierconn *) wire [7:0]               \regs.error_code_reg ;
 (* hierconn *) wire [7:0]               \regs.error_packet_reg ;
 (* hierconn *) wire [7:0]               \regs.error_layer_reg ;
@@ -181,7 +182,6 @@ reg [31:0] memory_says; // what is read of the memory at was_address
 // ---- models ----
 reg [31:0] options = 0; // CONTROL as written, byte by byte
 reg [31:0] was_options;
-reg [31:0] model = 0;
 reg [31:0] was_model;
 reg [39:0] place = 0; // ADDRESS
 reg [39:0] was_place;
@@ -235,8 +235,6 @@ always @(posedge aclk) begin
     endcase
 
     if (control) options <= ((options & ~strobe) | (s_axil_wdata & strobe)) & 32'h300;
-    if (aw && write_address == `SPK_REG_MODEL) model <= (model & ~strobe) | (s_axil_wdata & strobe);
-    if (soft_reset || !loaded) model <= 0; // whatever is written in that cycle
     if (aw && write_address == `SPK_REG_ADDRESS_LO)
         place[31:0] <= (place[31:0] & ~strobe) | (s_axil_wdata & strobe);
     if (aw && write_address == `SPK_REG_ADDRESS_HI)
@@ -260,7 +258,7 @@ always @(posedge aclk) begin
         low_read <= read_address == `SPK_REG_CYCLES_LO;
         captured <= cycles[47:32];
     end
-    {was_options, was_model, was_error} <= {options, model, error};
+    {was_options, was_model, was_error} <= {options, loaded ? model : 32'd0, error};
     {was_place, was_enable, was_pending} <= {place, enable, pending};
     {was_cycles, was_low_read, was_captured} <= {cycles, low_read, captured};
 
@@ -270,7 +268,6 @@ always @(posedge aclk) begin
         write_wait <= 0;
         read_wait <= 0;
         options <= 0;
-        model <= 0;
         place <= 0;
         enable <= 0;
         error <= 0;
@@ -337,7 +334,6 @@ always @* begin
 
         // Invariants
         assert (options == {22'd0, every_step, scores, 8'd0});
-        assert (model == \regs.model_reg );
         assert (place == command_address && enable == \regs.enable_reg && pending == \regs.pending_reg );
         assert ({was_memory_error, was_wrong} == \regs.failed_reg );
         assert (error == {\regs.error_layer_reg , \regs.error_packet_reg , \regs.error_code_reg });
@@ -351,7 +347,6 @@ always @* begin
     cover (released && scores && !every_step && was_b);
     cover (released && soft_reset);
     cover (released && was_ar && was_address == `SPK_REG_MODEL && was_model == 32'h01020304);
-    cover (released && was_model != 0 && model == 0 && aresetn && !soft_reset);
     cover (released && was_ar && was_address == `SPK_REG_ERROR && was_error == 24'h010203);
     cover (released && was_ar && was_address == `SPK_REG_CYCLES_HI && was_low_read && was_cycles[31:0] == 3);
     cover (released && was_ar && !was_mapped);

@@ -83,6 +83,7 @@ localparam [1:0] FREE = 0, COMPARE = 1, RESULT = 2, VALUES = 3;
 (* hierconn *) wire [COUNT_BITS-1:0]            \decode.label_reg ;
 (* hierconn *) wire [VALUE_BITS-1:0]            \decode.best_reg ;
 (* hierconn *) wire [VALUE_BITS-1:0]            \decode.second_reg ;
+(* hierconn *) wire [VALUE_BITS+1:0]            \decode.level_reg ;
 (* hierconn *) wire [CLASSES*VALUE_BITS-1:0]    \decode.rotate_reg ;
 (* hierconn *) wire [CLASSES*VALUE_BITS-1:0]    \decode.value_reg ;
 (* hierconn *) wire [CLASSES*MEMBRANE_BITS-1:0] \decode.addend_reg ;
@@ -290,6 +291,8 @@ always @* begin
             assert (\decode.last_step_reg || config_exit || every_step);
             if (count != 0) assert (label < count && label < config_classes);
             if (count != 0) assert ($signed(\decode.best_reg ) >= $signed(\decode.second_reg ));
+            if (count != 0)
+                assert (\decode.level_reg == {{2{\decode.best_reg [VALUE_BITS-1]}}, \decode.best_reg } - config_margin);
             if (count > one) begin
                 assert ($signed(\decode.best_reg ) >= one_value && (label != one || \decode.best_reg == one_value));
                 if (\decode.best_reg == one_value) assert (label <= one);

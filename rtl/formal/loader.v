@@ -3,9 +3,9 @@
 //
 // The header of each packet and the words after it are followed here, from the stream alone. `refusal` says, from
 // docs/registers.md, how the header of the packet is to be judged; of a layer packet that passes, each word must be
-// written exactly once, to the next place of the named layer, and to no other. Configuration, loaded layers and errors
-// are followed in the same way. Streams, stalls and resets are free; the layers stay idle until images come, as
-// spk_core has it.
+// written exactly once, to the next place of the named layer, and to no other. Configuration, loaded layers, identity
+// and errors are followed in the same way. Streams, stalls and resets are free; the layers stay idle until images come,
+// as spk_core has it. spk_crc is cut out: what it says may be anything, and it is given the words that it is about.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -61,6 +61,7 @@ wire [LAYERS-1:0]    config_reset_zero;
 wire [LAYERS-1:0]    config_biased;
 wire [LAYERS*4-1:0]  config_leak;
 wire                 loaded;
+wire [31:0]          model;
 wire [LAYERS-1:0]    weight_write;
 wire [LAYERS-1:0]    threshold_write;
 wire [LAYERS-1:0]    bias_write;
@@ -117,6 +118,7 @@ spk_loader #(
     .config_biased(config_biased),
     .config_leak(config_leak),
     .loaded(loaded),
+    .model(model),
     .weight_write(weight_write),
     .threshold_write(threshold_write),
     .bias_write(bias_write),
@@ -168,6 +170,9 @@ localparam [2:0] HEADER = 0, WAIT = 1, CHECK = 2, BODY = 3, COMMIT = 4, DRAIN = 
 (* hierconn *) wire              \loader.error_told_reg ;
 (* hierconn *) wire [3:0]        \loader.word_reg ;
 (* hierconn *) wire              \loader.odd_reg ;
+(* hierconn *) wire              \loader.checksum_first ;
+(* hierconn *) wire              \loader.checksum_valid ;
+(* hierconn *) wire [31:0]       \loader.crc ;
 (* hierconn *) wire [15:0]       \loader.inputs_reg ;
 (* hierconn *) wire [15:0]       \loader.neurons_reg ;
 (* hierconn *) wire [15:0]       \loader.slices_reg ;
@@ -209,8 +214,8 @@ wire       there = layer < config_layers;
 wire [15:0] inputs = layer[0] ? config_inputs[31:16] : config_inputs[15:0];
 wire [15:0] neurons = layer[0] ? config_neurons[31:16] : config_neurons[15:0];
 wire       two = neurons > LANES; // words a row
-wire [31:0] weight_words = two ? {15'd0, inputs, 1'b0} : {16'd0, inputs};
-wire [31:0] pairs = ({16'd0, neurons} + 1) >> 1;
+wire [31:0] weight_words = (two ? {15'd0, inputs, 1'b0} : {16'd0, inputs}) + 1; // with the checksum
+wire [31:0] pairs = (({16'd0, neurons} + 1) >> 1) + 1; // the same
 
 // How the header is to be judged
 reg [7:0] refusal;
@@ -223,13 +228,14 @@ always @* begin
     else if (kind == `SPK_PACKET_TYPE_PIXELS && config_encoder == `SPK_ENCODER_EVENTS) refusal = `SPK_ERROR_CODE_TYPE;
     else if (images_packet && !loaded) refusal = `SPK_ERROR_CODE_NOT_LOADED;
     else if (images_packet && length == 0) refusal = `SPK_ERROR_CODE_LENGTH;
-    else if (kind == `SPK_PACKET_TYPE_CONFIG && (length < 2 || length > LAYERS + 1)) refusal = `SPK_ERROR_CODE_LENGTH;
+    else if (kind == `SPK_PACKET_TYPE_CONFIG && (length < 3 || length > LAYERS + 2)) refusal = `SPK_ERROR_CODE_LENGTH;
     else if (kind == `SPK_PACKET_TYPE_WEIGHTS && length != weight_words) refusal = `SPK_ERROR_CODE_LENGTH;
     else if (layer_packet && kind != `SPK_PACKET_TYPE_WEIGHTS && length != pairs) refusal = `SPK_ERROR_CODE_LENGTH;
     else if (header_last) refusal = `SPK_ERROR_CODE_SHORT;
 end
 wire fine = refusal == `SPK_ERROR_CODE_NONE;
 wire body = take && packet && fine && words < length; // a word of a body that was not refused
+wire kept = body && words + 1 != length; // of a packet of a model: it is no checksum
 wire ends = body && words + 1 == length && s_axis_tlast;
 
 // What is to be written for the word before
@@ -249,11 +255,17 @@ reg [LAYERS-1:0] weights_there = 0;
 reg [LAYERS-1:0] thresholds_there = 0;
 reg [LAYERS-1:0] biases_there = 0;
 wire [LAYERS-1:0] used = {config_layers > 1, config_layers > 0};
-reg [1:0]        config_ended = 0; // cycles since the last word of a whole CONFIG: 1 judged, 2 taken over
-wire             fresh = config_ended == 2 && !error_valid;
-wire [LAYERS-1:0] weights_now = fresh ? 0 : weights_there;
-wire [LAYERS-1:0] thresholds_now = fresh ? 0 : thresholds_there;
-wire [LAYERS-1:0] biases_now = fresh ? 0 : biases_there;
+reg [1:0]        ended = 0; // cycles since the last word of a whole packet of a model: 1 judged, 2 taken or refused
+reg [63:0]       last_word;
+reg              sound;     // of the last such packet: its checksum is right
+reg [31:0]       identity;
+wire             taken = ended == 2 && !error_valid;
+wire             fresh = taken && kind == `SPK_PACKET_TYPE_CONFIG;
+wire [LAYERS-1:0] weights_now = fresh ? 0 : weights_there | (taken && kind == `SPK_PACKET_TYPE_WEIGHTS ? named : 0);
+wire [LAYERS-1:0] thresholds_now = fresh ? 0
+    : thresholds_there | (taken && kind == `SPK_PACKET_TYPE_THRESHOLDS ? named : 0);
+wire [LAYERS-1:0] biases_now = fresh ? 0 : biases_there | (taken && kind == `SPK_PACKET_TYPE_BIASES ? named : 0);
+wire [31:0]      identity_now = !taken ? identity : (fresh ? 0 : {identity[30:0], identity[31]}) ^ last_word[31:0];
 wire             all_there = config_layers != 0
     && &((weights_now & thresholds_now & (biases_now | ~config_continuous)) | ~used);
 
@@ -262,6 +274,7 @@ reg                  was_reset = 1'b1;
 reg                  was_layers_idle = 1'b0;
 reg                  was_images = 1'b0;
 reg                  was_loaded;
+reg                  was_fed;
 reg [7:0]            was_layers;
 reg [LAYERS*39+52:0] was_config;
 reg [3:0]            stalled = 0;
@@ -312,9 +325,9 @@ always @(posedge aclk) begin
     end
     told <= take && !packet ? 8'd0 : told_now;
 
-    weight <= body && kind == `SPK_PACKET_TYPE_WEIGHTS ? named : 0;
-    threshold <= body && kind == `SPK_PACKET_TYPE_THRESHOLDS ? named : 0;
-    bias <= body && kind == `SPK_PACKET_TYPE_BIASES ? named : 0;
+    weight <= kept && kind == `SPK_PACKET_TYPE_WEIGHTS ? named : 0;
+    threshold <= kept && kind == `SPK_PACKET_TYPE_THRESHOLDS ? named : 0;
+    bias <= kept && kind == `SPK_PACKET_TYPE_BIASES ? named : 0;
     {row, slice} <= {next_row, next_slice};
     pair <= words[15:0];
     data <= kind == `SPK_PACKET_TYPE_THRESHOLDS ? {-s_axis_tdata[63:32], -s_axis_tdata[31:0]} : s_axis_tdata;
@@ -324,15 +337,15 @@ always @(posedge aclk) begin
     was_odd <= \loader.odd_reg && !reset;
     was_written <= written;
 
-    if (body && layer_packet) begin
-        if (kind == `SPK_PACKET_TYPE_WEIGHTS) weights_there <= ends ? weights_there | named : weights_there & ~named;
-        if (kind == `SPK_PACKET_TYPE_THRESHOLDS)
-            thresholds_there <= ends ? thresholds_there | named : thresholds_there & ~named;
-        if (kind == `SPK_PACKET_TYPE_BIASES) biases_there <= ends ? biases_there | named : biases_there & ~named;
-    end
-    config_ended <= ends && kind == `SPK_PACKET_TYPE_CONFIG ? 2'd1 : {config_ended == 2'd1, 1'b0};
-    if (fresh) {weights_there, thresholds_there, biases_there} <= 0;
+    weights_there <= weights_now & (body && kind == `SPK_PACKET_TYPE_WEIGHTS ? ~named : 2'b11);
+    thresholds_there <= thresholds_now & (body && kind == `SPK_PACKET_TYPE_THRESHOLDS ? ~named : 2'b11);
+    biases_there <= biases_now & (body && kind == `SPK_PACKET_TYPE_BIASES ? ~named : 2'b11);
+    ended <= ends && !images_packet ? 2'd1 : {ended == 2'd1, 1'b0};
+    if (body) last_word <= s_axis_tdata;
+    if (ended == 1) sound <= last_word == {32'd0, \loader.crc };
+    identity <= identity_now;
 
+    was_fed <= \loader.checksum_valid ;
     was_reset <= reset;
     was_layers_idle <= layers_idle;
     was_images <= !idle && images_packet;
@@ -350,7 +363,7 @@ always @(posedge aclk) begin
         packet <= 1'b0;
         told <= 0;
         seen <= 1'b0;
-        config_ended <= 0;
+        ended <= 0;
         stalled <= 0;
         accepted <= 0;
         {short, long, whole} <= 3'b000;
@@ -377,10 +390,10 @@ always @* begin
         end
 end
 
-// ---- packets that lead to the covers soon: CONFIG of two words, one of WEIGHTS, of THRESHOLDS, of images ----
+// ---- packets that lead to the covers soon: CONFIG of three words, WEIGHTS and THRESHOLDS of two, images of one ----
 (* anyconst *) wire events;
 wire [2:0]  order = accepted + 3'd1;
-wire [31:0] images = accepted == 0 ? 32'd2 : 32'd1;
+wire [31:0] images = accepted == 0 ? 32'd3 : accepted == 3 ? 32'd1 : 32'd2;
 
 // ---- what the error of the last packet must be ----
 reg told_right;
@@ -392,6 +405,7 @@ always @*
             || (long && told_now == `SPK_ERROR_CODE_LONG);
     else if (short) told_right = told_now == `SPK_ERROR_CODE_SHORT;
     else if (long) told_right = told_now == `SPK_ERROR_CODE_LONG;
+    else if (!images_packet && !sound) told_right = told_now == `SPK_ERROR_CODE_CHECKSUM;
     else if (kind == `SPK_PACKET_TYPE_CONFIG)
         told_right = told_now == `SPK_ERROR_CODE_NONE || told_now == `SPK_ERROR_CODE_CONFIG;
     else if (images_packet) told_right = told_now == (ended_image ? `SPK_ERROR_CODE_NONE : `SPK_ERROR_CODE_LENGTH);
@@ -431,7 +445,7 @@ always @* begin
         if (weight != 0 || threshold != 0 || bias != 0) assert (write_data == data);
         // Only while the layers are idle
         if (weight_write != 0 || pair_write) assert (layers_idle);
-        // A model that is loaded is first no longer loaded, and then changed: so MODEL of spk_regs is cleared
+        // A model that is loaded is first no longer loaded, and then changed: so MODEL of spk_regs is zero meanwhile
         if (weight_write != 0 || pair_write) assert (!was_loaded);
         if (config_now != was_config || config_layers != was_layers) assert (!loaded);
         // Image words only of an accepted packet of their kind, for a network that is loaded
@@ -445,7 +459,13 @@ always @* begin
         if (was_reset) assert (config_layers == 0);
         else if (config_now != was_config || config_layers != was_layers) assert (fresh && layers_idle);
         if (fresh) assert (config_layers == new_layers && config_time_steps == new_time_steps);
-        // Loaded is what every layer has been given whole since the configuration
+        // Loaded is what every layer has been given whole and sound since the configuration, which names it
+        if (config_layers != 0) assert (model == identity_now);
+        // The checksum is given header and body of a packet of a model, once each, and has had two cycles for them
+        if (\loader.checksum_valid ) assert (take && \loader.checksum_first == !packet && (!packet || kept));
+        if (take && !packet) assert (\loader.checksum_valid );
+        if (kept && !images_packet) assert (\loader.checksum_valid );
+        if (state == COMMIT) assert (!was_fed);
         if (loaded) assert (all_there);
         if (idle) assert (loaded == all_there);
 
@@ -501,11 +521,11 @@ always @* begin
             assert (packet && told_now != 0 && told_right && !short && (!long || words == length));
         if (state == DRAIN || state == SETTLE) assert (\loader.error_told_reg == (told_now != 0));
         if (state == SETTLE) assert (kind == `SPK_PACKET_TYPE_EVENTS && told_right);
-        if (state == COMMIT) assert (kind == `SPK_PACKET_TYPE_CONFIG && whole && fine && told_now == 0);
-        assert ((state == COMMIT) == (config_ended == 1) && config_ended != 3);
-        if (state == COMMIT)
+        if (state == COMMIT) assert (!images_packet && whole && fine && told_now == 0 && write_data == last_word);
+        assert ((state == COMMIT) == (ended == 1) && ended != 3);
+        if (state == COMMIT && kind == `SPK_PACKET_TYPE_CONFIG)
             assert (\loader.new_layers_reg == new_layers && \loader.new_time_steps_reg == new_time_steps);
-        if (config_ended == 2) assert (state == HEADER && seen && kind == `SPK_PACKET_TYPE_CONFIG && whole && fine);
+        if (ended == 2) assert (state == HEADER && seen && !images_packet && whole && fine);
         if ((state == CHECK || state == BODY || state == COMMIT) && !images_packet) assert (layers_idle);
         if (weight != 0 || threshold != 0 || bias != 0) assert (seen || was_reset);
         if (there && layer_packet) begin
@@ -534,6 +554,7 @@ always @* begin
         cover (begun && error_valid && error_code == `SPK_ERROR_CODE_SHORT && words == 1 && !packet);
         cover (begun && error_valid && error_code == `SPK_ERROR_CODE_LONG);
         cover (begun && error_valid && error_code == `SPK_ERROR_CODE_CONFIG);
+        cover (begun && error_valid && error_code == `SPK_ERROR_CODE_CHECKSUM);
         cover (begun && error_valid && error_code == `SPK_ERROR_CODE_NOT_LOADED);
         cover (begun && fresh && config_layers == 2);
     end else begin

@@ -65,7 +65,7 @@ MODULES = {
     "events": ["spk_events"],
     "input": ["spk_input"],
     "layer": ["spk_layer", "spk_scan", "spk_fifo", "spk_slice", "spk_fire", "spk_ram"],
-    "loader": ["spk_loader"],
+    "loader": ["spk_loader", "spk_crc"],
     "decode": ["spk_decode"],
     "encode": ["spk_encode", "spk_seed"],
     "seed": ["spk_seed"],
@@ -78,6 +78,7 @@ MODULES = {
 CUT = {
     "layer": "*spk_layer*/t:*spk_slice* *spk_layer*/t:*spk_fire*",
     "encode": "*spk_encode*/seeds",
+    "loader": "*spk_loader*/checksum",
     "reader": "*spk_reader*/queue *spk_reader*/split",
     "writer": "*spk_writer*/queue *spk_writer*/split",
     "memory": " ".join(f"*spk_memory*/{name}" for name in ("reader", "writer", "send_queue", "receive_queue")),
@@ -123,7 +124,7 @@ TABLE = [
         "induction",
         3,
         "One answer to each request and none without; it stays as it is until taken; it is OKAY, at once, and zero where no "
-        "register is; registers are written byte by byte; MODEL is zero after a cycle without a model; ERROR keeps the first "
+        "register is; registers are written byte by byte; MODEL is zero without a model; ERROR keeps the first "
         "error; the halves of CYCLES belong together; a command is pushed once, by a write of all its bytes; a reset lasts until "
         "the memory is quiet; INTERRUPT keeps what happens until a 1 is written over it.",
     ),
@@ -132,7 +133,7 @@ TABLE = [
         "axi_lite",
         "cover",
         8,
-        "Answers that wait, options, reset, a model named and forgotten, an error, both halves of CYCLES, commands, interrupts.",
+        "Answers that wait, options, reset, a model, an error, both halves of CYCLES, commands, interrupts.",
     ),
     Proof("events", "events", "induction", 4, EVENTS),
     Proof("events-cover", "events", "cover", 10, "Two images, four events of one word, an invalid event.", {"GUIDED": 1}),
@@ -167,14 +168,15 @@ TABLE = [
         3,
         "Each word of a packet that its header allows is written once, to the next place of the named layer, within its "
         "memories, while the layers are idle; nothing else is. A configuration fits what is built and changes as a whole. "
-        "While loaded neither changes. Each packet has the one right error or none; images pass only if all is loaded; while "
-        "all are ready no word waits for more than six cycles.",
+        "While loaded neither changes. Each packet has the one right error or none, so one whose checksum is wrong is never "
+        "taken; MODEL is made of those that are; images pass only if all is loaded; while all are ready no word waits for more "
+        "than six cycles.",
     ),
     Proof(
         "loader-cover-packets", "loader", "cover", 14, "Every error of a single packet, a CONFIG of two layers.", {"GUIDED": 1}
     ),
     Proof(
-        "loader-cover-network", "loader", "cover", 35, "A network loaded and used, an invalid event.", {"COVERS": 1, "GUIDED": 1}
+        "loader-cover-network", "loader", "cover", 40, "A network loaded and used, an invalid event.", {"COVERS": 1, "GUIDED": 1}
     ),
     Proof(
         "decode",

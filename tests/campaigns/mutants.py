@@ -16,6 +16,8 @@ PACKETS = ("tests/system/test_packets.py", *RTL)
 REGISTERS = ("tests/system/test_registers.py", *RTL)
 GEOMETRIES = ("tests/campaigns/test_random_networks.py", *RTL)
 COMPILER = ("tests/unit/test_compiler.py", "tests/unit/test_compiler_continuous.py", "tests/unit/test_model_file.py")
+CRC = ("tests/rtl/test_modules.py::test_module[crc]",)
+LOADER = ("tests/rtl/test_modules.py::test_module[loader]",)
 REGS = ("tests/rtl/test_modules.py::test_module[regs]",)
 MEMORY = (  # the AXI4 master by itself
     "tests/rtl/test_memory.py::test_memory[icarus-32]",
@@ -92,21 +94,31 @@ MUTANTS = (
     # ---- Verilog: decoding ----
     Mutant("of equal classes the last", "rtl/spk_decode.v", "count == 0 || current > best_reg", "count == 0 || current >= best_reg"),
     Mutant("values of the image before", "rtl/spk_decode.v", "(first_step ? {VALUE_BITS{1'b0}} :", "(first_step && first_image ? {VALUE_BITS{1'b0}} :"),
-    Mutant("exits only above the margin", "rtl/spk_decode.v", "lead >= config_margin", "lead > config_margin"),
+    Mutant("exits only above the margin", "rtl/spk_decode.v", "level_reg >= second_reg", "level_reg > second_reg"),
     Mutant("the second class forgets its lead", "rtl/spk_decode.v", "second_reg <= count == 0 ? LEAST : best_reg;", "second_reg <= LEAST;"),
     Mutant("TLAST before the values", "rtl/spk_decode.v", "last_image_reg && decided && !scores;", "last_image_reg && decided;"),
     # ---- Verilog: loading, registers ----
     Mutant("a packet without TLAST is taken", "rtl/spk_loader.v", "!s_axis_tlast ? `SPK_ERROR_CODE_LONG : `SPK_ERROR_CODE_LENGTH;",
            "`SPK_ERROR_CODE_LENGTH;", PACKETS),
-    Mutant("weights of the layer above", "rtl/spk_loader.v", "weight_write <= {LAYERS{body && weights_packet}} & layer_named;",
-           "weight_write <= {LAYERS{body && weights_packet}} & (layer_named << 1 | layer_named >> (LAYERS - 1));"),
+    Mutant("weights of the layer above", "rtl/spk_loader.v", "weight_write <= {LAYERS{model_word && weights_packet}} & layer_named;",
+           "weight_write <= {LAYERS{model_word && weights_packet}} & (layer_named << 1 | layer_named >> (LAYERS - 1));"),
     Mutant("a layer that is not there", "rtl/spk_loader.v", "layer_packet && layer_reg >= config_layers", "layer_packet && layer_reg > config_layers", PACKETS),
     Mutant("images before the weights", "rtl/spk_loader.v", "weights_loaded_reg <= 0;", "", PACKETS),
     Mutant("a model does not wait for the images before it", "rtl/spk_loader.v", "|| layers_idle)\n", "|| 1'b1)\n", PACKETS),
     Mutant("a reset leaves the network", "rtl/spk_loader.v", "if (reset) config_layers <= 8'd0;", "", PACKETS),
     Mutant("swapped sizes", "rtl/spk_loader.v", "new_inputs_reg[c*16 +: 16] > LAYER_INPUTS[c*16 +: 16]", "new_inputs_reg[c*16 +: 16] > LAYER_NEURONS[c*16 +: 16]"),
     Mutant("later errors overwrite the first", "rtl/spk_regs.v", "if (error_valid && error_code_reg == `SPK_ERROR_CODE_NONE) begin", "if (error_valid) begin", PACKETS),
-    Mutant("another model keeps the name of the one before", "rtl/spk_regs.v", "if (!aresetn || soft_reset || !loaded) model_reg", "if (!aresetn || soft_reset) model_reg", REGISTERS),
+    Mutant("a model that is not whole has a name", "rtl/spk_regs.v", "loaded ? model : 32'd0;", "model;", REGISTERS),
+    Mutant("a configuration keeps the name of the model before", "rtl/spk_loader.v", "(config_packet ? 32'd0 : {model[30:0], model[31]})", "{model[30:0], model[31]}", LOADER),
+    Mutant("the same parts in another order are the same model", "rtl/spk_loader.v", ": {model[30:0], model[31]})", ": model)", LOADER),
+    Mutant("a damaged packet is taken", "rtl/spk_loader.v", "state_reg == STATE_COMMIT && sound &&", "state_reg == STATE_COMMIT &&", LOADER),
+    Mutant("half of a checksum is not looked at", "rtl/spk_loader.v", "sound = write_data == {32'd0, crc};", "sound = write_data[31:0] == crc;", PACKETS),
+    Mutant("a damaged configuration is told as unfit", "rtl/spk_loader.v", "sound ? `SPK_ERROR_CODE_CONFIG : `SPK_ERROR_CODE_CHECKSUM;", "`SPK_ERROR_CODE_CONFIG;", PACKETS),
+    Mutant("the checksum is written into the memory", "rtl/spk_loader.v", "body && !images_packet && !body_end_reg;", "body && !images_packet;", LOADER),
+    Mutant("the header is not in the checksum", "rtl/spk_loader.v", "model_word || (state_reg == STATE_HEADER && s_axis_tvalid);", "model_word;", LOADER),
+    Mutant("a word moves the remainder by one bit too few", "rtl/spk_crc.v", "remainder = polynomial;", "remainder = {polynomial[30:0], 1'b0};", CRC),
+    Mutant("a message goes on with the remainder of the one before", "rtl/spk_crc.v", "first_reg ? 32'hFFFFFFFF : remainder_reg;", "remainder_reg;", CRC),
+    Mutant("words that are not there count", "rtl/spk_crc.v", "if (valid_reg) remainder_reg", "remainder_reg", CRC),
     Mutant("byte strobes do not matter", "rtl/spk_regs.v", "if (control && s_axil_wstrb[1]) begin", "if (control) begin", REGISTERS),
     Mutant("swapped ports: stalls of input and output", "rtl/spk_regs.v", "3'd0, count_stall_output, 3'd0, count_stall_input,",
            "3'd0, count_stall_input, 3'd0, count_stall_output,", PACKETS),

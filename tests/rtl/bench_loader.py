@@ -114,6 +114,7 @@ class Bench:
         assert (passed, begun, errors) == ([], [], [])
         assert written == writes(net)
         assert self.dut.loaded.value == 1
+        assert self.dut.model.value == model_file.build(net).identity
         self.net = net
         self.stride = {
             "spikes": net.time_steps * -(-net.sizes[0] // 64),
@@ -127,7 +128,7 @@ class Bench:
         fields = CONFIG.unpack(words[1])
         for name, value in (*fields.items(), ("exit", net.exit_margin is not None), ("encoder", net.encoder)):
             assert getattr(dut, f"config_{name}").value == value, name
-        for n, word in enumerate(words[2:]):
+        for n, word in enumerate(words[2:-1]):
             layer = CONFIG_LAYER.unpack(word)
             for name, width, value in (
                 ("inputs", 16, layer["inputs"]),
@@ -150,7 +151,7 @@ def writes(net: Network) -> list[tuple]:
     for n, layer in enumerate(net.layers):
         packets = [p for p in model_file.build(net).packets[1:] if HEADER.unpack(p[0])["layer"] == n]
         for packet in packets:
-            kind, words = HEADER.unpack(packet[0])["kind"], [int(w) for w in packet[1:]]
+            kind, words = HEADER.unpack(packet[0])["kind"], [int(w) for w in packet[1:-1]]
             if kind == PacketType.WEIGHTS:
                 slices = -(-layer.neurons // (64 // net.weight_bits))
                 result += [("weight", n, k // slices, k % slices, w) for k, w in enumerate(words)]
@@ -227,7 +228,7 @@ async def cut_and_too_long(dut, seed):
             await bench.send(words)
             written, passed, _, errors = bench.taken()
             assert errors == [(code, fields["kind"], fields["layer"])]
-            assert len(written) == min(len(words), len(packet)) - 1
+            assert len(written) == min(len(words) - 1, len(packet) - 2)
             assert passed == []
             assert dut.loaded.value == (len(words) == 1)
             if len(words) > 1:
@@ -235,7 +236,7 @@ async def cut_and_too_long(dut, seed):
                 written, passed, _, errors = bench.taken()
                 assert (written, passed, errors) == ([], [], [(ErrorCode.NOT_LOADED, PacketType.EVENTS, 0)])
             await bench.send(packet)
-            assert len(bench.taken()[0]) == len(packet) - 1
+            assert len(bench.taken()[0]) == len(packet) - 2
             assert dut.loaded.value == 1
     for kind, name in ((Spikes, "spikes"), (Pixels, "pixels")):
         whole = packed(batch(rng, bench.net, 3, kind)).tolist()
@@ -252,6 +253,36 @@ async def cut_and_too_long(dut, seed):
     for words, code in ((events(3)[:-1], ErrorCode.SHORT), ([*events(3), 5], ErrorCode.LONG), (fewer(3), ErrorCode.LENGTH)):
         await bench.send(words)
         assert bench.taken()[3] == [(code, PacketType.EVENTS, 0)]
+
+
+@cocotb.test()
+@cocotb.parametrize(seed=SEEDS)
+async def damaged(dut, seed):
+    """Each bit of a packet that flips on its way is found: a configuration is not taken over, a layer is not loaded."""
+    rng = np.random.default_rng(seed)
+    bench = Bench(dut, rng)
+    await bench.begin()
+    await bench.load(replace(network(rng, continuous=1), encoder=Encoder.THRESHOLD))
+    packets = model_file.build(bench.net).packets
+    for n, packet in enumerate(packets):
+        fields = HEADER.unpack(packet[0])
+        last = len(packet) - 1
+        for at in {1, last, *rng.integers(1, last, 3).tolist()}:
+            words = packet.copy()
+            words[at] ^= np.uint64(1) << np.uint64(rng.integers(64))
+            await bench.send(words)
+            assert bench.taken()[3] == [(ErrorCode.CHECKSUM, fields["kind"], fields["layer"])]
+            assert dut.loaded.value == (n == 0)
+            bench.check_configuration(bench.net)
+        before, was = int(dut.model.value), bench.net if n == 0 else None
+        await bench.send(packet)
+        bench.taken()
+        if was:
+            assert (int(dut.loaded.value), int(dut.model.value)) == (0, int(packet[-1]))
+            await bench.load(was)
+        else:  # only what was taken counts
+            rotated = before << 1 & 0xFFFFFFFF | before >> 31
+            assert (int(dut.loaded.value), int(dut.model.value)) == (1, rotated ^ int(packet[-1]))
 
 
 def fewer(images: int) -> list[int]:

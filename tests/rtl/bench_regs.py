@@ -25,7 +25,18 @@ MEMORY = {  # what comes from the memory, and its bits
     "memory_error_receive": 1,
     "memory_error_address": 40,
 }
-INPUTS = ("idle", "loaded", "error_valid", "error_code", "error_packet", "error_layer", *MEMORY, *EVENTS, "count_row_reads")
+INPUTS = (
+    "idle",
+    "loaded",
+    "model",
+    "error_valid",
+    "error_code",
+    "error_packet",
+    "error_layer",
+    *MEMORY,
+    *EVENTS,
+    "count_row_reads",
+)
 LAYERS = 3
 LOWS = [Register.CYCLES_LO + 8 * n for n in range(len(EVENTS))] + [Register.ROW_READS_LO + 8 * n for n in range(LAYERS)]
 CHANNELS = ("awaddr", "awvalid", "wdata", "wstrb", "wvalid", "bready", "araddr", "arvalid", "rready")
@@ -167,50 +178,15 @@ async def first_error(dut):
 
 @cocotb.test()
 async def model(dut):
-    """MODEL keeps what is written, byte by byte, while a model is loaded; a cycle without one, or a reset, clears it."""
+    """MODEL is what the core says while a model is loaded, and zero without one; a write changes nothing."""
     rng = np.random.default_rng(5)
     bench = Bench(dut, rng)
     await bench.reset()
-    await bench.write(Register.MODEL, 0xFFFF_FFFF)
-    assert await bench.read(Register.MODEL) == 0, "named without a model"
-
-    async def unload() -> None:
-        await FallingEdge(dut.aclk)
-        dut.loaded.value = 0
-        await FallingEdge(dut.aclk)
-        dut.loaded.value = 1
-
-    dut.loaded.value = 1
-    for forget in (unload, lambda: bench.write(Register.CONTROL, CONTROL.pack(reset=1)), bench.reset):
-        expected = bytearray(4)
-        for strobe in rng.permutation(16).tolist():
-            word = rng.integers(1, 256, 4, np.uint8).tobytes()
-            for n in (n for n in range(4) if strobe >> n & 1):
-                await bench.master.write(Register.MODEL + n, word[n : n + 1])
-                expected[n] = word[n]
-            assert await bench.read(Register.MODEL) == int.from_bytes(expected, "little")
-            await bench.write(Register.CONTROL, CONTROL.pack(clear_error=1, clear_counters=1))
-            await bench.write(Register.MODEL + 4, 0xFFFF_FFFF)
-        await forget()
-        assert await bench.read(Register.MODEL) == 0
-    assert bench.monitor.idle
-
-
-@cocotb.test()
-async def model_written_while_it_is_forgotten(dut):
-    """A write in the very cycle in which `loaded` falls is lost; one in the cycle after stays."""
-    bench = Bench(dut, np.random.default_rng(6), master=False)
-    await bench.reset()
-    dut.loaded.value = 1
-    for early, expected in ((0, 0), (1, 0x1234_5678)):
-        await FallingEdge(dut.aclk)
-        dut.loaded.value = 0
-        for _ in range(early):
-            await FallingEdge(dut.aclk)
-            dut.loaded.value = 1
-        await bench.write_now(Register.MODEL, 0x1234_5678)
-        dut.loaded.value = 1
-        assert await bench.read_now(Register.MODEL) == expected
+    for word in rng.integers(1, 1 << 32, 8).tolist():
+        for loaded in (0, 1):
+            dut.loaded.value, dut.model.value = loaded, word
+            await bench.write(Register.MODEL, 0xFFFF_FFFF)
+            assert await bench.read(Register.MODEL) == loaded * word
     assert bench.monitor.idle
 
 

@@ -300,7 +300,12 @@ async def identity_and_geometry(handle):
         "membrane_bits": TINY.membrane_bits,
         "classes": TINY.classes,
     }
-    assert FEATURES.unpack(await dut.read(Register.FEATURES)) == {"continuous": 1, "max_leak": TINY.max_leak, "direct": 1}
+    assert FEATURES.unpack(await dut.read(Register.FEATURES)) == {
+        "continuous": 1,
+        "max_leak": TINY.max_leak,
+        "direct": 1,
+        "commands": 0,  # a stream brings the packets
+    }
     for n, layer in enumerate(TINY.layers):
         assert LAYER.unpack(await dut.read(Register.LAYER + 4 * n)) == {"inputs": layer.inputs, "neurons": layer.neurons}
         assert await dut.read(Register.PARALLEL) >> 4 * n & 15 == layer.spikes_per_cycle
@@ -309,47 +314,36 @@ async def identity_and_geometry(handle):
 
 @cocotb.test()
 async def identity_of_the_model(handle):
-    """MODEL stays through images and refused packets; each packet that changes the model, and a reset, clears it."""
+    """MODEL stays through images and refused packets; it follows each packet that is taken, and is zero without a model."""
     rng = np.random.default_rng(14)
     dut, net = await start(handle, rng), three_layers(rng)
-    await dut.write(Register.MODEL, 7)
+    model = model_file.build(net)
     assert await dut.read(Register.MODEL) == 0, "no model is loaded"
     await dut.load(net)
-    assert await dut.read(Register.MODEL) == 0
-
-    async def name() -> int:
-        value = int(rng.integers(1, 1 << 32))
-        await dut.write(Register.MODEL, value)
-        return value
-
-    mine = await name()
-    for kept in (HARMLESS["unknown type"][0], packed(batch(rng, net, 2, Spikes))):
-        dut.send(kept)
-        await dut.idle()
-        await dut.error()
-        assert await dut.read(Register.MODEL) == mine
+    assert await dut.read(Register.MODEL) == model.identity
+    dut.send(packed(batch(rng, net, 2, Spikes)))
+    await dut.idle()
     dut.images += 2
     await dut.packet()
     for words, code in HARMLESS.values():
         dut.send(words)
         await dut.idle()
         assert (await dut.error())["code"] == code
-        assert await dut.read(Register.MODEL) == mine
-    for packet in model_file.build(net).packets[1:]:
-        await name()
+        assert await dut.read(Register.MODEL) == model.identity
+    identity = model.identity
+    for packet in model.packets[1:]:
         dut.send(packet)
         await dut.idle()
         assert STATUS.unpack(await dut.read(Register.STATUS))["loaded"] == 1
-        assert await dut.read(Register.MODEL) == 0, PacketType(HEADER.unpack(packet[0])["kind"]).name
+        identity = (identity << 1 & 0xFFFFFFFF | identity >> 31) ^ int(packet[-1])
+        assert await dut.read(Register.MODEL) == identity, PacketType(HEADER.unpack(packet[0])["kind"]).name
     await works(dut, net)
-    await name()
-    dut.send(model_file.build(net).packets[0])
+    dut.send(model.packets[0])
     await dut.idle()
     assert await dut.read(Register.MODEL) == 0, "CONFIG"
     for reset in (dut.soft_reset, dut.reset):
         await dut.load(net)
-        mine = await name()
-        assert await dut.read(Register.MODEL) == mine
+        assert await dut.read(Register.MODEL) == model.identity
         await reset()
         assert await dut.read(Register.MODEL) == 0
     await dut.drained(loaded=False)

@@ -9,6 +9,7 @@ from support.networks import TINY
 BUILT = verilated.parameters(TINY)
 LAYER = ("INPUTS", "NEURONS", "PARALLEL", "WEIGHT_BITS", "MEMBRANE_BITS", "CLASSES", "CONTINUOUS", "MAX_LEAK", "DIRECT", "GROUP")
 CASES = [
+    ("crc", {}),
     *[("fifo", {"WIDTH": width, "DEPTH": depth}) for width, depth in ((8, 2), (64, 16), (16, 4))],
     *[("ram", {"WIDTH": 64, "DEPTH": depth}) for depth in (2, 50)],
     *[

@@ -1,5 +1,8 @@
 """Sound and unsound packets."""
 
+import numpy as np
+
+from spikeline.model.model_file import sealed
 from spikeline.model.spec import (
     CONFIG,
     CONFIG_LAYER,
@@ -19,7 +22,12 @@ def header(kind, length, layer=0, magic=HEADER_MAGIC):
 def config(layers, time_steps=2, **options):
     words = [CONFIG.pack(layers=len(layers), time_steps=time_steps)]
     words += [CONFIG_LAYER.pack(inputs=i, neurons=n, **options) for i, n in layers]
-    return [header(PacketType.CONFIG, len(words)), *words]
+    return configuration(words)
+
+
+def configuration(words):
+    """A CONFIG packet of these words, its checksum behind them."""
+    return sealed(PacketType.CONFIG, np.array(words, np.uint64)).tolist()
 
 
 # Refused by the header alone: the model that is loaded stays as it is.
@@ -41,19 +49,20 @@ HARMLESS = {
     "configuration of nine words": ([header(PacketType.CONFIG, 9), *range(9)], ErrorCode.LENGTH),
     "pixels of no length": ([header(PacketType.PIXELS, 0)], ErrorCode.LENGTH),
     "an encoder that is not there": (
-        [header(PacketType.CONFIG, 2), CONFIG.pack(layers=1, time_steps=1, encoder=5), 5 | 5 << 16],
+        configuration([CONFIG.pack(layers=1, time_steps=1, encoder=5), 5 | 5 << 16]),
         ErrorCode.CONFIG,
     ),
     "direct input of nine bits": (
-        [header(PacketType.CONFIG, 2), CONFIG.pack(layers=1, time_steps=9, encoder=Encoder.DIRECT), 5 | 5 << 16],
+        configuration([CONFIG.pack(layers=1, time_steps=9, encoder=Encoder.DIRECT), 5 | 5 << 16]),
         ErrorCode.CONFIG,
     ),
     "direct input and membranes that last": (
-        [
-            header(PacketType.CONFIG, 2),
-            CONFIG.pack(layers=1, time_steps=1, encoder=Encoder.DIRECT, decode=Decode.SPIKE_COUNT),
-            CONFIG_LAYER.pack(inputs=5, neurons=5, continuous=1, state_bits=11),
-        ],
+        configuration(
+            [
+                CONFIG.pack(layers=1, time_steps=1, encoder=Encoder.DIRECT, decode=Decode.SPIKE_COUNT),
+                CONFIG_LAYER.pack(inputs=5, neurons=5, continuous=1, state_bits=11),
+            ]
+        ),
         ErrorCode.CONFIG,
     ),
     "a header and nothing else": ([header(PacketType.SPIKES, 4)], ErrorCode.SHORT),
@@ -66,8 +75,16 @@ HARMLESS = {
     "too many classes": (config([(100, 11)]), ErrorCode.CONFIG),
     "layers that do not fit each other": (config([(100, 48), (47, 5)]), ErrorCode.CONFIG),
     "more layers than sizes": (
-        [header(PacketType.CONFIG, 2), CONFIG.pack(layers=2, time_steps=1), 5 | 5 << 16],
+        configuration([CONFIG.pack(layers=2, time_steps=1), 5 | 5 << 16]),
         ErrorCode.CONFIG,
+    ),
+    "configuration with a bit that has flipped": (
+        [*config([(5, 5)])[:2], 5 | 4 << 16, *config([(5, 5)])[3:]],
+        ErrorCode.CHECKSUM,
+    ),
+    "configuration with a checksum of more than 32 bits": (
+        [*config([(5, 5)])[:-1], config([(5, 5)])[-1] | 1 << 63],
+        ErrorCode.CHECKSUM,
     ),
     "a state of other bits than are built": (config([(5, 5)] * 2, continuous=1, state_bits=12), ErrorCode.CONFIG),
     "more leak than is built": (config([(5, 5)] * 2, continuous=1, state_bits=11, leak=5), ErrorCode.CONFIG),

@@ -15,7 +15,7 @@ from spikeline.cli.demo import SHIPPED
 from spikeline.data import samples
 from spikeline.measure import evaluate
 from spikeline.model import model_file
-from spikeline.model.spec import Register
+from spikeline.model.spec import PacketType, Register
 
 BUILD = Path(__file__).parents[2] / "build"
 MODEL = SHIPPED / "mnist-dc-256.img"
@@ -102,19 +102,19 @@ def test_brevitas_onnx_and_golden_model_are_equal(mode):
         assert figures["images"] >= 1000
 
 
-def test_comparison_finds_a_planted_difference():
+def test_comparison_finds_a_planted_difference(monkeypatch):
     """The comparison itself can fail: weights changed in the accelerator alone show."""
     model = model_file.load(MODEL)
     given = samples.load(model.network).first(50)
     with Accelerator(model=model) as accelerator:
-        weights = model.packets[2].copy()
-        weights[1:] = np.roll(weights[1:], 16 * 50)  # the weights of other pixels
+        weights = model.packets[2]
+        weights = model_file.sealed(PacketType.WEIGHTS, np.roll(weights[1:-1], 16 * 50))  # the weights of other pixels
         driver = accelerator._backend
         memory = driver.device.buffer("weights", len(weights))
         memory[:] = weights
         driver.start(memory)
         driver.wait()
-        accelerator.simulator.write(Register.MODEL, model.crc)  # which the packet has cleared
+        monkeypatch.setattr(type(model), "identity", accelerator.simulator.read(Register.MODEL))  # as if it were ours
         figures = evaluate.measure(accelerator, given)
         compared, _ = evaluate.compare(accelerator, figures, given, traced=10)
     assert compared["golden_mismatches"] > 0

@@ -21,7 +21,7 @@ from spikeline.model.spec import (
     PacketType,
     Register,
 )
-from spikeline.simulation.verilated import Timing
+from spikeline.simulation.verilated import MEMORY_BASE, Timing
 from support.memory import change, send, start
 from support.networks import lasting
 from support.packets import HARMLESS, STEP, config, header, unsound
@@ -40,8 +40,6 @@ def loaded(driver, random_network):
     expected = golden.run(network, spikes).labels
 
     def still_works():
-        if driver.model:  # a packet of a model that a test has sent itself makes the model unknown
-            driver.device.write(Register.MODEL, driver.model.crc)
         np.testing.assert_array_equal(driver.run(spikes, scores=False)[0], expected)
 
     def again():
@@ -50,6 +48,8 @@ def loaded(driver, random_network):
         driver.load(model_file.build(network))
         still_works()
 
+    # Packets that a test has sent itself make another identity of the model.
+    driver._holds = lambda model: STATUS.unpack(driver.device.read(Register.STATUS))["loaded"]
     still_works()
     return driver, network, spikes, still_works, again
 
@@ -111,6 +111,46 @@ def test_model_cut_short_counts_as_not_loaded_until_sent_again(loaded, kind):
     driver.device.write(Register.CONTROL, 2)
     send(driver.device, packet)
     still_works()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_flipped_bit_of_a_model_is_found(loaded, seed):
+    """Bits of the header are told by what they break; the model stays, or is refused whole, and loading it mends all."""
+    driver, _, spikes, still_works, again = loaded
+    rng = np.random.default_rng(seed)
+    for packet in driver.model.packets:
+        words = packet.copy()
+        bit = int(rng.integers(64 * len(words)))
+        words[bit // 64] ^= WORD(1 << bit % 64)
+        send(driver.device, words)
+        found = error(driver.device)["code"]
+        assert found == ErrorCode.CHECKSUM or (bit < 64 and found != ErrorCode.NONE), bit
+        driver.device.write(Register.CONTROL, CONTROL.pack(clear_error=1))
+        if STATUS.unpack(driver.device.read(Register.STATUS))["loaded"]:
+            still_works()
+        else:
+            send(driver.device, packed(Spikes(spikes)))
+            assert error(driver.device)["code"] == ErrorCode.NOT_LOADED
+            again()
+
+
+def test_load_after_a_bit_of_memory_has_flipped(driver, random_network, monkeypatch):
+    """In memory, after it was written and before it is read: the driver says which packet, and the next load works."""
+    model = model_file.build(random_network(np.random.default_rng(5), 3, time_steps=2))
+    flush = driver.device.flush
+
+    def flip(memory):
+        flush(memory)
+        if HEADER.unpack(memory[0])["kind"] == PacketType.WEIGHTS:
+            driver.device.memory[driver.device.address(memory) - MEMORY_BASE + 8] ^= 1 << 5
+
+    monkeypatch.setattr(driver.device, "flush", flip)
+    with pytest.raises(DeviceError, match="refused a WEIGHTS packet of layer 0: CHECKSUM; it was changed in memory or on its"):
+        driver.load(model)
+    assert not driver.check()
+    monkeypatch.undo()
+    driver.load(model)
+    assert driver.check()
 
 
 @pytest.mark.parametrize("left_out", range(1, 9))

@@ -242,7 +242,7 @@ def test_attaching_goes_on_with_the_model_that_is_there(board, models, monkeypat
         np.testing.assert_array_equal(accelerator.infer(pixels).labels, of_one)
     assert loads == []
     bare = Accelerator(board.bitstream, device=board, download=False)
-    with pytest.raises(DeviceError, match=f"holds that with CRC-32 {one.crc:08x}"):
+    with pytest.raises(DeviceError, match=f"holds that of identity {one.identity:08x}"):
         bare.infer(pixels)
     with Accelerator(board.bitstream, two, device=board, download=False) as accelerator:
         np.testing.assert_array_equal(accelerator.infer(pixels).labels, of_two)
@@ -369,6 +369,33 @@ def test_a_memory_that_never_answers_a_burst(board, models, monkeypatch):
 
 
 @pytest.mark.parametrize("backend", ["sim", "golden", "board"])
+def test_check_says_what_the_accelerator_holds(board, models, backend):
+    """True while it is the model that was loaded; False after what another program does to it, and without one."""
+    one, two, pixels, of_one, _ = models
+    where = {"geometry": "tiny", "backend": backend} if backend != "board" else {"bitstream": board.bitstream, "device": board}
+    with Accelerator(**where) as accelerator:
+        assert not accelerator.check()
+        accelerator.load(one)
+        assert accelerator.check()
+        np.testing.assert_array_equal(accelerator.infer(pixels).labels, of_one)
+        assert accelerator.check()
+        if (device := accelerator.simulator) is not None:
+            device.write(Register.SEND, 1)  # no words: an error of the memory
+            assert not accelerator.check()
+            assert not accelerator.check()  # nothing is changed by the question
+            accelerator.load(one)
+            accelerator._backend.load(two)
+            accelerator._backend.model = one
+            assert not accelerator.check()
+            device.write(Register.CONTROL, CONTROL.pack(reset=1))
+            assert not accelerator.check()
+            accelerator.load(one)
+        assert accelerator.check()
+        accelerator.reset()
+        assert not accelerator.check()
+
+
+@pytest.mark.parametrize("backend", ["sim", "golden", "board"])
 def test_closed_is_closed(board, models, backend):
     one, _, pixels, _, _ = models
     where = {"geometry": "tiny", "backend": backend} if backend != "board" else {"bitstream": board.bitstream, "device": board}
@@ -383,7 +410,7 @@ def test_closed_is_closed(board, models, backend):
         name: (lambda name=name: getattr(accelerator, name))
         for name in ("model", "geometry", "has_clock", "can_trace", "simulator", "overlay", "waiting_seconds")
     }
-    calls |= {name: getattr(accelerator, name) for name in ("counters", "clear_counters", "reset", "__enter__")}
+    calls |= {name: getattr(accelerator, name) for name in ("counters", "clear_counters", "check", "reset", "__enter__")}
     calls |= {name: (lambda name=name: getattr(accelerator, name)(pixels)) for name in INPUT_CALLS}
     calls["load"] = lambda: accelerator.load(one)
     public = {name for name in dir(Accelerator) if not name.startswith("_")}

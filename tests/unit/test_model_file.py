@@ -3,6 +3,7 @@
 import json
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from spikeline.device.packets import Spikes, packed
 from spikeline.errors import ModelError
 from spikeline.model import model_file
 from spikeline.model.network import Network
-from spikeline.model.spec import CONFIG, HEADER, HEADER_MAGIC, Decode, Encoder, ModelField, PacketType
+from spikeline.model.spec import CONFIG, HEADER, HEADER_MAGIC, MODEL_VERSION, Decode, Encoder, ModelField, PacketType
 from support.strategies import layer, networks
 
 SMALL = Network((layer([[1, -2, 3], [0, 7, -8]], [1, -1, 5]), layer([[1, 2], [3, 4], [-5, 6]], [0, 9])), 4, 3)
@@ -65,20 +66,25 @@ def test_file_to_the_byte(tmp_path):
     network = Network((layer([[1, -1, 7], [-8, 0, 2]], [5, -6, 7]),), 4, 9, Encoder.BERNOULLI, Decode.SPIKE_COUNT)
     data = file_bytes(network, tmp_path)
     body = struct.pack(
-        "<9Q",
-        2 << 32 | 0x4B50 << 16 | 1,  # CONFIG
+        "<12Q",
+        3 << 32 | 0x4B50 << 16 | 1,  # CONFIG
         1 << 28 | 1 << 24 | 9 << 8 | 1,
         3 << 16 | 2,
-        2 << 32 | 0x4B50 << 16 | 2,  # THRESHOLDS
+        0,
+        3 << 32 | 0x4B50 << 16 | 2,  # THRESHOLDS
         (0xFFFFFFFA << 32) | 5,
         7,
-        2 << 32 | 0x4B50 << 16 | 3,  # WEIGHTS, a row for each input
+        0,
+        3 << 32 | 0x4B50 << 16 | 3,  # WEIGHTS, a row for each input
         0x7F1,
         0x208,
+        0,
     )
+    for end in (24, 56, 88):  # checksums
+        body = put(body, end, zlib.crc32(body[end - 24 : end]))
     assert data[64:] == body
     # u − θ: −8 − 5 = −13 up to 1 + 6 = 7, and 9 − 7; five bits
-    header = struct.pack("<4s4I", b"SPKI", 2, zlib.crc32(put(data, 8, 0)), len(body), 3 << 24 | 5 << 16 | 4 << 8 | 1)
+    header = struct.pack("<4s4I", b"SPKI", 3, zlib.crc32(put(data, 8, 0)), len(body), 3 << 24 | 5 << 16 | 4 << 8 | 1)
     assert data[:64] == (header + bytes(12) + struct.pack("<I", 3 << 16 | 2)).ljust(64, b"\0")
 
 
@@ -161,7 +167,8 @@ def test_shuffled_lost_and_repeated_packets(tmp_path, seed):
 
 def test_magic_version_and_crc_are_told_apart(tmp_path):
     data = file_bytes(SMALL, tmp_path)
-    messages = {ModelField.MAGIC: "wrong magic", ModelField.VERSION: "version 1, this runtime reads 2; compile the network again"}
+    version = f"version 1, this runtime reads {MODEL_VERSION}; compile the network again"
+    messages = {ModelField.MAGIC: "wrong magic", ModelField.VERSION: version}
     for at, message in (messages | {ModelField.CRC: "damaged"}).items():
         with pytest.raises(ModelError, match=message):
             model_file.parse(put(data, at, 1))
@@ -171,6 +178,19 @@ def test_packet_that_runs_past_the_end(tmp_path):
     data = file_bytes(SMALL, tmp_path)
     with pytest.raises(ModelError, match="runs past the end"):
         model_file.parse(with_crc(put(data, model_file.HEADER_BYTES + 4, 1000)))
+
+
+def test_checksum_of_each_packet_and_identity_of_all(tmp_path):
+    """The last word is the CRC-32 of those before it; a note does not change who the model is, and any other word does."""
+    model = model_file.build(SMALL)
+    for packet in model.packets:
+        assert int(packet[-1]) == zlib.crc32(packet[:-1].tobytes())
+    assert model_file.build(SMALL, {"dataset": {"name": "mnist"}}).identity == model.identity
+    assert model_file.build(replace(SMALL, time_steps=SMALL.time_steps + 1)).identity != model.identity
+    data = file_bytes(SMALL, tmp_path)
+    for at in (model_file.HEADER_BYTES + 8 * len(model.packets[0]) - 8, len(data) - 8):
+        with pytest.raises(ModelError, match="header, packets and note disagree"):
+            model_file.parse(with_crc(put(data, at, 1)))
 
 
 @pytest.mark.parametrize("bits", [0, 1, 3, 16, 255])

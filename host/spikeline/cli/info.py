@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> None:
     for n, x in enumerate(network.layers):
         layer: dict[str, Any] = {"inputs": x.inputs, "neurons": x.neurons, "membrane_range": network.membrane_range(n)}
         for kind in ("threshold", "bias", "weight") if x.continuous else ("threshold", "weight"):
-            layer[f"{kind}_bytes"] = next(packets).nbytes - 8
+            layer[f"{kind}_bytes"] = next(packets).nbytes - 16  # header and checksum
         if x.continuous:
             layer |= {"state_bits": x.state_bits, "leak": x.leak, "reset": x.reset.name.lower(), "biased": x.biased}
         layers.append(layer)

@@ -67,6 +67,10 @@ class Backend(ABC):
         """Go on with the model that the accelerator holds already, if it is `model`; says whether it is."""
         return False
 
+    def check(self) -> bool:
+        """Is the loaded model still there, as it was sent, and is there no error? Nothing is changed."""
+        return self.model is not None
+
     @abstractmethod
     def load(self, model: Model) -> None:
         """Make `model` the one that classifies. Raises ModelError, the one before kept, if it does not fit."""

@@ -42,6 +42,7 @@ FIXES = {
     ErrorCode.CONFIG: "compile for this accelerator's geometry",
     ErrorCode.LAYER: "compile for this accelerator's geometry",
     ErrorCode.NOT_LOADED: "load a model first",
+    ErrorCode.CHECKSUM: "it was changed in memory or on its way; load the model again",
 }
 
 
@@ -67,6 +68,9 @@ class Driver(Backend):
                 f"the accelerator speaks interface {version['major']}.{version['minor']}, this runtime "
                 f"{VERSION_MAJOR}.{VERSION_MINOR}; install matching versions"
             )
+        if not FEATURES.unpack(device.read(Register.FEATURES))["commands"]:
+            text = "this accelerator takes packets as a stream and has no memory port"
+            raise DeviceError(f"{text}; load the bitstream of one that has: its top is spikeline.v")
         self.geometry = self._geometry(name, clock_mhz)
         self.transfers = Transfers(device)
         if not self._idle() or any(device.read(x) for x in (Register.ERROR, Register.MEMORY_ERROR, Register.COMMANDS)):
@@ -100,9 +104,8 @@ class Driver(Backend):
                 send[:] = packet
                 self.start(send)
                 self.wait()
-        if not STATUS.unpack(self.device.read(Register.STATUS))["loaded"]:
+        if not self._holds(model):
             raise DeviceError("the accelerator did not take the model; load it again")
-        self.device.write(Register.MODEL, model.crc)
         self.model = model
 
     def adopt(self, model: Model) -> bool:
@@ -114,12 +117,17 @@ class Driver(Backend):
 
     def _holds(self, model: Model) -> bool:
         loaded = STATUS.unpack(self.device.read(Register.STATUS))["loaded"]
-        return bool(loaded) and self.device.read(Register.MODEL) == model.crc
+        return bool(loaded) and self.device.read(Register.MODEL) == model.identity
+
+    def check(self) -> bool:
+        """Does the accelerator hold the loaded model, without an error? Reads registers, and changes nothing."""
+        errors = (Register.ERROR, Register.MEMORY_ERROR)
+        return self.model is not None and self._holds(self.model) and not any(self.device.read(x) for x in errors)
 
     def require_model(self) -> Model:
         """The loaded model. Raises DeviceError without one, and if the accelerator does not hold it any more."""
         if self.model is None and (held := self.device.read(Register.MODEL)):
-            other = f"the accelerator holds that with CRC-32 {held:08x}, of another program"
+            other = f"the accelerator holds that of identity {held:08x}, of another program"
             raise DeviceError(f"no model is loaded ({other}); load one first")
         model = super().require_model()
         if not self._holds(model):

@@ -6,9 +6,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from spikeline.errors import DeviceError
-from spikeline.model.spec import MEMORY_ERROR, RECEIVE, SEND, MemoryFault, Register
+from spikeline.model.spec import FEATURES_COMMANDS, MEMORY_ERROR, RECEIVE, SEND, MemoryFault, Register
 
-QUEUE = 8  # commands that each queue takes
+QUEUE = FEATURES_COMMANDS  # commands that each queue takes
 WORD_BYTES = 8
 
 FAULTS = {

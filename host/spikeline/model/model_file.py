@@ -46,7 +46,10 @@ WORD = np.dtype("<u8")
 
 @dataclass(frozen=True)
 class Model:
-    """A network with its packets; each packet is uint64 (words,), header included. `note` is plain JSON data."""
+    """A network with its packets; each packet is uint64 (words,), header and checksum included. `note` is plain JSON data.
+
+    crc: the CRC-32 of its file, 32 bits.
+    """
 
     network: Network
     packets: tuple[np.ndarray, ...]
@@ -59,6 +62,14 @@ class Model:
         return sum(p.nbytes for p in self.packets)
 
     @property
+    def identity(self) -> int:
+        """What the accelerator's register MODEL holds once the packets are loaded, 32 bits. A note makes no difference."""
+        identity = 0
+        for checksum in (int(packet[-1]) for packet in self.packets):
+            identity = (identity << 1 & 0xFFFFFFFF | identity >> 31) ^ checksum
+        return identity
+
+    @property
     def dataset(self) -> str | None:
         """Name of the data set that the network was trained on; None if that is not known."""
         return self.note["dataset"]["name"] if "dataset" in self.note else None
@@ -68,6 +79,13 @@ def packet(kind: PacketType, body: np.ndarray, layer: int = 0) -> np.ndarray:
     """Put the header before `body`, uint64 (words,)."""
     header = HEADER.pack(kind=kind, layer=layer, magic=HEADER_MAGIC, length=len(body))
     return np.concatenate([np.array([header], WORD), body.astype(WORD, copy=False)])
+
+
+def sealed(kind: PacketType, body: np.ndarray, layer: int = 0) -> np.ndarray:
+    """A packet of a model: header, `body` and, as the last word, the CRC-32 of both."""
+    whole = packet(kind, np.append(body.astype(WORD, copy=False), WORD.type(0)), layer)
+    whole[-1] = zlib.crc32(whole[:-1].tobytes())
+    return whole
 
 
 def pack_weights(weights: np.ndarray, bits: int) -> np.ndarray:
@@ -157,13 +175,13 @@ def build(network: Network, note: Mapping[str, Any] | None = None) -> Model:
         )
         for layer in network.layers
     ]
-    packets = [packet(PacketType.CONFIG, np.array([config, *sizes], WORD))]
+    packets = [sealed(PacketType.CONFIG, np.array([config, *sizes], WORD))]
     for n, layer in enumerate(network.layers):
-        packets.append(packet(PacketType.THRESHOLDS, pack_pairs(layer.thresholds), n))
+        packets.append(sealed(PacketType.THRESHOLDS, pack_pairs(layer.thresholds), n))
         if layer.continuous:
             biases = np.zeros(layer.neurons, np.int32) if layer.biases is None else layer.biases
-            packets.append(packet(PacketType.BIASES, pack_pairs(biases), n))
-        packets.append(packet(PacketType.WEIGHTS, pack_weights(layer.weights, network.weight_bits).reshape(-1), n))
+            packets.append(sealed(PacketType.BIASES, pack_pairs(biases), n))
+        packets.append(sealed(PacketType.WEIGHTS, pack_weights(layer.weights, network.weight_bits).reshape(-1), n))
     model = Model(network, tuple(packets), 0, note)
     return replace(model, crc=zlib.crc32(to_bytes(model)))
 
@@ -256,10 +274,10 @@ def _network(packets: list[np.ndarray], weight_bits: int) -> Network:
     if weight_bits not in (2, 4, 8):
         raise ValueError(f"weights of {weight_bits} bits")
     config = CONFIG.unpack(packets[0][1])
-    sizes = [CONFIG_LAYER.unpack(word) for word in packets[0][2:]]
+    sizes = [CONFIG_LAYER.unpack(word) for word in packets[0][2:-1]]
     if len(sizes) != config["layers"] or len(packets) != 1 + sum(2 + size["continuous"] for size in sizes):
         raise ValueError("CONFIG does not match the packets that follow")
-    bodies = (p[1:] for p in packets[1:])
+    bodies = (p[1:-1] for p in packets[1:])
     layers = []
     for size in sizes:
         inputs, neurons = size["inputs"], size["neurons"]

@@ -16,6 +16,7 @@ class ErrorCode(IntEnum):
     CONFIG = 7  # A CONFIG value is outside the built geometry.
     NOT_LOADED = 8  # An image came before every layer had its weights, thresholds and, if continuous, biases.
     EVENT = 9  # An event beyond the inputs, or a time step that goes back or beyond the last.
+    CHECKSUM = 10  # A packet of a model does not agree with its CHECKSUM: memory, or the way from it, has changed it.
 
 
 class MemoryFault(IntEnum):
@@ -122,7 +123,7 @@ STATUS = BitFields(32, idle=(0, 1), loaded=(1, 1))
 ERROR = BitFields(32, code=(0, 8), packet=(8, 8), layer=(16, 8))
 GEOMETRY = BitFields(32, layers=(0, 8), weight_bits=(8, 8), membrane_bits=(16, 8), classes=(24, 8))
 LAYER = BitFields(32, inputs=(0, 16), neurons=(16, 16))
-FEATURES = BitFields(32, continuous=(0, 1), max_leak=(4, 4), direct=(8, 1), group=(16, 8))
+FEATURES = BitFields(32, continuous=(0, 1), max_leak=(4, 4), direct=(8, 1), commands=(16, 8), group=(24, 8))
 SEND = BitFields(32, last=(0, 1), words=(3, 29))
 RECEIVE = BitFields(32, words=(3, 29))
 COMMANDS = BitFields(32, sends=(0, 8), receives=(8, 8))
@@ -156,14 +157,16 @@ SCORE_PAIR = BitFields(64, even=(0, 32), odd=(32, 32))
 BIAS_PAIR = BitFields(64, even=(0, 32), odd=(32, 32))
 EVENT = BitFields(64, value=(0, 15), is_step=(15, 1))
 EVENT_COUNT = BitFields(64, images=(0, 32))
+CHECKSUM = BitFields(64, crc=(0, 32))
 
 # Constants
 ID = 0x4C4B5053
 VERSION_MINOR = 0x0
 VERSION_MAJOR = 0x3
+FEATURES_COMMANDS = 0x8
 HEADER_MAGIC = 0x4B50
 MODEL_MAGIC = 0x494B5053
-MODEL_VERSION = 0x2
+MODEL_VERSION = 0x3
 
 # Registers as a board's metadata lists them: name, offset, access, fields as above
 REGISTERS = (
@@ -188,8 +191,13 @@ REGISTERS = (
     ("LAYER_5", 0x34, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
     ("LAYER_6", 0x38, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
     ("LAYER_7", 0x3C, "read-only", {"inputs": (0, 16), "neurons": (16, 16)}),
-    ("FEATURES", 0x40, "read-only", {"continuous": (0, 1), "max_leak": (4, 4), "direct": (8, 1), "group": (16, 8)}),
-    ("MODEL", 0x44, "read-write", {"value": (0, 32)}),
+    (
+        "FEATURES",
+        0x40,
+        "read-only",
+        {"continuous": (0, 1), "max_leak": (4, 4), "direct": (8, 1), "commands": (16, 8), "group": (24, 8)},
+    ),
+    ("MODEL", 0x44, "read-only", {"value": (0, 32)}),
     ("ADDRESS_LO", 0x48, "read-write", {"value": (0, 32)}),
     ("ADDRESS_HI", 0x4C, "read-write", {"value": (0, 32)}),
     ("SEND", 0x50, "write-only", {"last": (0, 1), "words": (3, 29)}),

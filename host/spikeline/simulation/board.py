@@ -116,7 +116,7 @@ class Buffer(PynqBuffer):
 
 
 class SimulatedBoard(pynq.Device):
-    """The board. `downloads` counts bitstreams, `copying` the processor time in s that went into what caches do on a board."""
+    """The board. `downloads` counts bitstreams, `copying` the processor time in s that went into what caches do on a board.
 
     processor: its kind. described: its .hwh, with `{BUILD}` where the build stands; one of our own if None. base: where its
     buffers lie; above 4 GiB the accelerator is simulated with 40 bits of an address.
