@@ -133,8 +133,8 @@ class SimulatedBoard(pynq.Device):
         self.memory = Memory()
         self.downloads = 0
         self.copying = 0.0
-        self._slcr = dict(SLCR_VALUES)
-        self.simulator = SimDevice(geometry, memory=self.memory.logic)
+        self._clocks = dict(CLOCKS[processor])
+        self.simulator = SimDevice(geometry, memory=self.memory.logic, base=base)
         self.lock_folder = Path(tempfile.mkdtemp(prefix="spikeline-"))  # of its own: no other process can reach this board
         self._clean = weakref.finalize(self, _remove, self.lock_folder, os.getpid())
 
