@@ -1,4 +1,4 @@
-"""The runtime, without a checkout, over each version of `pynq` that boards have: unmodified, with the packages that it asks for."""
+"""The runtime, without a checkout, over each version of `pynq` that boards have: unmodified, with the packages it asks for."""
 
 import json
 import os
