@@ -324,8 +324,9 @@ def _classify(
 
 def _work(backend: Backend, given: Any, batch: int, scores: bool, every_step: bool = False) -> Work:
     """The batches of input, and what their results are together."""
-    checked, size = _checked(given, backend), inputs.whole(batch, "batch", 1)
-    nothing = _nothing(backend.require_model().network, every_step)
+    network = backend.require_model().network
+    checked, size = packets.batch(given).checked(network), inputs.whole(batch, "batch", 1)
+    nothing = _nothing(network, every_step)
 
     def join(results: list[Result]) -> Result:
         results = results or [nothing]

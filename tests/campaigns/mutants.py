@@ -18,6 +18,7 @@ GEOMETRIES = ("tests/campaigns/test_random_networks.py", *RTL)
 COMPILER = ("tests/unit/test_compiler.py", "tests/unit/test_compiler_continuous.py", "tests/unit/test_model_file.py")
 CRC = ("tests/rtl/test_modules.py::test_module[crc]",)
 LOADER = ("tests/rtl/test_modules.py::test_module[loader]",)
+SEED = ("tests/rtl/test_modules.py::test_module[seed]",)
 REGS = ("tests/rtl/test_modules.py::test_module[regs]",)
 MEMORY = (  # the AXI4 master by itself
     "tests/rtl/test_memory.py::test_memory[icarus-32]",
@@ -86,11 +87,11 @@ MUTANTS = (
     Mutant("the generator runs on over pixels that are not there", "rtl/spk_encode.v", "case (row_end ? last_word_reg[1:0] : 2'd3)", "case (2'd3)", ENCODE),
     Mutant("all bands of the latency code alike", "rtl/spk_encode.v", "if (row_end && config_latency) ceiling_reg <= level;", "", ENCODE),
     Mutant("the lowest bit first", "rtl/spk_encode.v", "if (row_end) plane_reg <= plane_reg >> 1;", "if (row_end) plane_reg <= {plane_reg[6:0], plane_reg[7]};", ENCODE),
-    Mutant("an image does not wait for its seed", "rtl/spk_encode.v", "&& !(s_image_end && seed_busy);", ";", ENCODE),
-    Mutant("two images share a seed", "rtl/spk_seed.v", "{second_reg ? next_state[3:0] : state_reg[3:0], state_reg[63:4]}", "{state_reg[3:0], state_reg[63:4]}", ENCODE),
-    Mutant("a seed begins with what the one before left", "rtl/spk_seed.v", "if (load || (busy_reg && count_reg == 4'd15)) begin", "if (load) begin", ENCODE),
-    Mutant("bits that come in at the top are taken for the state's", "rtl/spk_seed.v", "(state_reg[33:30] & in_1)", "state_reg[33:30]", ENCODE),
-    Mutant("a seed of zero", "rtl/spk_seed.v", " | zero_reg};", "};", ("tests/rtl/test_modules.py::test_module[seed]",)),
+    Mutant("an image does not wait for its seed", "rtl/spk_encode.v", "&& !(s_image_end && seed_busy);", ";", ("tests/rtl/test_modules.py::test_module[encode-33-1]",)),
+    Mutant("two images share a seed", "rtl/spk_seed.v", "{second_reg ? next_state[3:0] : state_reg[3:0], state_reg[63:4]}", "{state_reg[3:0], state_reg[63:4]}", SEED),
+    Mutant("a seed begins with what the one before left", "rtl/spk_seed.v", "if (load || (busy_reg && count_reg == 4'd15)) begin", "if (load) begin", SEED),
+    Mutant("bits that come in at the top are taken for the state's", "rtl/spk_seed.v", "(state_reg[33:30] & in_1)", "state_reg[33:30]", SEED),
+    Mutant("a seed of zero", "rtl/spk_seed.v", " | zero_reg};", "};", SEED),
     # ---- Verilog: decoding ----
     Mutant("of equal classes the last", "rtl/spk_decode.v", "count == 0 || current > best_reg", "count == 0 || current >= best_reg"),
     Mutant("values of the image before", "rtl/spk_decode.v", "(first_step ? {VALUE_BITS{1'b0}} :", "(first_step && first_image ? {VALUE_BITS{1'b0}} :"),

@@ -49,8 +49,12 @@ class Backend(ABC):
     turns: Turns
     has_clock = True  # does it count cycles?
     can_trace = False  # does it show single spikes?
-    waiting = 0.0  # processor time, in s, that went into waiting for hardware
     simulator: Any = None  # the Verilated accelerator, if that is what runs
+
+    @property
+    def waiting(self) -> float:
+        """Processor time so far, in s, that went into waiting for hardware, or into simulating it."""
+        return 0.0
 
     @property
     def overlay(self) -> Any:

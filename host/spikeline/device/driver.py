@@ -60,6 +60,7 @@ class Driver(Backend):
         self.timeout = timeout
         self.turns = Turns()
         self._under_way = False
+        self._waited = 0.0
         if (found := device.read(Register.ID)) != ID:
             raise DeviceError(f"no Spikeline accelerator here (identity 0x{found:08x}); load its bitstream")
         version = VERSION.unpack(device.read(Register.VERSION))
@@ -273,7 +274,7 @@ class Driver(Backend):
             if ready is not None and not done:
                 self.rest(time.monotonic() - since)
         self._under_way = not done or left > 0
-        self.waiting += time.thread_time() - begin
+        self._waited += time.thread_time() - begin
         return done
 
     def rest(self, waited: float) -> None:
@@ -291,6 +292,10 @@ class Driver(Backend):
         if fault := self.transfers.fault():
             raise DeviceError(f"the transfer stopped: {fault}; reset() and load the model again")
         return done, self.device.read(Register.IMAGES_LO)
+
+    @property
+    def waiting(self) -> float:
+        return self._waited
 
     def _idle(self) -> bool:
         return bool(STATUS.unpack(self.device.read(Register.STATUS))["idle"])

@@ -127,9 +127,9 @@ def _host_seconds(accelerator: Accelerator, work: Callable[[], T]) -> tuple[T, f
     gc.collect()
     gc.disable()
     try:
-        begin = time.process_time() - accelerator.waiting_seconds
+        begin = time.thread_time() - accelerator.waiting_seconds
         result = work()
-        return result, time.process_time() - accelerator.waiting_seconds - begin
+        return result, time.thread_time() - accelerator.waiting_seconds - begin
     finally:
         gc.enable()
 

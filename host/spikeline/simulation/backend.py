@@ -1,5 +1,7 @@
 """The simulated board as a backend: the driver of a board, over a simulator that it owns and can look into."""
 
+from typing import Any
+
 import numpy as np
 
 from spikeline.device.backend import Inside
@@ -48,10 +50,15 @@ class SimulatedDriver(BoardDriver):
     def sleep(self, seconds: float) -> None:
         """Not at all: the clock of the simulated hardware runs while it is looked at."""
 
-    def start(self, send: np.ndarray | tuple[np.ndarray, ...], receive: np.ndarray | None = None) -> None:
-        begun = self._simulated.copying
-        super().start(send, receive)
-        self.waiting += self._simulated.copying - begun  # a cache writes itself back
+    def wait(self, *given: Any, **options: Any) -> bool:
+        begin = self._simulated.seconds
+        done = super().wait(*given, **options)
+        self._waited -= self._simulated.seconds - begin  # told apart below
+        return done
+
+    @property
+    def waiting(self) -> float:
+        return self._waited + self._simulated.seconds
 
     def close(self) -> None:
         try:

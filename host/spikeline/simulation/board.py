@@ -10,6 +10,8 @@ import struct
 import tempfile
 import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +118,7 @@ class Buffer(PynqBuffer):
 
 
 class SimulatedBoard(pynq.Device):
-    """The board. `downloads` counts bitstreams, `copying` the processor time in s that went into what caches do on a board.
+    """The board. `downloads` counts bitstreams, `seconds` is the processor time that its logic and its caches took.
 
     processor: its kind. described: its .hwh, with `{BUILD}` where the build stands; one of our own if None. base: where its
     buffers lie; above 4 GiB the accelerator is simulated with 40 bits of an address.
@@ -132,7 +134,7 @@ class SimulatedBoard(pynq.Device):
         self.geometry = geometry
         self.memory = Memory()
         self.downloads = 0
-        self.copying = 0.0
+        self.seconds = 0.0
         self._clocks = dict(CLOCKS[processor])
         self.simulator = SimDevice(geometry, memory=self.memory.logic, base=base)
         self.lock_folder = Path(tempfile.mkdtemp(prefix="spikeline-"))  # of its own: no other process can reach this board
@@ -153,12 +155,14 @@ class SimulatedBoard(pynq.Device):
 
     def read_registers(self, address: int, length: int) -> bytes:
         """What `pynq.MMIO` reads."""
-        return b"".join(struct.pack("<I", self._read(address + n)) for n in range(0, length, 4))
+        with self._hardware():
+            return b"".join(struct.pack("<I", self._read(address + n)) for n in range(0, length, 4))
 
     def write_registers(self, address: int, data: bytes) -> None:
         """What `pynq.MMIO` writes."""
-        for n, (value,) in enumerate(struct.iter_unpack("<I", bytes(data))):
-            self._write(address + 4 * n, value)
+        with self._hardware():
+            for n, (value,) in enumerate(struct.iter_unpack("<I", bytes(data))):
+                self._write(address + 4 * n, value)
 
     def _read(self, address: int) -> int:
         if 0 <= (offset := address - self.processor.registers) < hand_off.RANGE:
@@ -199,9 +203,17 @@ class SimulatedBoard(pynq.Device):
         self._copy(host, logic)
 
     def _copy(self, to: np.ndarray, given: np.ndarray) -> None:
+        with self._hardware():
+            to[:] = given
+
+    @contextmanager
+    def _hardware(self) -> Iterator[None]:
+        """What a board does by itself."""
         begin = time.thread_time()
-        to[:] = given
-        self.copying += time.thread_time() - begin
+        try:
+            yield
+        finally:
+            self.seconds += time.thread_time() - begin
 
     def _parts(self, bo: BufferObject, offset: int, size: int) -> tuple[np.ndarray, np.ndarray]:
         """A part of a buffer as the accelerator and as the processor sees it."""
