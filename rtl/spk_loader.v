@@ -200,6 +200,7 @@ reg [LAYERS*4-1:0]  new_leak_reg;
 reg [LAYERS*5-1:0]  new_state_bits_reg;
 reg                 new_direct;
 reg                 new_valid;
+reg                 new_valid_reg; // stands in COMMIT: with the CHECKSUM, nothing new is gathered
 
 integer c;
 always @* begin
@@ -302,7 +303,7 @@ wire [LAYERS-1:0] layer_loaded = weights_loaded_reg & thresholds_loaded_reg & (b
 assign loaded = config_layers != 0 && &(layer_loaded | ~layer_used);
 
 wire begin_body = state_reg == STATE_CHECK && refusal == `SPK_ERROR_CODE_NONE;
-wire commit = state_reg == STATE_COMMIT && sound && (!config_packet || new_valid);
+wire commit = state_reg == STATE_COMMIT && sound && (!config_packet || new_valid_reg);
 
 integer n;
 always @(posedge aclk) begin
@@ -364,6 +365,8 @@ always @(posedge aclk) begin
         end
     end
 end
+
+always @(posedge aclk) new_valid_reg <= new_valid;
 
 integer k;
 always @(posedge aclk)

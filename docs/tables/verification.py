@@ -1,5 +1,7 @@
 """Tables of docs/verification.md: long runs, coverage, planted faults."""
 
+from typing import Any
+
 from tables import result
 
 
@@ -22,9 +24,16 @@ def soak() -> list[str]:
     r = result("soak")
     return [
         f"`make soak IMAGES={r['images']} SEED={r['seed']}`: {r['images']:,} digits in {r['cycles']:,} cycles of {r['geometry']}, "
-        f"{r['loads']} loads of {', '.join(r['networks'])}, {r['resets_under_way']} resets in the middle of a batch, random stalls: "
+        f"{r['loads']} loads of {', '.join(r['networks'])}, {r['resets_under_way']} resets{_faults(r)} in the middle of a batch, random stalls: "
         f"**{r['mismatches']} labels or numbers of steps that differ**; commit {r['commit'][:7]}."
     ]
+
+
+def _faults(r: dict[str, Any]) -> str:
+    """What a run has had since there is a memory port."""
+    if "flipped_bits" not in r:
+        return ""
+    return f" and {r['memory_faults_under_way']} faults of the memory, {r['flipped_bits']} loads with a flipped bit"
 
 
 def coverage() -> list[str]:

@@ -177,12 +177,13 @@ def longest_paths(module: Mapping[str, Any], count: int = 10) -> list[dict[str, 
     `wire_ns` of it, `levels` of LUTs, `carries` (CARRY4) and `through`, the signals on its way. Raises ValueError for a cell
     without delays and for a loop of logic.
     """
-    timings = {name: timing_of(cell["type"], cell.get("parameters", {})) for name, cell in module["cells"].items()}
-    kinds = {name: cell["type"] for name, cell in module["cells"].items()}
+    cells = {name: cell for name, cell in module["cells"].items() if not cell["type"].startswith("$")}  # without notes
+    timings = {name: timing_of(cell["type"], cell.get("parameters", {})) for name, cell in cells.items()}
+    kinds = {name: cell["type"] for name, cell in cells.items()}
     names = _names(module)
     sinks: dict[int, list[_Pin]] = defaultdict(list)
     inputs, outputs = {}, {}
-    for name, cell in module["cells"].items():
+    for name, cell in cells.items():
         inputs[name], outputs[name] = _pins(name, cell)
         for pin in inputs[name]:
             sinks[pin.bit].append(pin)
