@@ -5,8 +5,8 @@
 //   second half   z = (z ^ z >> 27) * FACTOR_2                16 cycles; meanwhile state += GAMMA, for the next image
 //   then          seed = z ^ z >> 31, or 1 for 0, until `next`
 //
-// A factor is constant, so what four bits of the other one add to a product is a table: no multiplier, and one adder for
-// both products. They come out from the lowest bit on, in the places that z leaves.
+// A factor is constant, so what four bits of the other one add to a product is one of 16 constants: no multiplier, and
+// one adder for both products. They come out from the lowest bit on, in the places that z leaves.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -26,23 +26,6 @@ localparam [63:0] GAMMA = 64'h9E3779B97F4A7C15;
 localparam [63:0] FACTOR_1 = 64'hBF58476D1CE4E5B9;
 localparam [63:0] FACTOR_2 = 64'h94D049BB133111EB;
 
-// Bit p of the 16 multiples of a factor is bits 16p … 16p + 15.
-function [68*16-1:0] multiples(input [63:0] factor);
-    integer n;
-    integer k;
-    reg [67:0] sum;
-    begin
-        sum = 68'd0;
-        for (n = 0; n < 16; n = n + 1) begin
-            for (k = 0; k < 68; k = k + 1) multiples[k*16 + n] = sum[k];
-            sum = sum + {4'd0, factor};
-        end
-    end
-endfunction
-
-localparam [68*16-1:0] MULTIPLES_1 = multiples(FACTOR_1);
-localparam [68*16-1:0] MULTIPLES_2 = multiples(FACTOR_2);
-
 reg        busy_reg;
 reg        second_reg; // half
 reg [3:0]  count_reg;  // of four bits
@@ -61,9 +44,13 @@ wire [3:0]  times = second_reg ? z_reg[3:0] ^ (z_reg[30:27] & in_2) : state_reg[
 reg  [67:0] multiple;
 wire [67:0] added = {4'd0, carry_reg} + multiple;
 
-integer p;
-always @*
-    for (p = 0; p < 68; p = p + 1) multiple[p] = second_reg ? MULTIPLES_2[p*16 + times] : MULTIPLES_1[p*16 + times];
+integer n;
+always @* begin
+    multiple = 68'd0;
+    for (n = 1; n < 16; n = n + 1)
+        if (times == n[3:0])
+            multiple = second_reg ? {4'd0, FACTOR_2} * {64'd0, n[3:0]} : {4'd0, FACTOR_1} * {64'd0, n[3:0]};
+end
 
 assign busy = busy_reg;
 assign seed = {z_reg[63:33], z_reg[32:1] ^ z_reg[63:32], z_reg[0] ^ z_reg[31] | zero_reg};

@@ -114,7 +114,7 @@ always @* begin
     end
 
     cover (given == 1 && !busy);
-    cover (given == 1 && busy && second);
+    cover (busy && second);
 end
 
 endmodule
