@@ -226,7 +226,7 @@ TABLE = [
         "A seed is there 32 cycles after it was asked for and stays; in each of them the right four bits are multiplied by the "
         "right factor; the next state is GAMMA further.",
     ),
-    Proof("seed-cover", "seed", "cover", 36, "The second half, and a seed."),
+    Proof("seed-cover", "seed", "cover", 36, "The second half, and a seed.", {"GUIDED": 1}),
     Proof(
         "bursts",
         "bursts",

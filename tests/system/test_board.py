@@ -467,7 +467,7 @@ def test_hwh_of_another_build(board):
     ("register", "value", "message"),
     [
         (Register.ID, 0x1234, "no Spikeline accelerator here .identity 0x00001234.; load its bitstream"),
-        (Register.VERSION, 0x1_0001, r"speaks interface 1\.1, this runtime 2\.0; install matching versions"),
+        (Register.VERSION, 0x1_0001, r"speaks interface 1\.1, this runtime 3\.0; install matching versions"),
     ],
 )
 def test_logic_that_speaks_otherwise(board, monkeypatch, register, value, message):

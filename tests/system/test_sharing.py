@@ -413,6 +413,8 @@ def test_closed_is_closed(board, models, backend):
     calls |= {name: getattr(accelerator, name) for name in ("counters", "clear_counters", "check", "reset", "__enter__")}
     calls |= {name: (lambda name=name: getattr(accelerator, name)(pixels)) for name in INPUT_CALLS}
     calls["load"] = lambda: accelerator.load(one)
+    calls["buffer"] = lambda: accelerator.buffer(1)
+    calls["infer_async"] = lambda: accelerator.infer_async(pixels)
     public = {name for name in dir(Accelerator) if not name.startswith("_")}
     assert public - calls.keys() == {"close", "closed"}
     assert accelerator.closed
@@ -437,7 +439,7 @@ def test_every_call_of_a_closed_simulator(tiny):
     arguments = {"read": (0,), "write": (0, 0), "run": (1,), "idle": (1,), "timing": (Timing(),), "fail": (0, 0)}
     arguments |= {"activity": (None,), "record": (True,)}
     arguments |= dict.fromkeys(("recorded_spikes", "recorded_membranes", "recorded_states"), (0,))
-    harmless = {"close", "geometry", "memory", "buffer", "address", "flush", "invalidate"}
+    harmless = {"close", "geometry", "memory", "buffer", "allocate", "at", "address", "flush", "invalidate"}
     for name in {name for name in dir(SimDevice) if not name.startswith("_")} - harmless:
         with pytest.raises(DeviceError, match=CLOSED):
             getattr(device, name)(*arguments.get(name, ()))
