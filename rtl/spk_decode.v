@@ -125,8 +125,9 @@ reg [15:0]                   m_steps_reg;
 reg [31:0]                   m_image_reg;
 
 wire signed [VALUE_BITS-1:0] current = rotate_reg[VALUE_BITS-1:0];
-wire signed [VALUE_BITS+1:0] margin = {2'b00, config_margin};
-wire                         decided = last_step_reg || (!every_step && level_reg >= second_reg);
+wire signed [VALUE_BITS+1:0] level = {{2{current[VALUE_BITS-1]}}, current} - {2'b00, config_margin};
+wire signed [VALUE_BITS+1:0] second = {{2{second_reg[VALUE_BITS-1]}}, second_reg};
+wire                         decided = last_step_reg || (!every_step && level_reg >= second);
 wire [15:0]                  count = {{(16-COUNT_BITS){1'b0}}, count_reg};
 wire                         out_ready = !m_axis_tvalid || m_axis_tready;
 wire                         values_end = count + 16'd2 >= config_classes;
@@ -158,7 +159,7 @@ always @(posedge aclk) begin
             if (count < config_classes) begin
                 if (count == 0 || current > best_reg) begin
                     best_reg <= current;
-                    level_reg <= current - margin;
+                    level_reg <= level;
                     label_reg <= count_reg;
                     second_reg <= count == 0 ? LEAST : best_reg;
                 end else if (current > second_reg) begin

@@ -439,7 +439,7 @@ enum spk_status spk_load(struct spk_device *device, const void *model, size_t by
     while (status == SPK_OK && (left != 0U || done != sent)) {
         if (left != 0U && sent - done < SPK_REG_FEATURES_COMMANDS_RESET) {
             const size_t size = ((size_t)FIELD(get64(at), SPK_STREAM_HEADER_LENGTH) + 1U) * WORD_BYTES;
-            start(device, at, size, NULL, 0U);
+            send(device, at, size, SPK_REG_SEND_LAST_MASK);
             ++sent;
             at += size;
             left -= size;
@@ -491,7 +491,7 @@ static void classify(const struct spk_device *device, const uint8_t *pixels, uin
               PUT(bytes / WORD_BYTES + 1U, SPK_STREAM_HEADER_LENGTH);
     part[1] = seed + SPK_SEED_STEP;
     receive(device, part + LINE_BYTES / WORD_BYTES, spk_result_bytes(device, n, values));
-    send(device, part, 2U * WORD_BYTES, 0U);
+    send(device, part, (size_t)2U * WORD_BYTES, 0U);
     send(device, pixels, bytes, SPK_REG_SEND_LAST_MASK);
 }
 

@@ -95,7 +95,7 @@ MUTANTS = (
     # ---- Verilog: decoding ----
     Mutant("of equal classes the last", "rtl/spk_decode.v", "count == 0 || current > best_reg", "count == 0 || current >= best_reg"),
     Mutant("values of the image before", "rtl/spk_decode.v", "(first_step ? {VALUE_BITS{1'b0}} :", "(first_step && first_image ? {VALUE_BITS{1'b0}} :"),
-    Mutant("exits only above the margin", "rtl/spk_decode.v", "level_reg >= second_reg", "level_reg > second_reg"),
+    Mutant("exits only above the margin", "rtl/spk_decode.v", "level_reg >= second)", "level_reg > second)"),
     Mutant("the second class forgets its lead", "rtl/spk_decode.v", "second_reg <= count == 0 ? LEAST : best_reg;", "second_reg <= LEAST;"),
     Mutant("TLAST before the values", "rtl/spk_decode.v", "last_image_reg && decided && !scores;", "last_image_reg && decided;"),
     # ---- Verilog: loading, registers ----

@@ -506,5 +506,5 @@ def test_a_saif_file_is_read_in_cycles(tmp_path):
     with pytest.raises(DataError, match="changes between clock edges"):
         read.high("layer[0]/odd")
     path.write_text("nothing")
-    with pytest.raises(DataError, match="no switching activity of spikeline"):
+    with pytest.raises(DataError, match="no switching activity of accelerator"):
         saif.read(path)
