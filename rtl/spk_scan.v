@@ -5,7 +5,8 @@
 //   stage 2   fetched_reg   the next group, ready before it is needed
 //   stage 3   bits_reg      the group that is taken apart: its lowest bit is `index`, and is cleared
 //
-// So no cycle is lost between two groups or two vectors. All lanes of a layer go from step to step together: each shows
+// Each group comes with whether it is down to its last spike, so that the barrier below begins at registers. So no cycle
+// is lost between two groups or two vectors. All lanes of a layer go from step to step together: each shows
 // `done` with its last spike, and after it, and waits for `start`. Latency: two cycles from `s_valid` to `next_valid`,
 // one from `start` to the first spike. A step takes as many cycles as the lane has spikes, one if it has none.
 `resetall
@@ -52,12 +53,14 @@ reg [USER_BITS-1:0]    user_reg;
 reg                    full_reg;
 // Stage 2: the next group.
 reg [GROUP-1:0]         fetched_reg;
+reg                     fetched_exhausted_reg;
 reg [PADDED_BITS-5:0]   fetched_group_reg;
 reg [USER_BITS-1:0]     fetched_user_reg;
 reg                     fetched_last_reg;
 reg                     fetched_valid_reg;
 // Stage 3: the spikes of the current group that are still to be shown.
 reg [GROUP-1:0]       bits_reg;
+reg                   exhausted_reg; // it is the last spike, or there is none
 reg [PADDED_BITS-5:0] group_reg;
 reg                   last_reg;
 
@@ -79,6 +82,11 @@ function [GROUPS-1:0] groups_with_spikes(input [GROUPS*GROUP-1:0] vector);
     end
 endfunction
 
+// At most one bit is set.
+function last_spike(input [GROUP-1:0] bits);
+    last_spike = (bits & (bits - 1'b1)) == 0;
+endfunction
+
 wire [GROUPS-1:0]       first = pending_reg & (~pending_reg + 1'b1);
 wire [GROUPS-1:0]       rest = pending_reg & ~first;
 reg  [GROUP-1:0]        fetched_next;
@@ -86,8 +94,7 @@ reg  [PADDED_BITS-5:0]  fetched_group_next;
 wire                    fetched_last_next = rest == 0;
 
 wire [GROUP-1:0] bits_left = bits_reg & (bits_reg - 1'b1);
-wire             exhausted = bits_left == 0;
-wire             take = start || (exhausted && !last_reg && fetched_valid_reg);
+wire             take = start || (exhausted_reg && !last_reg && fetched_valid_reg);
 wire             fetch = full_reg && (!fetched_valid_reg || take);
 reg  [3:0]       lowest;
 
@@ -112,7 +119,7 @@ wire [PADDED_BITS-1:0] padded_index = {group_reg, lowest};
 assign s_ready = !full_reg; // from a register, so that no path reaches back from here through the layers before
 assign next_valid = fetched_valid_reg;
 assign next_user = fetched_user_reg;
-assign done = exhausted && last_reg;
+assign done = exhausted_reg && last_reg;
 assign empty = !full_reg && !fetched_valid_reg;
 assign valid = |bits_reg;
 assign index = padded_index[INDEX_BITS-1:0];
@@ -120,6 +127,7 @@ assign index = padded_index[INDEX_BITS-1:0];
 always @(posedge aclk) begin
     if (fetch) begin
         fetched_reg <= fetched_next;
+        fetched_exhausted_reg <= last_spike(fetched_next);
         fetched_group_reg <= fetched_group_next;
         fetched_user_reg <= user_reg;
         fetched_last_reg <= fetched_last_next;
@@ -134,15 +142,18 @@ always @(posedge aclk) begin
     fetched_valid_reg <= fetch || (fetched_valid_reg && !take);
     if (take) begin
         bits_reg <= fetched_reg;
+        exhausted_reg <= fetched_exhausted_reg;
         group_reg <= fetched_group_reg;
         last_reg <= fetched_last_reg;
     end else begin
         bits_reg <= bits_left;
+        exhausted_reg <= last_spike(bits_left);
     end
     if (reset) begin
         full_reg <= 1'b0;
         fetched_valid_reg <= 1'b0;
         bits_reg <= 0;
+        exhausted_reg <= 1'b1;
         last_reg <= 1'b1;
     end
 end

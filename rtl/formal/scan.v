@@ -68,6 +68,8 @@ spk_scan #(.INPUTS(INPUTS), .LANES(LANES), .LANE(LANE), .USER_BITS(USER_BITS)) s
 (* hierconn *) wire                  \scan.fetched_last_reg ;
 (* hierconn *) wire [USER_BITS-1:0]  \scan.fetched_user_reg ;
 (* hierconn *) wire [15:0]           \scan.bits_reg ;
+(* hierconn *) wire                  \scan.exhausted_reg ;
+(* hierconn *) wire                  \scan.fetched_exhausted_reg ;
 (* hierconn *) wire [GROUP_BITS-1:0] \scan.group_reg ;
 (* hierconn *) wire                  \scan.last_reg ;
 (* hierconn *) wire                  \scan.fetch ;
@@ -198,6 +200,9 @@ always @* begin
 
         // Invariants
         assert (sound || !\scan.full_reg );
+        assert (\scan.exhausted_reg == ((\scan.bits_reg & (\scan.bits_reg - 1'b1)) == 0));
+        if (\scan.fetched_valid_reg )
+            assert (\scan.fetched_exhausted_reg == ((\scan.fetched_reg & (\scan.fetched_reg - 1'b1)) == 0));
         assert (ordered && bounded);
         if (\scan.bits_reg != 0) assert (\scan.group_reg < GROUPS);
         if (\scan.fetched_valid_reg ) assert (\scan.fetched_group_reg < GROUPS);

@@ -43,8 +43,8 @@ class Mutant:
 
 MUTANTS = (
     # ---- Verilog: scanning ----
-    Mutant("the last spike of a group is lost", "rtl/spk_scan.v", "wire             exhausted = bits_left == 0;",
-           "wire             exhausted = (bits_left & (bits_left - 1'b1)) == 0;"),
+    Mutant("the last spike of a group is lost", "rtl/spk_scan.v", "exhausted_reg <= last_spike(bits_left);",
+           "exhausted_reg <= last_spike(bits_left & (bits_left - 1'b1));"),
     Mutant("the highest spike of a group is not found", "rtl/spk_scan.v", "for (b = GROUP - 1; b >= 0;", "for (b = GROUP - 2; b >= 0;"),
     Mutant("the last group of a vector is lost", "rtl/spk_scan.v", "pending_reg <= groups_with_spikes(lane_bits(s_spikes));",
            "pending_reg <= groups_with_spikes(lane_bits(s_spikes)) & {1'b0, {(GROUPS-1){1'b1}}};"),
