@@ -112,7 +112,7 @@ def three_ways(geometry: Geometry, net: Network, spikes: np.ndarray, batch: Batc
     if net.exit_margin is None:
         assert counts.core["input_words"] == file.high("core/in/take" if input != "events" else "core/in/write")
         if input == "pixels":
-            words = file.high("core/encode/take") - counts.images  # without the seeds
+            words = file.high("core/encode/take") - 1  # without the SEED
             filler = counts.images * (-net.sizes[0] % 8) * 8  # bits of the last word that hold no pixel
             assert counts.core["pixel_write_bits"] == 64 * words - filler
     return file
