@@ -50,14 +50,17 @@ wire        is_later_step = is_step && value != step_reg;
 wire [15:0] next_step = step_reg + 16'd1;
 wire        out_of_range = is_step ? value < step_reg || value > config_time_steps : value >= config_inputs;
 wire        is_invalid = !is_filler && (no_image_left || out_of_range);
-wire        handshake = m_valid && m_ready;
+// One that is invalid goes on as well, out of sight: what is under way is forgotten in the next cycle. So what is
+// compared with the ranges reaches the outputs alone.
+wire        shown = valid_reg && !is_filler && (is_later_step || !is_step);
+wire        handshake = shown && m_ready;
 wire        ends_image = handshake && is_step && next_step == config_time_steps;
 wire        is_done = is_filler || (is_step ? !is_later_step || (handshake && value == next_step) : handshake);
 wire        take_word = !valid_reg || ends_image || (is_done && event_reg == 2'd3);
 
 assign s_ready = !next_valid_reg;
 assign idle = !valid_reg && !next_valid_reg;
-assign m_valid = valid_reg && !is_filler && !is_invalid && (is_later_step || !is_step);
+assign m_valid = shown && !is_invalid && !invalid;
 assign m_step_end = is_step;
 assign m_input = value;
 
@@ -70,7 +73,7 @@ always @(posedge aclk) begin
     if (take_word) event_reg <= 2'd0;
     else if (is_done) event_reg <= event_reg + 2'd1;
     if (handshake && is_step) step_reg <= ends_image ? 16'd0 : next_step;
-    image_end <= ends_image;
+    image_end <= ends_image && m_valid;
     if (valid_reg && is_invalid) invalid <= 1'b1;
     if (s_begin || invalid) begin
         valid_reg <= 1'b0;

@@ -112,14 +112,15 @@ reg                     running_reg;    // within a step
 reg                     first_reg;      // in its first cycle
 reg  [USER_BITS-1:0]    user_reg;
 reg  [$clog2(QUEUE):0]  unfinished_reg; // steps started for the next layer that it has not taken
-reg  [GROUP_BITS-1:0]   deciding_reg;   // cycles until a step may end, for those before to be decided
+reg  [GROUP_BITS-1:0]   deciding_reg;   // cycles until a step may end, for those before to be decided,
+reg                     waiting_reg;    // and whether there are any
 
 wire direct = DIRECT != 0 && config_direct;
 wire continuous = CONTINUOUS != 0 && config_continuous;
 wire serial = direct || continuous;          // neurons are decided one after another
 wire decide = user_reg[1] || !direct;        // the step is for the next layer
 wire rows_end = running_reg && &scan_done;   // the last rows of the step, and every cycle after them
-wire finish = rows_end && (deciding_reg == 0 || !decide); // the last cycle of the step
+wire finish = rows_end && (!waiting_reg || !decide); // the last cycle of the step
 wire start = (!running_reg || finish) && &scan_next_valid && unfinished_reg != QUEUE;
 
 wire drop = exit_valid && s_user[4 +: TAG_BITS] == exit_tag;
@@ -154,10 +155,12 @@ always @(posedge aclk) begin
     if (start) user_reg <= scan_user[USER_BITS-1:0];
     unfinished_reg <= unfinished_reg + (start && (!direct || scan_user[1])) - (m_valid && m_ready);
     if (finish && decide && serial) deciding_reg <= {GROUP_BITS{1'b1}};
-    else if (deciding_reg != 0) deciding_reg <= deciding_reg - 1'b1;
+    else if (waiting_reg) deciding_reg <= deciding_reg - 1'b1;
+    waiting_reg <= (finish && decide && serial) || deciding_reg > 1;
     if (reset) begin
         running_reg <= 1'b0;
         deciding_reg <= 0;
+        waiting_reg <= 1'b0;
         unfinished_reg <= 0;
     end
 end

@@ -152,8 +152,8 @@ always @* begin
         end
 
         // Invariants
-        assert (\events.step_reg == steps);
-        if (picked) begin
+        if (!invalid) assert (\events.step_reg == steps);
+        if (picked && !invalid) begin
             assert (next ? \events.next_valid_reg && \events.valid_reg && \events.next_reg == word
                 : \events.valid_reg && \events.event_reg == place && \events.word_reg == word >> {place, 4'd0});
         end

@@ -123,6 +123,7 @@ spk_layer #(
 (* hierconn *) wire                             \core.serial ;
 (* hierconn *) wire                             \core.step_decided ;
 (* hierconn *) wire [GROUP_BITS-1:0]            \core.deciding_reg ;
+(* hierconn *) wire                             \core.waiting_reg ;
 (* hierconn *) wire [PARALLEL-1:0]              \core.read_reg ;
 (* hierconn *) wire [PARALLEL*ADDRESS_BITS-1:0] \core.address_reg ;
 (* hierconn *) wire [SLICES*BANKS-1:0]          \core.weight_write_reg ;
@@ -171,7 +172,12 @@ always @(posedge aclk) begin
     was_full <= !reset && (was_full || queued == QUEUE);
 end
 
-reg scanned; // what scan.v proves: each spike is one of its lane's
+// What scan.v proves: each spike is one of its lane's; a lane that is done with a step shows no more of it
+reg scanned;
+reg [PARALLEL-1:0] scanning = 0; // a step of this lane is under way
+always @(posedge aclk)
+    scanning <= reset ? {PARALLEL{1'b0}} : {PARALLEL{\core.start }} | (scanning & ~\core.scan_done );
+
 reg bounded;  // addresses of the ports that read or write
 integer p;
 integer s;
@@ -182,7 +188,7 @@ always @* begin
     under_way = under_way + (\core.serial ? stage[0]
         : \core.step_end_reg [3] + \core.step_end_reg [4] + \core.step_end_reg [5]);
     bounded = 1'b1;
-    scanned = 1'b1;
+    scanned = !(|(~scanning & (\core.scan_valid | ~\core.scan_done )));
     for (p = 0; p < PARALLEL; p = p + 1) begin
         if (\core.scan_valid [p] && \core.scan_index [p*INDEX_BITS +: INDEX_BITS] * PARALLEL + p >= INPUTS)
             scanned = 1'b0;
@@ -229,7 +235,10 @@ always @* begin
             if (direct && \core.step_end_reg [k]) assert (\core.users_reg [k*USER_BITS +: 2] == 2'b11);
         if (!\core.running_reg ) assert (&\core.scan_done && \core.scan_valid == 0);
 
+        if (!\core.running_reg ) assert (scanning == 0);
+
         // One after another
+        assert (\core.waiting_reg == (\core.deciding_reg != 0));
         if (!\core.serial ) assert (stage == 0 && last == 0 && \core.deciding_reg == 0);
         else begin
             if (\core.step_end_reg [4] && stage[2]) assert (pick_index == GROUP - 1);

@@ -31,7 +31,7 @@ class Register(NamedTuple):
 CONSTANTS = (
     ("TAG", "that travel with a time step", "spk_layer", "user_reg"),
     ("PIPELINE", "of a layer's control, beside its data", "spk_layer",
-     "active_reg base_select_reg step_end_reg users_reg unfinished_reg row_reads_reg"),
+     "active_reg base_select_reg step_end_reg users_reg unfinished_reg waiting_reg row_reads_reg"),
     ("SERIAL", "of a layer's control, where neurons are decided one after another", "spk_layer", "stage_reg last_reg"),
     ("SCAN", "of a scan lane: the group that is taken apart, what is full", "spk_scan",
      "bits_reg exhausted_reg full_reg last_reg fetched_valid_reg"),

@@ -67,7 +67,7 @@ MUTANTS = (
     Mutant("the leak is one too few", "rtl/spk_layer.v", "{MAX_LEAK{1'b0}}} >> config_leak);", "{MAX_LEAK{1'b0}}} >> (config_leak - 1'b1));", LAYER),
     Mutant("reset to zero also where it should subtract", "rtl/spk_fire.v", ": config_reset_zero ? {(MEMBRANE_BITS-2){1'b0}} : decided_reg[MEMBRANE_BITS-3:0];",
            ": {(MEMBRANE_BITS-2){1'b0}};", FIRE),
-    Mutant("a step does not wait for the one before to be decided", "rtl/spk_layer.v", "(deciding_reg == 0 || !decide);", "1'b1;", LAYER),
+    Mutant("a step does not wait for the one before to be decided", "rtl/spk_layer.v", "(!waiting_reg || !decide);", "1'b1;", LAYER),
     Mutant("the last neuron of a group is left out", "rtl/spk_layer.v", "localparam LAST = GROUP - 1;", "localparam LAST = GROUP - 2;", LAYER),
     Mutant("neurons out of use fire after their turn", "rtl/spk_layer.v", "(part_used_reg[SLICE] && index_used_reg[i % SLICE_GROUPS])", "part_used_reg[SLICE]", LAYER),
     Mutant("the second half of a pair is lost", "rtl/spk_layer.v", ".write_value(write_odd_reg ? write_data_reg[32 +: MEMBRANE_BITS] :", ".write_value(write_odd_reg ? {MEMBRANE_BITS{1'b0}} :", LAYER),

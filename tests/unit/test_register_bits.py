@@ -16,7 +16,7 @@ ALWAYS = {
     "spk_scan": "bits_reg exhausted_reg full_reg last_reg fetched_valid_reg",
     "spk_layer": "read_reg address_reg write_data_reg write_pair_reg weight_write_reg threshold_write_reg bias_write_reg "
     "all_used_reg part_used_reg neurons_used_reg active_reg base_select_reg step_end_reg users_reg "
-    "unfinished_reg row_reads_reg deciding_reg stage_reg index_reg last_reg keep_reg index_used_reg",
+    "unfinished_reg waiting_reg row_reads_reg deciding_reg stage_reg index_reg last_reg keep_reg index_used_reg",
 }
 
 
