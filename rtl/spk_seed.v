@@ -53,7 +53,7 @@ always @* begin
 end
 
 assign busy = busy_reg;
-assign seed = {z_reg[63:33], z_reg[32:1] ^ z_reg[63:32], z_reg[0] ^ z_reg[31] | zero_reg};
+assign seed = {z_reg[63:33], z_reg[32:1] ^ z_reg[63:32], (z_reg[0] ^ z_reg[31]) | zero_reg};
 
 always @(posedge aclk) begin
     if (busy_reg) begin

@@ -24,9 +24,8 @@ from spikeline.files import atomic
 from spikeline.model import model_file
 from spikeline.model.geometry import Geometry
 from spikeline.model.model_file import Model
-from spikeline.simulation import verilated
+from spikeline.simulation import verilated, wrapper
 from spikeline.simulation.verilated import SimDevice
-from spikeline_rtl.boards import wrapper
 
 # Where block_design.tcl and wrapper.py put the accelerator; implement.tcl strips the first name, which is that of the design.
 INSTANCES = ("system_wrapper", "system_i", "spikeline_0", "inst", "accelerator")

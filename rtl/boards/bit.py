@@ -22,7 +22,8 @@ from spikeline.cli.status import status
 from spikeline.files import atomic
 from spikeline.measure.evaluate import commit
 from spikeline.model.geometry import Geometry
-from spikeline_rtl.boards import activity, reports, wrapper
+from spikeline.simulation import verilated, wrapper
+from spikeline_rtl.boards import activity, reports
 from spikeline_rtl.boards.board import FOLDER, Board, names
 
 DELIVERED = ("spikeline.hwh", "spikeline.bit")
@@ -41,7 +42,7 @@ def vivado() -> list[str]:
 def prepare(board: Board, geometry: Geometry, work: Path) -> None:
     """Write what the Tcl reads into `work`: what the board is, and the wrapper."""
     (work / "board.tcl").write_text(board.tcl(geometry))
-    (work / f"{wrapper.NAME}.v").write_text(wrapper.verilog(geometry, board.processor.address_bits))
+    (work / f"{wrapper.NAME}.v").write_text(verilated.top(geometry, board.processor.address_bits))
 
 
 def run(work: Path, saif: Path | None) -> None:

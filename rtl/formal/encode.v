@@ -108,13 +108,13 @@ wire [15:0] pixel_words = (config_inputs + 16'd7) >> 3;
 wire        two = config_inputs > 64; // words a step
 wire        take = s_valid && s_ready;
 wire        give = m_valid && m_ready;
+reg         picked = 1'b0;
 wire        picks = take && seeded && came == 0 && pick && !picked; // with an image's first word
 wire        step_out = give && word == two;
 wire        image_in = take && seeded && came + 16'd1 == pixel_words;
 wire        image_out = step_out && step + 16'd1 == config_time_steps;
 
 // ---- the picked image: how many go before it, and its marks ----
-reg         picked = 1'b0;
 reg         arrives = 1'b0; // it has not come whole
 reg [2:0]   ahead;
 reg         first;

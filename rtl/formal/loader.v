@@ -430,8 +430,8 @@ always @* begin
     end
 
     if (begun) begin
-        // Each word of an accepted packet is written once, in its place, and nothing else is; a pair is written twice, in
-        // cycles that follow each other, before it is taken and then
+        // Each word of an accepted packet is written once, in its place, and nothing else is; a pair is written twice,
+        // in cycles that follow each other, before it is taken and then
         assert (weight_write == weight);
         assert ((write_odd ? threshold_write : 0) == threshold && (write_odd ? bias_write : 0) == bias);
         if (pair_write && write_odd) assert (was_even && written == was_written);
@@ -482,7 +482,8 @@ always @* begin
             assert (state == BODY && was_waiting && s_axis_tvalid);
             assert (kind == `SPK_PACKET_TYPE_THRESHOLDS ? threshold_write == named && bias_write == 0
                 : kind == `SPK_PACKET_TYPE_BIASES && bias_write == named && threshold_write == 0);
-            assert (write_data == (kind == `SPK_PACKET_TYPE_THRESHOLDS ? {-was_data[63:32], -was_data[31:0]} : was_data));
+            assert (write_data == (kind == `SPK_PACKET_TYPE_THRESHOLDS
+                ? {-was_data[63:32], -was_data[31:0]} : was_data));
         end
         if (state == WAIT) assert (stalled <= \loader.wait_reg );
         if (state == CHECK) assert (stalled <= 4);

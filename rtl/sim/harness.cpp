@@ -19,7 +19,7 @@
 #include "verilated_cov.h"
 #endif
 
-// A signal of the accelerator, in the module that a board has (rtl/boards/wrapper.py).
+// A signal of the accelerator, in the module that a board has (host/spikeline/simulation/wrapper.py).
 #define INSIDE(name) root.spikeline_ip__DOT__accelerator__DOT__##name
 #define EXPORT extern "C" __attribute__((visibility("default")))
 

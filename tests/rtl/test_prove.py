@@ -6,7 +6,12 @@ from spikeline_rtl.formal import prove
 
 PROOFS = {proof.name: proof for proof in prove.TABLE}
 FAULTS = [  # proof, module, its text, a fault in the place of that
-    ("scan-17-lane-0-of-1", "spk_scan", "exhausted_reg <= last_spike(bits_left);", "exhausted_reg <= last_spike(bits_left & (bits_left - 1'b1));"),
+    (
+        "scan-17-lane-0-of-1",
+        "spk_scan",
+        "exhausted_reg <= last_spike(bits_left);",
+        "exhausted_reg <= last_spike(bits_left & (bits_left - 1'b1));",
+    ),
     ("scan-33-lane-3-of-4", "spk_scan", "b >= 0; b = b - 1) if", "b >= 1; b = b - 1) if"),
     ("fifo", "spk_fifo", "if (m_valid && m_ready) read_reg", "if (m_ready) read_reg"),
     ("axi-lite", "spk_regs", "if (control && s_axil_wstrb[1]) begin", "if (control) begin"),

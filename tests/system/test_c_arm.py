@@ -26,7 +26,20 @@ from spikeline.measure import evaluate
 from spikeline.model import golden, model_file
 from spikeline.model.geometry import Geometry
 from spikeline.model.network import Layer, Network
-from spikeline.model.spec import CONTROL, GEOMETRY, ID, LAYER, VERSION, VERSION_MAJOR, VERSION_MINOR, Base, Encoder, Register
+from spikeline.model.spec import (
+    CONTROL,
+    FEATURES,
+    FEATURES_COMMANDS,
+    GEOMETRY,
+    ID,
+    LAYER,
+    VERSION,
+    VERSION_MAJOR,
+    VERSION_MINOR,
+    Base,
+    Encoder,
+    Register,
+)
 from spikeline.simulation import verilated
 from spikeline.simulation.verilated import MEMORY_BASE, SimDevice
 
@@ -165,6 +178,7 @@ def board(tmp_path) -> Path:
     registers[Register.VERSION // 4] = VERSION.pack(major=VERSION_MAJOR, minor=VERSION_MINOR)
     registers[Register.GEOMETRY // 4] = GEOMETRY.pack(layers=1, weight_bits=4, membrane_bits=14, classes=16)
     registers[Register.LAYER // 4] = LAYER.pack(inputs=784, neurons=16)
+    registers[Register.FEATURES // 4] = FEATURES.pack(commands=FEATURES_COMMANDS)
     with open(tmp_path / "dev/mem", "wb") as file:
         file.seek(Base.ACCELERATOR)
         file.write(registers.tobytes())

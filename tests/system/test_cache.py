@@ -125,7 +125,7 @@ def test_the_compiler_is_given_no_path_with_a_space(tiny, tmp_path, monkeypatch)
     monkeypatch.setattr(subprocess, "run", played)
     command = ["verilator/bin/verilator_bin", "-Mdir", ".", "../rtl/spikeline.v", "../rtl/sim/harness.cpp"]
     library = spaced / "cache/libspikeline.so"
-    verilated._compile(command, environment, library)
+    verilated._compile(command, environment, "", library)
     assert library.read_bytes().startswith(b"made")
     assert not seen[0].exists()
 

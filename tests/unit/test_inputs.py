@@ -263,7 +263,7 @@ def test_paths_in_every_form(model, tmp_path, monkeypatch):
         ({"bitstream": "design.xsa"}, DeviceError, "is a hardware archive; unzip it and name the .bit in it"),
         ({"bitstream": b"x.bit"}, DeviceError, "x.bit is missing; copy .bit and .hwh"),
         ({"bitstream": "~/x.bit"}, DeviceError, str(Path("~/x.bit").expanduser())),
-        ({"geometry": "TINY"}, DeviceError, "no geometry TINY; there are tiny"),
+        ({"geometry": "TINY"}, DeviceError, "no geometry TINY; there are k26-256, tiny"),
         ({"backend": "SIM"}, DeviceError, "no backend SIM; there are board, sim, golden"),
         ({"timeout": 0}, DataError, "timeout is 0; it must be a number of seconds above 0"),
     ],

@@ -10,8 +10,7 @@ import pytest
 from pyslang.driver import Driver
 
 from spikeline.model.geometry import FOLDER, Geometry
-from spikeline.simulation import verilated
-from spikeline_rtl.boards import wrapper
+from spikeline.simulation import verilated, wrapper
 from spikeline_rtl.formal import prove
 from spikeline_rtl.synthesis import tools
 
@@ -48,7 +47,7 @@ def geometry(request, tmp_path):
 def top(geometry, tmp_path):
     """The file that Vivado reads beside rtl/*.v: the accelerator with its sizes as literals."""
     path = tmp_path / f"{wrapper.NAME}.v"
-    path.write_text(wrapper.verilog(geometry, 40 if geometry.device != "XC7Z020" else 32))
+    path.write_text(verilated.top(geometry, 40 if geometry.device != "XC7Z020" else 32))
     return str(path)
 
 

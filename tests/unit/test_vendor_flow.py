@@ -16,8 +16,8 @@ from spikeline.device import hand_off
 from spikeline.measure import power
 from spikeline.model import spec
 from spikeline.model.geometry import FOLDER, Geometry
-from spikeline.simulation import verilated
-from spikeline_rtl.boards import activity, bit, reports, wrapper
+from spikeline.simulation import verilated, wrapper
+from spikeline_rtl.boards import activity, bit, reports
 from spikeline_rtl.boards.board import Board, names
 
 ROOT = Path(__file__).parents[2]
@@ -156,7 +156,7 @@ def test_builds_any_geometry(geometry, build, tmp_path):
     assert made["files"][: len(sources)] == sources
     order = ["create_bd_design", "validate_bd_design", "launch_runs", "write_bitstream", "report_power"]
     assert [step for step in made["steps"] if step in order] == [*order[:3], "launch_runs", *order[3:]]  # of two runs
-    assert wrapper.verilog(Geometry.load(geometry), 32) == (out / "vivado/spikeline_ip.v").read_text()
+    assert verilated.top(Geometry.load(geometry), 32) == (out / "vivado/spikeline_ip.v").read_text()
 
 
 def test_a_board_without_preset_needs_its_board_files(build, vivado):
@@ -181,7 +181,7 @@ def test_the_wrapper_is_the_accelerator(geometry, bits, tmp_path):
     """Of the same ports, with the parameters with which it is simulated; BUILD is left to be told by the .hwh."""
     sizes = Geometry.load(geometry)
     path = tmp_path / "spikeline_ip.v"
-    path.write_text(wrapper.verilog(sizes, bits))
+    path.write_text(verilated.top(sizes, bits))
     top = instance(wrapper.NAME, str(path), *map(str, verilated.RTL.glob("*.v")))
     (inner,) = (member for member in top.body if member.name == "accelerator")
     assert inner.body.definition.name == "spikeline"
@@ -316,7 +316,7 @@ def test_a_port_of_no_interface(name, tmp_path, monkeypatch):
     path = verilated.RTL / "spikeline.v"
     path.write_text(re.sub(rf"\b{name}\b", f"{name}x", path.read_text()))
     with pytest.raises(ValueError, match=f"port {name}x of spikeline.v is of no interface"):
-        wrapper.verilog(Geometry.load("tiny"), 32)
+        verilated.top(Geometry.load("tiny"), 32)
 
 
 MISTAKES = [

@@ -12,7 +12,7 @@ from spikeline.model.geometry import Geometry
 from spikeline.model.spec import Base
 
 RANGE = 1 << 16  # bytes of address space of the registers
-VLNV = "xilinx.com:module_ref:spikeline_ip:1.0"  # the module that rtl/boards/wrapper.py writes
+VLNV = "xilinx.com:module_ref:spikeline_ip:1.0"  # the module that host/spikeline/simulation/wrapper.py writes
 INSTANCE = "spikeline_0"
 SLAVE = "s_axil"
 BASES = {"0x": 16, "32'h": 16, "32'b": 2, "32'd": 10}  # of numbers that begin so

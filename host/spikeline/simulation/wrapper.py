@@ -1,15 +1,14 @@
-"""The accelerator of one geometry as a module without sizes to set, of which Vivado's block design makes a cell.
+"""The accelerator of one geometry as a module without sizes to set: the simulator's top, and a cell of Vivado's block design.
 
 Vivado takes a plain module for a cell if attributes of its ports say what they are (UG994, "HDL Parameters for Interface
 Inference"). What it does not follow is a parameter whose width depends on another, so the sizes are literals here. BUILD alone
-is a parameter, since parameters are what the .hwh tells of a module. The ports are read from rtl/spikeline.v.
+is a parameter, since parameters are what the .hwh tells of a module.
 """
 
 import re
+from collections.abc import Mapping
 
 from spikeline.device import hand_off
-from spikeline.model.geometry import Geometry
-from spikeline.simulation import verilated
 
 NAME = hand_off.VLNV.split(":")[2]
 
@@ -24,20 +23,19 @@ PROPERTIES = {
 }
 
 
-def verilog(geometry: Geometry, address_bits: int) -> str:
-    """The module, as Verilog, for a memory of 32 to 40 address bits.
+def verilog(source: str, parameters: Mapping[str, str]) -> str:
+    """The module, as Verilog, around rtl/spikeline.v, which is `source`, with its parameters, ADDRESS_BITS and BUILD among them.
 
-    Raises ValueError for a port of spikeline.v that is of no interface.
+    Raises ValueError for a port that is of no interface.
     """
-    source = (verilated.RTL / "spikeline.v").read_text().replace("ADDRESS_BITS-1", str(address_bits - 1))
+    source = source.replace("ADDRESS_BITS-1", str(int(parameters["ADDRESS_BITS"]) - 1))
     found = re.findall(r"^    ((?:input|output) +wire .*?(\w+)),?$", source, re.MULTILINE)
     told: set[str] = set()
     ports = ",\n".join(f"{_attributes(name, told)}    {declaration}" for declaration, name in found)
     connections = ",\n".join(f"    .{name}({name})" for _, name in found)
-    sizes = verilated.parameters(geometry) | {"ADDRESS_BITS": str(address_bits)}
-    build = sizes.pop("BUILD")
-    parameters = "".join(f"    .{name}({value}),\n" for name, value in sizes.items())
-    return f"""// Written by rtl/boards/wrapper.py for {geometry.name}.
+    build = parameters["BUILD"]
+    sizes = "".join(f"    .{name}({value}),\n" for name, value in parameters.items() if name != "BUILD")
+    return f"""// Written by host/spikeline/simulation/wrapper.py.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -49,7 +47,7 @@ module {NAME} #(
 );
 
 spikeline #(
-{parameters}    .BUILD(BUILD)
+{sizes}    .BUILD(BUILD)
 ) accelerator (
 {connections}
 );
