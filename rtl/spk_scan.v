@@ -5,8 +5,8 @@
 //   stage 2   fetched_reg   the next group, ready before it is needed
 //   stage 3   bits_reg      the group that is taken apart: its lowest bit is `index`, and is cleared
 //
-// Each group comes with whether it is down to its last spike, so that the barrier below begins at registers. No cycle is
-// lost between two groups or two vectors. All lanes of a layer go from step to step together: each shows
+// Each group comes with whether it is down to its last spike, so that the barrier below begins at registers. No cycle
+// is lost between two groups or two vectors. All lanes of a layer go from step to step together: each shows
 // `done` with its last spike, and after it, and waits for `start`. Latency: two cycles from `s_valid` to `next_valid`,
 // one from `start` to the first spike. A step takes as many cycles as the lane has spikes, one if it has none.
 `resetall
