@@ -269,11 +269,16 @@ def test_early_exit_saves_what_is_not_done():
 
 @pytest.mark.parametrize("name", ["tiny", "z020-256", "z020-512", "z020-1024"])
 def test_registers_and_memory_are_what_yosys_found(name):
-    """Register bits, by hand from the Verilog, against the flip-flops of the mapped design: within 2 %."""
+    """Register bits, by hand from the Verilog, against the flip-flops of the mapped design: within 2 %.
+
+    An estimate is about the network, so it leaves out the memory port and the checksum of what is loaded.
+    """
     geometry = Geometry.load(name)
     area = {entry["geometry"]: entry for entry in json.loads((ROOT / "docs/results/area.json").read_text())}[name]
     built = activity.hardware(geometry)
-    assert built.register_bits == pytest.approx(area["ff"], rel=0.02)
+    loading = ("spk_memory", "spk_reader", "spk_writer", "spk_bursts", "spk_crc")
+    left_out = sum(area["modules"][module]["ff"] for module in loading if "modules" in area)
+    assert built.register_bits == pytest.approx(area["ff"] - left_out, rel=0.02)
     assert built.weight_bits == sum(x.inputs * x.neurons * geometry.weight_bits for x in geometry.layers)
 
 
