@@ -100,7 +100,7 @@ def resources(cells: dict[str, int], device: Device) -> dict[str, Any]:
 def by_module(modules: dict[str, dict[str, int]], device: Device) -> dict[str, dict[str, float]]:
     """Resources of all instances of each module, each mapped by itself and without those in it; most LUTs first.
 
-    Their sum is some percent more than the whole, which is mapped flat but for the slices.
+    Their sum is some percent more than the whole, which is mapped flat but for the slices and what decides their neurons.
     """
     names = ("lut", "ff", "ramb36", "dsp")
     found = {name: {kind: resources(cells, device)[kind] for kind in names} for name, cells in modules.items()}

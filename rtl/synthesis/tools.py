@@ -80,13 +80,13 @@ Cells = dict[str, int]  # how many of each type
 
 
 def synthesise(
-    geometry: Geometry, synth: str, folder: Path, then: Iterable[str] = (), keep: str = "*spk_slice*"
+    geometry: Geometry, synth: str, folder: Path, then: Iterable[str] = (), keep: str = "*spk_slice* *spk_fire*"
 ) -> tuple[Cells, dict[str, Cells], float]:
     """Run Yosys' `synth`, and `then`, on a geometry; return its cells, those of each kept module, and the seconds it took.
 
-    Files go to `folder`. Modules of `keep` are mapped by themselves, by default the slices, all alike, and the rest is flattened
-    around them: faster than all flat, and smaller, because flat Yosys orders the operands of an adder by name and half of the
-    time in the way that costs a LUT more.
+    Files go to `folder`. Modules of `keep` are mapped by themselves, by default slices and what decides their neurons, all
+    alike, and the rest is flattened around them: faster than all flat, and smaller, because flat Yosys orders the operands of
+    an adder by name and half of the time in the way that costs a LUT more.
     """
     commands = [
         *design("spikeline", verilated.parameters(geometry)),

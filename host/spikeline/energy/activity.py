@@ -227,9 +227,12 @@ def _shared(geometry: Geometry, k: int) -> bool:
 
 
 def _decision_bits(geometry: Geometry) -> int:
-    """Register bits that a decision passes: current, membrane twice, −θ, v − θ; state, product, bias and the sum of both."""
+    """Register bits that a decision passes: current, membrane twice, −θ, v − θ; state, product, bias and the sum of both.
+
+    Of a group of 8 or 32, a current of each half.
+    """
     V = geometry.membrane_bits
-    return 5 * V + (4 * V - 1 + geometry.max_leak if geometry.continuous else 0)
+    return (5 if geometry.group == 16 else 6) * V + (4 * V - 1 + geometry.max_leak if geometry.continuous else 0)
 
 
 def _clocked(geometry: Geometry, k: int, counts: Counts, packet_cycles: int, serial: bool) -> int:
@@ -241,7 +244,8 @@ def _clocked(geometry: Geometry, k: int, counts: Counts, packet_cycles: int, ser
     fetched = FETCH_BITS + index + groups
     finished = N + geometry.classes * V + QUEUE_BITS + TAG_BITS  # fired, final, queue pointers, user
     if serial:  # currents that are held, what a decision passes, spikes that are shifted in
-        finished += N * (V + _decision_bits(geometry) + geometry.group - 1) + (geometry.group - 1) * geometry.classes * V
+        finished += N * (V + _decision_bits(geometry) + geometry.group - 1)
+        finished += (geometry.group - 1) * geometry.classes * V * (geometry.direct and k == 0)
     return (
         packet_cycles * _always(geometry, k)
         + S * accepted
