@@ -54,7 +54,8 @@ module spk_fire #(
 
 localparam READ = 0, SCALE = 1, PICK = 2, ADD = 3, COMPARE = 4, WRITE = 5;
 
-// LUTs of six inputs make multiplexers of 4 and of 16. Which half of 8 or of 32 is meant is left to the adder's own LUT.
+// LUTs of six inputs make multiplexers of 4 and of 16. Which half of 8 or of 32 is meant is left to the adder's own
+// LUT.
 localparam PARTS = INDEX_BITS % 2 == 1 ? 2 : 1;
 localparam PART = GROUP / PARTS;
 
@@ -72,8 +73,8 @@ wire [INDEX_BITS-PARTS:0] pick = index[PICK*INDEX_BITS +: INDEX_BITS+1-PARTS]; /
 wire [INDEX_BITS-1:0]     add = index[ADD*INDEX_BITS +: INDEX_BITS];
 wire [MEMBRANE_BITS-1:0]  current = PARTS > 1 && add[INDEX_BITS-1]
     ? picked_reg[(PARTS-1)*MEMBRANE_BITS +: MEMBRANE_BITS] : picked_reg[MEMBRANE_BITS-1:0];
-// base + current, above a bit of no meaning. Written as a difference, because then the carry takes its operand from the
-// register, and one LUT a bit is enough.
+// base + current, above a bit of no meaning. Written as a difference, because then the carry takes its operand from
+// the register, and one LUT a bit is enough.
 wire [MEMBRANE_BITS:0]    total = {base, 1'b0} - {~current, 1'b1};
 
 genvar p;
@@ -81,7 +82,8 @@ generate
     for (p = 0; p < PARTS; p = p + 1) begin : part
         wire [PART*MEMBRANE_BITS-1:0] held = held_reg[p*PART*MEMBRANE_BITS +: PART*MEMBRANE_BITS];
         always @(posedge aclk)
-            if (active[PICK]) picked_reg[p*MEMBRANE_BITS +: MEMBRANE_BITS] <= held[pick*MEMBRANE_BITS +: MEMBRANE_BITS];
+            if (active[PICK])
+                picked_reg[p*MEMBRANE_BITS +: MEMBRANE_BITS] <= held[pick*MEMBRANE_BITS +: MEMBRANE_BITS];
     end
 endgenerate
 

@@ -10,6 +10,7 @@
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
+`include "spikeline.vh"
 
 module spk_seed (
     input  wire        aclk,
@@ -22,7 +23,7 @@ module spk_seed (
     output wire        busy
 );
 
-localparam [63:0] GAMMA = 64'h9E3779B97F4A7C15;
+localparam [63:0] GAMMA = `SPK_SEED_STATE_RESET;
 localparam [63:0] FACTOR_1 = 64'hBF58476D1CE4E5B9;
 localparam [63:0] FACTOR_2 = 64'h94D049BB133111EB;
 

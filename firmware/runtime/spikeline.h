@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* What a seed of the Bernoulli encoder grows by from one image to the next. */
-#define SPK_SEED_STEP 0x9E3779B97F4A7C15ULL
+#define SPK_SEED_STEP SPK_STREAM_SEED_STATE_RESET
 
 /* What functions return. spk_strerror says what to do. */
 enum spk_status {

@@ -7,6 +7,7 @@
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
+`include "spikeline.vh"
 
 module formal_seed #(
     // 1: one state and no second reset, to reach the covers soon
@@ -15,7 +16,7 @@ module formal_seed #(
     input wire aclk
 );
 
-localparam [63:0] GAMMA = 64'h9E3779B97F4A7C15;
+localparam [63:0] GAMMA = `SPK_SEED_STATE_RESET;
 
 (* anyseq *) wire        reset;
 (* anyseq *) wire        load;

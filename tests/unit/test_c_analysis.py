@@ -98,7 +98,7 @@ def test_needs_nothing_of_a_c_library_but_memory_functions(tmp_path):
 
 @pytest.mark.parametrize("path", [*LIBRARY, RUNTIME / "spikeline.h"], ids=named)
 def test_constants_of_hardware_are_generated(path):
-    """No offset, mask or magic is typed by hand: what is hexadecimal is of SplitMix64."""
+    """No offset, mask or magic is typed by hand: what is hexadecimal is of CRC-32, and the seed's step is another name."""
     text = code(path)
     assert set(re.findall(r"#\s*define\s+SPK_(\w+)", text)) <= {"SEED_STEP"}
-    assert [x for x in re.findall(r"\b0[xX][0-9a-fA-F]+", text) if len(x) < 10] == []
+    assert [x for x in re.findall(r"\b0[xX][0-9a-fA-F]+", text) if len(x) != 10] == []

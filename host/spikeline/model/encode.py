@@ -33,11 +33,11 @@ direct      A pixel spikes at step t iff its bit 7 - t is 1: the T planes of the
 import numpy as np
 
 from spikeline.errors import DataError
+from spikeline.model.spec import SEED_STATE
 
 THRESHOLD = 128  # a pixel of at least this spikes
 PIXEL_BITS = 8
 LATENCY_SPAN = 192  # the brightest levels, shared out among the time steps
-GAMMA = 0x9E3779B97F4A7C15  # by which the state of SplitMix64 goes on from image to image
 _CHUNK = 512  # images encoded at a time: keeps the random words in the processor's cache
 
 
@@ -124,12 +124,12 @@ def to_pixels(planes: np.ndarray) -> np.ndarray:
 
 def seed_state(seed: int, first_image: int) -> int:
     """State of SplitMix64 for image `first_image`, below 2^64: what a PIXELS packet that begins with that image holds."""
-    return (seed + (first_image + 1) * GAMMA) % 2**64
+    return (seed + (first_image + 1) * SEED_STATE) % 2**64
 
 
 def image_seed(seed: int, first_image: int, count: int = 1) -> np.ndarray:
     """Initial generator states, uint64 (count,), of the images from `first_image` on; never 0."""
-    z = np.uint64(seed_state(seed, first_image)) + np.arange(count, dtype=np.uint64) * np.uint64(GAMMA)
+    z = np.uint64(seed_state(seed, first_image)) + np.arange(count, dtype=np.uint64) * np.uint64(SEED_STATE)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)

@@ -154,6 +154,7 @@ CONFIG_LAYER = BitFields(
 THRESHOLD_PAIR = BitFields(64, even=(0, 32), odd=(32, 32))
 RESULT = BitFields(64, label=(0, 16), steps=(16, 16), image=(32, 32))
 SCORE_PAIR = BitFields(64, even=(0, 32), odd=(32, 32))
+SEED = BitFields(64, state=(0, 64))
 BIAS_PAIR = BitFields(64, even=(0, 32), odd=(32, 32))
 EVENT = BitFields(64, value=(0, 15), is_step=(15, 1))
 EVENT_COUNT = BitFields(64, images=(0, 32))
@@ -165,6 +166,7 @@ VERSION_MINOR = 0x0
 VERSION_MAJOR = 0x3
 FEATURES_COMMANDS = 0x8
 HEADER_MAGIC = 0x4B50
+SEED_STATE = 0x9E3779B97F4A7C15
 MODEL_MAGIC = 0x494B5053
 MODEL_VERSION = 0x3
 
