@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Decides a group of neurons after a step, one a cycle: leak, bias, threshold, reset, saturation. The neurons of a
-// slice share it, because all this happens once a step, and not once a spike.
+// Decides a group of neurons after a step, one a cycle: leak, bias, threshold, reset, saturation. They share it, because
+// all this happens once a step, and not once a spike.
 //
 //   stage   0  s, the state of the neuron, is read; 0 if its membrane starts anew
 //           1  s · (1 − 2^−leak), by a multiplier
-//           2  + b; beside it the current I = Σ w of the neuron is picked
+//           2  + b; beside it the current I = Σ w of the neuron is picked, or two of which one is meant
 //           3  v = s − (s >> leak) + b + I
 //           4  v − θ
 //           5  fires iff v − θ ≥ 0; s = sat(v − θ or 0), or else sat(v)
