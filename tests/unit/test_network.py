@@ -61,7 +61,8 @@ def test_direct_input_is_of_a_pixel_s_bits_decided_once_and_for_a_geometry_that_
     network = Network((layer([[1, 2]], [0, 0]),), 4, 8, Encoder.DIRECT)
     assert Geometry.smallest(network).name == "tiny"
     with pytest.raises(
-        ModelError, match="z020-256 takes no direct input; take a geometry that does, such as k26-256, tiny, z020-256-direct"
+        ModelError,
+        match="z020-256 takes no direct input; take a geometry that does, such as k26-256, tiny, tiny-conv, z020-256-direct",
     ):
         Geometry.load("z020-256").require(network)
     wide = Network((Layer(np.ones((784, 10), np.int8), np.zeros(10, np.int32)),), 4, 8, Encoder.DIRECT)
@@ -186,7 +187,7 @@ def test_unsound_geometries_are_refused(tmp_path, change):
 
 
 def test_missing_and_damaged_geometries_are_refused(tmp_path):
-    with pytest.raises(DeviceError, match="no geometry moon; there are k26-256, tiny, z020-1024, z020-256"):
+    with pytest.raises(DeviceError, match="no geometry moon; there are k26-256, tiny, tiny-conv, z020-1024, z020-256"):
         Geometry.load("moon")
     for text in ("{", "[]", "null", '"x"', '{"layers": []}'):
         (tmp_path / "x.json").write_text(text)

@@ -1,12 +1,13 @@
 """The sizes that an accelerator is built with, and whether a network fits them."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from spikeline.errors import DeviceError, ModelError
 from spikeline.files import read_json
-from spikeline.model.network import Network
+from spikeline.model.network import Layer, Network
 
 FOLDER = Path(__file__).parent / "geometries"
 
@@ -25,6 +26,37 @@ class LayerGeometry:
 
 
 @dataclass(frozen=True)
+class ConvolutionGeometry:
+    """A convolution core, which sums `maps` maps side by side. For a layer of more it goes through the spikes again and again.
+
+    Its memory is in nine banks, (y mod 3, x mod 3) each, with a word for all maps that are summed at once.
+    """
+
+    maps: int
+    rows: int  # weight words of a bank: channels · kernel² · ⌈maps of the layer / maps⌉
+    words: int  # membrane words of a bank: ⌈height / 3⌉ · ⌈width / 3⌉ · ⌈maps of the layer / maps⌉, before pooling
+    positions: int  # of a map that is handed on
+    distributed: int = field(default=0, compare=False)  # 1 if membranes are in LUTs, not in block RAM
+
+    def rounds(self, layer: Layer) -> int:
+        """How often it goes through the spikes."""
+        return -(-layer.columns // self.maps)
+
+    def misfit(self, layer: Layer) -> str | None:
+        """Why `layer` does not fit, None if it does."""
+        window, rounds = layer.window, self.rounds(layer)
+        assert window is not None
+        height, width = window.positions
+        needs = {
+            "words of weights": (window.fan_in * rounds, self.rows),
+            "words of membranes": (-(-height // 3) * -(-width // 3) * rounds, self.words),
+            "positions to hand on": (math.prod(window.pooled), self.positions),
+        }
+        short = [f"{need} {what} of {room}" for what, (need, room) in needs.items() if need > room]
+        return f"would take {', '.join(short)}" if short else None
+
+
+@dataclass(frozen=True)
 class Geometry:
     """What the bitstream (or the simulator) was built with; networks up to these sizes run on it."""
 
@@ -37,6 +69,8 @@ class Geometry:
     continuous: bool = False  # can membranes last from step to step?
     max_leak: int = 0  # largest leak of such a membrane, a shift of 0 (no leak) to 15
     direct: bool = False  # can layer 0 take direct input, bit plane by bit plane?
+    convolutions: tuple[ConvolutionGeometry, ...] = ()  # before the layers
+    inputs: int = 0  # of the first layer, whatever its kind; 0: as many as layer 0 has room for
     group: int = 8  # neurons that are decided one after another where membranes last or the input is direct: 8, 16 or 32
     device: str = field(default="XC7Z020", compare=False)  # that its sizes are chosen for
 
@@ -44,6 +78,11 @@ class Geometry:
     def lanes(self) -> int:
         """Weights in one 64-bit memory word, so neurons of one slice."""
         return 64 // self.weight_bits
+
+    @property
+    def input_room(self) -> int:
+        """Inputs that the first layer of a network may have."""
+        return self.inputs or self.layers[0].inputs
 
     @staticmethod
     def load(name: str | Path) -> "Geometry":
@@ -62,6 +101,10 @@ class Geometry:
                 continuous=bool(data.get("continuous", False)),
                 max_leak=_whole(data.get("max_leak", 0)),
                 direct=bool(data.get("direct", False)),
+                convolutions=tuple(
+                    ConvolutionGeometry(**{key: _whole(x) for key, x in unit.items()}) for unit in data.get("convolutions", ())
+                ),
+                inputs=_whole(data.get("inputs", 0)),
                 group=_whole(data.get("group", 8)),
                 device=str(data.get("device", "XC7Z020")),
             )
@@ -82,7 +125,8 @@ class Geometry:
         """
 
         def size(geometry: Geometry) -> tuple[int, bool]:
-            return sum(x.inputs * x.neurons for x in geometry.layers), geometry.direct
+            convolved = sum(9 * x.maps * (x.rows + 2 * x.words) for x in geometry.convolutions)
+            return convolved + sum(x.inputs * x.neurons for x in geometry.layers), geometry.direct
 
         for geometry in sorted((Geometry.load(p.stem) for p in FOLDER.glob("*.json")), key=size):
             if not geometry.misfits(network):
@@ -91,7 +135,7 @@ class Geometry:
 
     def _check(self, path: Path) -> None:
         sound = (
-            1 <= len(self.layers) <= 8
+            1 <= len(self.layers) <= 8 - len(self.convolutions)
             and self.weight_bits in (2, 4, 8)
             and 4 <= self.membrane_bits <= 24
             and 2 <= self.classes <= self.lanes
@@ -109,13 +153,24 @@ class Geometry:
             )
             and all(a.neurons == b.inputs for a, b in zip(self.layers, self.layers[1:], strict=False))
             and all(x.neurons % self.lanes == 0 for x in self.layers)
+            and 0 <= self.inputs < 1 << 16
+            and all(
+                0 < x.maps <= 64
+                and x.maps % self.lanes == 0
+                and 16 <= x.rows <= 4096
+                and 16 <= x.words <= 4096
+                and 16 <= x.positions <= 4096
+                and x.distributed in (0, 1)
+                for x in self.convolutions
+            )
         )
         if not sound:
             raise DeviceError(
                 f"{path} is not sound; a geometry has 1 to 8 layers, each with as many inputs as the one before has neurons, "
                 f"neurons in multiples of 64 / weight_bits, 1, 2, 4 or 8 spikes per cycle, weights of 2, 4 or 8 bits, membranes "
                 f"of 4 to 24 bits, an even number of classes up to 64 / weight_bits, a clock of 1 to 1000 MHz, a leak up to 15 "
-                "if continuous, and groups of 8, 16 or 32 neurons, at most 64 / weight_bits"
+                "if continuous, groups of 8, 16 or 32 neurons, at most 64 / weight_bits, and convolutions, which count as layers, "
+                "of 16 to 4096 rows, words and positions and maps in multiples of 64 / weight_bits up to 64"
             )
 
     @property
@@ -136,9 +191,17 @@ class Geometry:
         problems = []
         if network.weight_bits != self.weight_bits:
             problems.append(f"weights are packed for {network.weight_bits} bits, the accelerator has {self.weight_bits}")
-        if len(network.layers) > len(self.layers):
-            problems.append(f"{len(network.layers)} layers, the accelerator has {len(self.layers)}")
-        for n, (layer, room) in enumerate(zip(network.layers, self.layers, strict=False)):
+        first = network.convolutions  # of the fully connected ones
+        if first > len(self.convolutions):
+            problems.append(f"{first} convolutions, the accelerator has {len(self.convolutions)}")
+        if len(network.layers) - first > len(self.layers):
+            problems.append(f"{len(network.layers) - first} layers, the accelerator has {len(self.layers)}")
+        if first and network.sizes[0] > self.input_room:
+            problems.append(f"{network.sizes[0]} inputs, the accelerator has {self.input_room}")
+        for n, (layer, unit) in enumerate(zip(network.layers[:first], self.convolutions, strict=False)):
+            if misfit := unit.misfit(layer):
+                problems.append(f"layer {n} {misfit}")
+        for n, (layer, room) in enumerate(zip(network.layers[first:], self.layers, strict=False), first):
             if layer.inputs > room.inputs or layer.neurons > room.neurons:
                 problems.append(
                     f"layer {n} is {layer.inputs}×{layer.neurons}, the accelerator has room for {room.inputs}×{room.neurons}"

@@ -14,7 +14,7 @@ from spikeline.model.spec import Decode, Reset
 class Trace:
     """Everything that a network did with a batch of B images over T time steps; of direct input T is 1, its one decision."""
 
-    spikes: list[np.ndarray]  # per layer bool (B, T, neurons): did u reach θ; of an output read by its membrane, of no effect
+    spikes: list[np.ndarray]  # per layer bool (B, T, outputs): did u reach θ; of an output read by its membrane, of no effect
     membranes: np.ndarray  # int32 (B, T, classes): u − θ of the output layer at every step, or its v if it is continuous
     states: list[np.ndarray | None]  # per layer int32 (B, T, neurons): v after every step; None if discontinuous or not asked for
     counted: np.ndarray  # (B, T, classes): what each step adds to the class values
@@ -33,26 +33,26 @@ class Trace:
 def run(network: Network, spikes: np.ndarray, states: bool = False) -> Trace:
     """Execute `network` on input spikes, uint8 or bool (B, T, inputs) of 0/1, as `network.Layer` says.
 
-    states: keep every lasting membrane. Sums are exact: in float32 every integer up to 2^24 is, and
-    |Σ w| ≤ 65535 · 128 < 2^24.
+    states: keep every lasting membrane. Sums are exact: |Σ w| ≤ 65535 · 128 < 2^24.
     """
     batch, steps, inputs = spikes.shape
     fired, kept, row_reads = [], [], []
     x = spikes.reshape(batch * steps, inputs)
     for n, layer in enumerate(network.layers):
         reads = x.sum(1, dtype=np.int64).reshape(batch, steps)
-        sums = (x.astype(np.float32) @ layer.weights.astype(np.float32)).astype(np.int32).reshape(batch, steps, layer.neurons)
+        sums = layer.sums(x).reshape(batch, steps, layer.neurons)
         if n == 0 and network.direct:  # the steps are planes of the pixels
             sums, reads, steps = from_planes(sums), reads.sum(1, keepdims=True), 1
         row_reads.append(reads)
         if layer.continuous:
             membranes, spiked = _continuous(layer, sums)
         else:
-            membranes = sums - layer.thresholds
+            membranes = sums - layer.of_neurons(layer.thresholds)
             spiked = membranes >= 0
+        spiked = layer.handed_on(spiked)
         fired.append(spiked)
         kept.append(membranes if states and layer.continuous else None)
-        x = spiked.reshape(batch * steps, layer.neurons)
+        x = spiked.reshape(batch * steps, layer.outputs)
     counted = membranes if network.decode == Decode.MEMBRANE else fired[-1]
     values = counted.cumsum(1, dtype=np.int32)  # (B, T, classes)
     used = np.full(batch, steps)
@@ -67,14 +67,14 @@ def _continuous(layer: Layer, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """States int32 and spikes bool, both (B, T, neurons), of the weight sums of a continuous layer's spikes."""
     largest = (1 << (layer.state_bits - 1)) - 1
     states, spikes = np.empty_like(sums), np.empty(sums.shape, bool)
+    thresholds = layer.of_neurons(layer.thresholds)
+    biases = 0 if layer.biases is None else layer.of_neurons(layer.biases)
     v = np.zeros_like(sums[:, 0])
     for t in range(sums.shape[1]):
         if t and layer.leak:
             v = v - (v >> layer.leak)
-        v = v + sums[:, t]
-        if layer.biases is not None:
-            v = v + layer.biases
-        spikes[:, t] = v >= layer.thresholds
-        v = np.where(spikes[:, t], v - layer.thresholds if layer.reset == Reset.SUBTRACT else 0, v)
+        v = v + sums[:, t] + biases
+        spikes[:, t] = v >= thresholds
+        v = np.where(spikes[:, t], v - thresholds if layer.reset == Reset.SUBTRACT else 0, v)
         states[:, t] = v = v.clip(-largest - 1, largest)
     return states, spikes

@@ -21,7 +21,7 @@ import numpy as np
 from spikeline.errors import ModelError
 from spikeline.files import atomic, parse_json, read
 from spikeline.model.encode import latency_band
-from spikeline.model.network import Layer, Network
+from spikeline.model.network import Layer, Network, Window
 from spikeline.model.spec import (
     CONFIG,
     CONFIG_LAYER,
@@ -165,13 +165,14 @@ def build(network: Network, note: Mapping[str, Any] | None = None) -> Model:
     )
     sizes = [
         CONFIG_LAYER.pack(
-            inputs=layer.inputs,
-            neurons=layer.neurons,
+            inputs=layer.window.channels if layer.window else layer.inputs,
+            neurons=layer.columns,
             continuous=layer.continuous,
             reset=layer.reset,
             biased=layer.biased,
             leak=layer.leak,
             state_bits=layer.state_bits,
+            **_window_fields(layer.window),
         )
         for layer in network.layers
     ]
@@ -179,11 +180,40 @@ def build(network: Network, note: Mapping[str, Any] | None = None) -> Model:
     for n, layer in enumerate(network.layers):
         packets.append(sealed(PacketType.THRESHOLDS, pack_pairs(layer.thresholds), n))
         if layer.continuous:
-            biases = np.zeros(layer.neurons, np.int32) if layer.biases is None else layer.biases
+            biases = np.zeros(layer.columns, np.int32) if layer.biases is None else layer.biases
             packets.append(sealed(PacketType.BIASES, pack_pairs(biases), n))
-        packets.append(sealed(PacketType.WEIGHTS, pack_weights(layer.weights, network.weight_bits).reshape(-1), n))
+        rows = layer.weights[row_order(layer, network.layers[n - 1] if n else None)]
+        packets.append(sealed(PacketType.WEIGHTS, pack_weights(rows, network.weight_bits).reshape(-1), n))
     model = Model(network, tuple(packets), 0, note)
     return replace(model, crc=zlib.crc32(to_bytes(model)))
+
+
+def _window_fields(window: Window | None) -> dict[str, int]:
+    """What a CONFIG_LAYER says of a convolution."""
+    if window is None:
+        return {}
+    padded, stride = window.padding > 0, window.stride - 1
+    return dict(kernel=window.kernel, height=window.height, width=window.width, stride=stride, padded=padded, pool=window.pool)
+
+
+def _window(size: Mapping[str, int]) -> Window | None:
+    """Undo `_window_fields`."""
+    kernel = size["kernel"]
+    if not kernel:
+        return None
+    padding = kernel // 2 if size["padded"] else 0
+    return Window(size["inputs"], size["height"], size["width"], kernel, size["stride"] + 1, padding, bool(size["pool"]))
+
+
+def row_order(layer: Layer, before: Layer | None) -> np.ndarray:
+    """In which order the accelerator keeps the weights of a layer behind another, int (rows,): row i there is row order[i].
+
+    Maps that enter a fully connected layer come to it position by position, and the channels of a position together.
+    """
+    order = np.arange(len(layer.weights))
+    if before and before.window and layer.window is None:
+        return order.reshape(before.columns, -1).T.reshape(-1)
+    return order
 
 
 def to_bytes(model: Model) -> bytes:
@@ -206,7 +236,7 @@ def _header(network: Network, packets: tuple[np.ndarray, ...], crc: int = 0, not
         classes=network.layers[-1].neurons,
     )
     for n, layer in enumerate(network.layers):
-        words[ModelField.LAYER // 4 + n] = LAYER.pack(inputs=layer.inputs, neurons=layer.neurons)
+        words[ModelField.LAYER // 4 + n] = LAYER.pack(inputs=layer.inputs, neurons=layer.outputs)
     return words.tobytes()
 
 
@@ -278,15 +308,18 @@ def _network(packets: list[np.ndarray], weight_bits: int) -> Network:
     if len(sizes) != config["layers"] or len(packets) != 1 + sum(2 + size["continuous"] for size in sizes):
         raise ValueError("CONFIG does not match the packets that follow")
     bodies = (p[1:-1] for p in packets[1:])
-    layers = []
+    layers: list[Layer] = []
     for size in sizes:
-        inputs, neurons = size["inputs"], size["neurons"]
+        window, neurons = _window(size), size["neurons"]
         thresholds = next(bodies).view("<i4")[:neurons].astype(np.int32)
         biases = next(bodies).view("<i4")[:neurons].astype(np.int32) if size["continuous"] else None
-        weights = unpack_weights(next(bodies).reshape(inputs, -1), neurons, weight_bits)
+        rows = window.fan_in if window else size["inputs"]
+        weights = unpack_weights(next(bodies).reshape(rows, -1), neurons, weight_bits)
         if biases is not None and not size["biased"]:
             biases = None
-        layers.append(Layer(weights, thresholds, size["state_bits"], biases, size["leak"], Reset(size["reset"])))
+        layer = Layer(weights, thresholds, size["state_bits"], biases, size["leak"], Reset(size["reset"]), window)
+        order = row_order(layer, layers[-1] if layers else None)
+        layers.append(replace(layer, weights=weights[order.argsort()]))
     encoder, decode = Encoder(config["encoder"]), Decode(config["decode"])
     margin = config["margin"] if config["exit"] else None
     return Network(tuple(layers), weight_bits, config["time_steps"], encoder, decode, margin)

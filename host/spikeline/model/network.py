@@ -1,5 +1,6 @@
 """The integer network: what the compiler makes, an image stores, and the golden model and the accelerator execute."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,11 +11,84 @@ from spikeline.model.spec import Decode, Encoder, Reset
 
 MAX_LAYERS = 8  # that registers and image headers have room for
 VALUE_BITS = 32  # of a class value: the output membrane or spike count summed over the time steps
+KERNELS = (1, 3)  # kernel sizes of a convolution
+LARGEST_SIDE = 64  # of a map
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a convolution goes over maps of spikes, (channels, height, width): kernel × kernel, zeros around, one map at a time.
+
+    With `pool`, 2×2 positions of a map that do not overlap become one, which fires if any of them does; an odd last row or
+    column is dropped.
+    """
+
+    channels: int
+    height: int
+    width: int
+    kernel: int = 3
+    stride: int = 1  # or 2
+    padding: int = 0  # or kernel // 2
+    pool: bool = False
+
+    @property
+    def inputs(self) -> int:
+        return self.channels * self.height * self.width
+
+    @property
+    def fan_in(self) -> int:
+        """Of a neuron whose kernel lies within the map."""
+        return self.channels * self.kernel**2
+
+    @property
+    def positions(self) -> tuple[int, int]:
+        """Height and width of what it makes of a map, before pooling."""
+        height, width = ((side + 2 * self.padding - self.kernel) // self.stride + 1 for side in (self.height, self.width))
+        return height, width
+
+    @property
+    def pooled(self) -> tuple[int, int]:
+        """Height and width of the map that is handed on."""
+        height, width = self.positions
+        return (height // 2, width // 2) if self.pool else (height, width)
+
+    def fault(self) -> str | None:
+        """What is wrong with it, None if nothing is."""
+        if self.kernel not in KERNELS:
+            return f"a kernel of {self.kernel}×{self.kernel}; use one of {', '.join(f'{k}×{k}' for k in KERNELS)}"
+        if self.stride not in (1, 2):
+            return f"a stride of {self.stride}; use 1 or 2"
+        if self.padding not in (0, self.kernel // 2):
+            return f"a padding of {self.padding}; use 0 or, to keep the size, {self.kernel // 2}"
+        if self.channels < 1 or not (1 <= self.height <= LARGEST_SIDE and 1 <= self.width <= LARGEST_SIDE):
+            return f"maps of {self.channels}×{self.height}×{self.width}; use sides of 1 to {LARGEST_SIDE}"
+        if min(self.pooled) < 1:
+            return f"no position left of maps of {self.height}×{self.width}; use padding, or leave out the pooling"
+        return None
+
+    def patches(self, spikes: np.ndarray) -> np.ndarray:
+        """What each position sees of `spikes`, (B, inputs): (B, positions, fan_in), a row of `Layer.weights` each column."""
+        maps = spikes.reshape(-1, self.channels, self.height, self.width)
+        around = ((0, 0), (0, 0), (self.padding, self.padding), (self.padding, self.padding))
+        views = np.lib.stride_tricks.sliding_window_view(np.pad(maps, around), (1, 1, self.kernel, self.kernel))
+        views = views[:, :, :: self.stride, :: self.stride, 0, 0]  # (B, C, H, W, K, K)
+        return views.transpose(0, 2, 3, 1, 4, 5).reshape(len(maps), -1, self.fan_in)
+
+    def pooling(self, fired: np.ndarray) -> np.ndarray:
+        """What is handed on of `fired`, bool (…, maps · positions): (…, maps · pooled)."""
+        if not self.pool:
+            return fired
+        height, width = self.pooled
+        maps = fired.reshape(*fired.shape[:-1], -1, *self.positions)[..., : 2 * height, : 2 * width]
+        return maps.reshape(*maps.shape[:-2], height, 2, width, 2).any((-3, -1)).reshape(*fired.shape[:-1], -1)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer; weights: int8 (inputs, neurons), thresholds: int32 (neurons,).
+    """One layer; weights: int8 (fan-in, columns), thresholds: int32 (columns,). A column is a neuron, or a map of neurons.
+
+    Fully connected without a `window`. With one it is a convolution: row (c · K + ky) · K + kx of `weights` stands for
+    channel c and place (ky, kx) of the kernel. Spikes are maps one after another, (channels, height, width), both ways.
 
     Discontinuous (Yin et al. 2017, section II): each time step stands alone, u = Σ_{i: s_i = 1} weights[i], and a neuron
     fires iff u ≥ threshold. An output layer that is read by its membrane never fires; its thresholds are the negated
@@ -31,6 +105,7 @@ class Layer:
     biases: np.ndarray | None = None
     leak: int = 0  # shift, 0 (none) to 15
     reset: Reset = Reset.SUBTRACT
+    window: Window | None = None  # of a convolution
 
     @property
     def continuous(self) -> bool:
@@ -43,13 +118,40 @@ class Layer:
         return self.biases is not None and bool(self.biases.any())
 
     @property
+    def columns(self) -> int:
+        """Neurons, or maps of neurons, that have weights and a threshold of their own."""
+        return self.weights.shape[1]
+
+    @property
     def inputs(self) -> int:
-        """Fan-in of every neuron."""
-        return self.weights.shape[0]
+        """Spikes that can enter it in a step."""
+        return self.window.inputs if self.window else self.weights.shape[0]
 
     @property
     def neurons(self) -> int:
-        return self.weights.shape[1]
+        """Those that have a membrane."""
+        return self.columns * math.prod(self.window.positions if self.window else ())
+
+    @property
+    def outputs(self) -> int:
+        """Spikes that can leave it in a step: one a neuron, or after pooling one of four."""
+        return self.columns * math.prod(self.window.pooled if self.window else ())
+
+    def sums(self, spikes: np.ndarray) -> np.ndarray:
+        """Σ w of every neuron, int32 (B, neurons), for spikes (B, inputs). Exact: in float32 every integer up to 2^24 is."""
+        weights = self.weights.astype(np.float32)
+        if self.window is None:
+            return (spikes.astype(np.float32) @ weights).astype(np.int32)
+        sums = self.window.patches(spikes).astype(np.float32) @ weights  # (B, positions, maps)
+        return sums.transpose(0, 2, 1).reshape(len(spikes), -1).astype(np.int32)
+
+    def of_neurons(self, columns: np.ndarray) -> np.ndarray:
+        """Thresholds or biases, (columns,), for each neuron, (neurons,)."""
+        return columns.repeat(self.neurons // self.columns)
+
+    def handed_on(self, fired: np.ndarray) -> np.ndarray:
+        """The spikes that leave, (…, outputs), of those that its neurons fire, bool (…, neurons)."""
+        return self.window.pooling(fired) if self.window else fired
 
     @property
     def membrane_range(self) -> tuple[int, int]:
@@ -109,31 +211,54 @@ class Network:
         for n, layer in enumerate(self.layers):
             if layer.weights.ndim != 2 or layer.weights.dtype != np.int8 or not layer.weights.size:
                 raise ModelError(f"layer {n}: weights must be int8 (inputs, neurons), not empty")
-            if layer.thresholds.shape != (layer.neurons,) or layer.thresholds.dtype != np.int32:
-                raise ModelError(f"layer {n}: thresholds must be int32, one for each of the {layer.neurons} neurons")
+            if layer.thresholds.shape != (layer.columns,) or layer.thresholds.dtype != np.int32:
+                raise ModelError(f"layer {n}: thresholds must be int32, one for each of the {layer.columns} neurons")
+            if layer.window:
+                self._check_window(n, layer, layer.window)
             if layer.continuous:
                 _check_continuous(n, layer)
             elif layer.biases is not None or layer.leak:
                 raise ModelError(f"layer {n}: a discontinuous layer has its biases in the thresholds, and no leak")
-            if max(layer.weights.shape) >= 1 << 16:
-                raise ModelError(f"layer {n} is {layer.inputs}×{layer.neurons}: must be less than 65536 each way")
+            if max(layer.inputs, layer.outputs, *layer.weights.shape) >= 1 << 16:
+                raise ModelError(f"layer {n} is {layer.inputs}×{layer.outputs}: must be less than 65536 each way")
             if max(map(abs, self.membrane_range(n))) >= 1 << (VALUE_BITS - 1):
                 raise ModelError(f"layer {n}: membranes overflow {VALUE_BITS} bits; use smaller thresholds")
             if layer.weights.min() < -limit or layer.weights.max() >= limit:
                 raise ModelError(f"layer {n}: a weight does not fit {self.weight_bits} bits")
-            if n and layer.inputs != self.layers[n - 1].neurons:
+            if n and layer.inputs != self.layers[n - 1].outputs:
                 raise ModelError(
-                    f"layer {n} has {layer.inputs} inputs but layer {n - 1} has {self.layers[n - 1].neurons} neurons"
+                    f"layer {n} has {layer.inputs} inputs but layer {n - 1} has {self.layers[n - 1].outputs} neurons"
                 )
         if self.layers[-1].continuous and self.decode == Decode.MEMBRANE:
             raise ModelError("the output layer is continuous: read it by its spikes, or make it discontinuous: classes add up")
         if self.decisions * max(map(abs, self.membrane_range(len(self.layers) - 1))) >= 1 << (VALUE_BITS - 1):
             raise ModelError(f"class values over {self.decisions} time steps overflow {VALUE_BITS} bits; use fewer time steps")
 
+    def _check_window(self, n: int, layer: Layer, window: Window) -> None:
+        if fault := window.fault():
+            raise ModelError(f"layer {n}: {fault}")
+        if layer.weights.shape[0] != window.fan_in:
+            raise ModelError(f"layer {n}: {layer.weights.shape[0]} rows of weights where the kernel has {window.fan_in} places")
+        if n + 1 == len(self.layers):
+            raise ModelError(f"layer {n} is a convolution; the last layer must be fully connected, a neuron for each class")
+        before = self.layers[n - 1] if n else None
+        if before and not before.window:
+            raise ModelError(f"layer {n} is a convolution behind a fully connected layer; put the convolutions first")
+        if before and before.window and (window.channels, window.height, window.width) != (before.columns, *before.window.pooled):
+            raise ModelError(
+                f"layer {n} takes maps of {window.channels}×{window.height}×{window.width} but layer {n - 1} makes "
+                f"{before.columns}×{'×'.join(map(str, before.window.pooled))}"
+            )
+
     @property
     def sizes(self) -> list[int]:
-        """Inputs, then the neurons of every layer: [784, 256, 256, 10]."""
-        return [self.layers[0].inputs, *(layer.neurons for layer in self.layers)]
+        """Inputs, then the outputs of every layer: [784, 256, 256, 10]."""
+        return [self.layers[0].inputs, *(layer.outputs for layer in self.layers)]
+
+    @property
+    def convolutions(self) -> int:
+        """How many layers are convolutions; they are the first."""
+        return sum(layer.window is not None for layer in self.layers)
 
     @property
     def continuous(self) -> bool:
@@ -160,7 +285,7 @@ class Network:
         layers = []
         for x in self.layers:
             biases = 0 if x.biases is None else x.biases
-            layers.append(Layer(x.weights, x.thresholds - biases) if x.continuous else x)
+            layers.append(Layer(x.weights, x.thresholds - biases, window=x.window) if x.continuous else x)
         return replace(self, layers=tuple(layers))
 
     @property
@@ -173,8 +298,8 @@ class Network:
 def _check_continuous(n: int, layer: Layer) -> None:
     if not 2 <= layer.state_bits <= 23:
         raise ModelError(f"layer {n}: a state of {layer.state_bits} bits; use 2 to 23")
-    if layer.biases is not None and (layer.biases.shape != (layer.neurons,) or layer.biases.dtype != np.int32):
-        raise ModelError(f"layer {n}: biases must be int32, one for each of the {layer.neurons} neurons")
+    if layer.biases is not None and (layer.biases.shape != (layer.columns,) or layer.biases.dtype != np.int32):
+        raise ModelError(f"layer {n}: biases must be int32, one for each of the {layer.columns} neurons")
     if not 0 <= layer.leak <= 15:
         raise ModelError(f"layer {n}: a leak of {layer.leak}; use a shift of 1 to 15, or 0 for none")
     if layer.thresholds.min() < 1:

@@ -150,6 +150,12 @@ CONFIG_LAYER = BitFields(
     biased=(34, 1),
     leak=(36, 4),
     state_bits=(40, 5),
+    kernel=(45, 2),
+    height=(47, 7),
+    width=(54, 7),
+    stride=(61, 1),
+    padded=(62, 1),
+    pool=(63, 1),
 )
 THRESHOLD_PAIR = BitFields(64, even=(0, 32), odd=(32, 32))
 RESULT = BitFields(64, label=(0, 16), steps=(16, 16), image=(32, 32))
