@@ -169,7 +169,7 @@ class Geometry:
                 f"{path} is not sound; a geometry has 1 to 8 layers, each with as many inputs as the one before has neurons, "
                 f"neurons in multiples of 64 / weight_bits, 1, 2, 4 or 8 spikes per cycle, weights of 2, 4 or 8 bits, membranes "
                 f"of 4 to 24 bits, an even number of classes up to 64 / weight_bits, a clock of 1 to 1000 MHz, a leak up to 15 "
-                "if continuous, groups of 8, 16 or 32 neurons, at most 64 / weight_bits, and convolutions, which count as layers, "
+                "if continuous, groups of 8, 16 or 32 neurons, at most 64 / weight_bits, and convolutions, counted as layers, "
                 "of 16 to 4096 rows, words and positions and maps in multiples of 64 / weight_bits up to 64"
             )
 
