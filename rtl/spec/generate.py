@@ -195,10 +195,13 @@ def python(spec: Spec) -> str:
     ]
     out += ["", "# Registers as a board's metadata lists them: name, offset, access, fields as above", "REGISTERS = ("]
     for w in registers(spec):
-        fields = ", ".join(f'"{f.name}": ({f.lsb}, {f.bits})' for f in w.fields)
-        line = f'    ("{w.name}", 0x{w.address:02X}, "{access(w)}", {{{fields}}}),'
+        each = [f'"{f.name}": ({f.lsb}, {f.bits})' for f in w.fields]
+        fields = f"{{{', '.join(each)}}}"
+        line = f'    ("{w.name}", 0x{w.address:02X}, "{access(w)}", {fields}),'
         if len(line) > LINE:
-            items = [f'"{w.name}"', f"0x{w.address:02X}", f'"{access(w)}"', f"{{{fields}}}"]
+            if len(f"        {fields},") > LINE:
+                fields = "\n".join(["{", *(f"            {x}," for x in each), "        }"])
+            items = [f'"{w.name}"', f"0x{w.address:02X}", f'"{access(w)}"', fields]
             line = "\n".join(["    (", *(f"        {i}," for i in items), "    ),"])
         out.append(line)
     return "\n".join([*out, ")", ""])

@@ -93,6 +93,8 @@ class Register(IntEnum):
     STALL_INPUT_HI = 0x9C
     STALL_OUTPUT_LO = 0xA0
     STALL_OUTPUT_HI = 0xA4
+    INPUTS = 0xA8
+    CONVOLUTION = 0xAC  # 4 of them, 4 bytes apart
     ROW_READS_LO = 0xC0  # 8 of them, 8 bytes apart
     ROW_READS_HI = 0xC4  # 8 of them, 8 bytes apart
 
@@ -123,13 +125,14 @@ STATUS = BitFields(32, idle=(0, 1), loaded=(1, 1))
 ERROR = BitFields(32, code=(0, 8), packet=(8, 8), layer=(16, 8))
 GEOMETRY = BitFields(32, layers=(0, 8), weight_bits=(8, 8), membrane_bits=(16, 8), classes=(24, 8))
 LAYER = BitFields(32, inputs=(0, 16), neurons=(16, 16))
-FEATURES = BitFields(32, continuous=(0, 1), max_leak=(4, 4), direct=(8, 1), commands=(16, 8), group=(24, 8))
+FEATURES = BitFields(32, continuous=(0, 1), max_leak=(4, 4), direct=(8, 1), convolutions=(12, 3), commands=(16, 8), group=(24, 8))
 SEND = BitFields(32, last=(0, 1), words=(3, 29))
 RECEIVE = BitFields(32, words=(3, 29))
 COMMANDS = BitFields(32, sends=(0, 8), receives=(8, 8))
 MEMORY_ERROR = BitFields(32, code=(0, 3), receive=(8, 1))
 INTERRUPT_ENABLE = BitFields(32, received=(0, 1), sent=(1, 1), failed=(2, 1))
 INTERRUPT = BitFields(32, received=(0, 1), sent=(1, 1), failed=(2, 1))
+CONVOLUTION = BitFields(32, words=(0, 16), positions=(16, 16))
 HEADER = BitFields(64, kind=(0, 8), layer=(8, 8), magic=(16, 16), length=(32, 32))
 CONFIG = BitFields(
     64,
@@ -203,7 +206,14 @@ REGISTERS = (
         "FEATURES",
         0x40,
         "read-only",
-        {"continuous": (0, 1), "max_leak": (4, 4), "direct": (8, 1), "commands": (16, 8), "group": (24, 8)},
+        {
+            "continuous": (0, 1),
+            "max_leak": (4, 4),
+            "direct": (8, 1),
+            "convolutions": (12, 3),
+            "commands": (16, 8),
+            "group": (24, 8),
+        },
     ),
     ("MODEL", 0x44, "read-only", {"value": (0, 32)}),
     ("ADDRESS_LO", 0x48, "read-write", {"value": (0, 32)}),
@@ -228,6 +238,11 @@ REGISTERS = (
     ("STALL_INPUT_HI", 0x9C, "read-only", {"value": (0, 32)}),
     ("STALL_OUTPUT_LO", 0xA0, "read-only", {"value": (0, 32)}),
     ("STALL_OUTPUT_HI", 0xA4, "read-only", {"value": (0, 32)}),
+    ("INPUTS", 0xA8, "read-only", {"value": (0, 32)}),
+    ("CONVOLUTION_0", 0xAC, "read-only", {"words": (0, 16), "positions": (16, 16)}),
+    ("CONVOLUTION_1", 0xB0, "read-only", {"words": (0, 16), "positions": (16, 16)}),
+    ("CONVOLUTION_2", 0xB4, "read-only", {"words": (0, 16), "positions": (16, 16)}),
+    ("CONVOLUTION_3", 0xB8, "read-only", {"words": (0, 16), "positions": (16, 16)}),
     ("ROW_READS_0_LO", 0xC0, "read-only", {"value": (0, 32)}),
     ("ROW_READS_0_HI", 0xC4, "read-only", {"value": (0, 32)}),
     ("ROW_READS_1_LO", 0xC8, "read-only", {"value": (0, 32)}),
