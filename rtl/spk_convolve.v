@@ -48,14 +48,10 @@ module spk_convolve #(
     input  wire                 reset,
     // A new network, all of whose currents must begin with 0
     input  wire                 clear,
-    // The layer: maps, size of the maps that come in, kernel 1 or 3, …
+    // The layer; its window is {pool, padded, stride, width, height, kernel}
+    input  wire [         15:0] config_channels,
     input  wire [         15:0] config_maps,
-    input  wire [          6:0] config_height,
-    input  wire [          6:0] config_width,
-    input  wire [          1:0] config_kernel,
-    input  wire                 config_stride,
-    input  wire                 config_padded,
-    input  wire                 config_pool,
+    input  wire [         18:0] config_window,
     input  wire                 config_direct,
     input  wire                 config_continuous,
     input  wire                 config_reset_zero,
@@ -105,22 +101,49 @@ localparam STATES = BANKS * WORDS;
 localparam STATE_BITS = $clog2(STATES);
 
 // ---- sizes that follow from the layer ----
-reg [6:0]            height_reg;  // of what it makes of a map, before pooling
-reg [6:0]            width_reg;
-reg [5:0]            pooled_height_reg;
-reg [5:0]            pooled_width_reg;
-reg [4:0]            columns_reg; // words of a row of positions in a bank
-reg [HALF_BITS:0]    words_reg;   // words of a round in a bank
-reg [ROUND_BITS-1:0] last_round_reg;
-reg [M_BITS:0]       rest_reg;    // maps of the last round
-reg [MAPS-1:0]       rest_used_reg;
-reg [ROUND_BITS+1:0] line_rows_reg; // rows of weights, over all rounds: of a line of the kernel,
-reg [ROUND_BITS+3:0] channel_rows_reg; // and of a channel
+wire [6:0]            height; // of a map that it makes, before pooling
+wire [6:0]            width;
+wire [6:0]            pooled_height;
+wire [6:0]            pooled_width;
+wire [4:0]            columns;    // words of a row of positions in a bank
+wire [9:0]            words;      // words of a round in a bank
+wire [ROUND_BITS-1:0] last_round;
+wire [M_BITS:0]       rest;       // maps of the last round
+wire [ROUND_BITS+1:0] line_rows;  // rows of weights, over all rounds: of a line of the kernel, and of a channel
+wire [ROUND_BITS+3:0] channel_rows;
+wire [32:0]           unused_sizes;
+reg  [MAPS-1:0]       rest_used_reg;
+
+wire [1:0]          kernel = config_window[1:0];
+wire                stride = config_window[16];
+wire                padded = config_window[17];
+wire                pool = config_window[18];
+wire [ROUND_BITS:0] rounds = {1'b0, last_round} + 1'b1;
+
+spk_window #(.MAPS(MAPS), .ROWS(ROWS), .WORDS(WORDS), .POSITIONS(POSITIONS), .ROUND_BITS(ROUND_BITS)) sizes (
+    .aclk(aclk),
+    .channels(config_channels),
+    .maps(config_maps),
+    .window(config_window),
+    .height(height),
+    .width(width),
+    .pooled_height(pooled_height),
+    .pooled_width(pooled_width),
+    .columns(columns),
+    .words(words),
+    .last_round(last_round),
+    .rest(rest),
+    .line_rows(line_rows),
+    .channel_rows(channel_rows),
+    .inputs(unused_sizes[15:0]),
+    .outputs(unused_sizes[31:16]),
+    .fits(unused_sizes[32])
+);
 
 function [4:0] third(input [6:0] value); // rounded down, up to 127
     reg [12:0] product;
     begin
-        product = value * 6'd43;
+        product = {6'd0, value} * 13'd43;
         third = product[11:7];
     end
 endfunction
@@ -133,24 +156,8 @@ function [1:0] modulo(input [6:0] value); // 3
     end
 endfunction
 
-wire       three = config_kernel == 2'd3;
-wire [6:0] margin = three && !config_padded ? 7'd3 : 7'd1;
-wire [4:0] lines = third(height_reg + 7'd2);
-
 integer c;
-always @(posedge aclk) begin
-    height_reg <= ((config_height - margin) >> config_stride) + 7'd1;
-    width_reg <= ((config_width - margin) >> config_stride) + 7'd1;
-    pooled_height_reg <= config_pool ? height_reg[6:1] : height_reg[5:0];
-    pooled_width_reg <= config_pool ? width_reg[6:1] : width_reg[5:0];
-    columns_reg <= third(width_reg + 7'd2);
-    words_reg <= lines * columns_reg;
-    last_round_reg <= (config_maps[M_BITS+ROUND_BITS:0] - 1'b1) >> M_BITS;
-    rest_reg <= config_maps[M_BITS-1:0] == 0 ? MAPS[M_BITS:0] : {1'b0, config_maps[M_BITS-1:0]};
-    for (c = 0; c < MAPS; c = c + 1) rest_used_reg[c] <= c < {{(31-M_BITS){1'b0}}, rest_reg};
-    line_rows_reg <= three ? 2'd3 * (last_round_reg + 1'b1) : {2'd0, last_round_reg} + 1'b1;
-    channel_rows_reg <= three ? 2'd3 * line_rows_reg : {2'd0, line_rows_reg};
-end
+always @(posedge aclk) for (c = 0; c < MAPS; c = c + 1) rest_used_reg[c] <= c < {{(31-M_BITS){1'b0}}, rest};
 
 // ---- unpack: a spike a cycle, or the end of a step ----
 wire                  spike_end;
@@ -166,7 +173,7 @@ wire [CHANNEL_BITS-1:0] spike_channel;
 spk_unpack #(.MAPS(IN_MAPS), .DATA_BITS(DATA_BITS), .ROUND_BITS(ROUND_BITS)) unpack (
     .aclk(aclk),
     .reset(reset),
-    .config_last_round(last_round_reg),
+    .config_last_round(last_round),
     .s_end(s_end),
     .s_spikes(s_spikes),
     .s_data(s_data),
@@ -213,8 +220,8 @@ always @(posedge aclk) begin
         locate_round_reg <= spike_round;
         locate_channel_reg <= spike_channel;
         locate_user_reg <= spike_data[USER_BITS-1:0];
-        locate_y_reg <= {1'b0, spike_data[ROUND_BITS+SIDE_BITS +: SIDE_BITS]} + {6'd0, config_padded};
-        locate_x_reg <= {1'b0, spike_data[ROUND_BITS +: SIDE_BITS]} + {6'd0, config_padded};
+        locate_y_reg <= {1'b0, spike_data[ROUND_BITS+SIDE_BITS +: SIDE_BITS]} + {6'd0, padded};
+        locate_x_reg <= {1'b0, spike_data[ROUND_BITS +: SIDE_BITS]} + {6'd0, padded};
     end
     if (reset) locate_valid_reg <= 1'b0;
 end
@@ -261,12 +268,12 @@ always @(posedge aclk) begin
         window_anew_reg <= locate_anew_reg;
         window_round_reg <= locate_round_reg;
         window_user_reg <= locate_user_reg;
-        window_row_reg <= locate_channel_reg * channel_rows_reg;
+        window_row_reg <= locate_channel_reg * channel_rows;
         for (r = 0; r < 3; r = r + 1) begin
             {y_valid_reg[r], y_third_reg[r*5 +: 5], y_place_reg[r*2 +: 2]}
-                <= reached(locate_y_reg, r[1:0], height_reg, config_stride, config_kernel);
+                <= reached(locate_y_reg, r[1:0], height, stride, kernel);
             {x_valid_reg[r], x_third_reg[r*5 +: 5], x_place_reg[r*2 +: 2]}
-                <= reached(locate_x_reg, r[1:0], width_reg, config_stride, config_kernel);
+                <= reached(locate_x_reg, r[1:0], width, stride, kernel);
         end
     end
     if (reset) window_valid_reg <= 1'b0;
@@ -287,7 +294,7 @@ reg [3*HALF_BITS-1:0]   place_y_word_reg;
 reg [3*ROW_BITS-1:0]    place_x_row_reg; // and what columns add
 reg [3*HALF_BITS-1:0]   place_x_word_reg;
 
-wire [HALF_BITS:0] round_words = window_round_reg * words_reg;
+wire [HALF_BITS:0] round_words = window_round_reg * words;
 
 integer l;
 always @(posedge aclk) begin
@@ -303,9 +310,9 @@ always @(posedge aclk) begin
         place_x_valid_reg <= x_valid_reg;
         for (l = 0; l < 3; l = l + 1) begin
             place_y_row_reg[l*ROW_BITS +: ROW_BITS]
-                <= window_row_reg + y_place_reg[l*2 +: 2] * line_rows_reg + window_round_reg;
-            place_y_word_reg[l*HALF_BITS +: HALF_BITS] <= y_third_reg[l*5 +: 5] * columns_reg + round_words;
-            place_x_row_reg[l*ROW_BITS +: ROW_BITS] <= x_place_reg[l*2 +: 2] * (last_round_reg + 1'b1);
+                <= window_row_reg + y_place_reg[l*2 +: 2] * line_rows + window_round_reg;
+            place_y_word_reg[l*HALF_BITS +: HALF_BITS] <= y_third_reg[l*5 +: 5] * columns + round_words;
+            place_x_row_reg[l*ROW_BITS +: ROW_BITS] <= x_place_reg[l*2 +: 2] * rounds;
             place_x_word_reg[l*HALF_BITS +: HALF_BITS] <= x_third_reg[l*5 +: 5];
         end
     end
@@ -346,7 +353,7 @@ always @(posedge aclk) begin
         pass_reg <= 1'b1;
         pass_double_reg <= !stale;
         pass_word_reg <= {half_reg, {HALF_BITS{1'b0}}};
-        pass_last_reg <= {half_reg, {HALF_BITS{1'b0}}} + (last_round_reg + 1'b1) * words_reg - 1'b1;
+        pass_last_reg <= {half_reg, {HALF_BITS{1'b0}}} + rounds * words - 1'b1;
         dirty_reg <= !stale;
     end
     if (begin_firing) begin
@@ -382,8 +389,8 @@ reg                    fire_lower_reg; // of 2×2 positions
 reg                    fire_right_reg;
 reg [STATE_BITS-1:0]   fire_state_reg;
 
-wire fire_pool_last = !config_pool || (fire_lower_reg && fire_right_reg);
-wire fire_round_last = fire_pool_last && fire_round_reg == last_round_reg;
+wire fire_pool_last = !pool || (fire_lower_reg && fire_right_reg);
+wire fire_round_last = fire_pool_last && fire_round_reg == last_round;
 wire fire_x_last = fire_round_last && fire_x_left_reg == 1;
 wire fire_last = fire_x_last && fire_y_left_reg == 1;
 
@@ -396,10 +403,10 @@ function [HALF_BITS+1:0] further(input [1:0] bank, input [HALF_BITS-1:0] word, i
     end
 endfunction
 
-wire [HALF_BITS-1:0] columns = {{(HALF_BITS){1'b0}}} | columns_reg;
-wire [HALF_BITS+1:0] y_next = further(fire_y_bank_reg, fire_y_word_reg, columns, config_pool);
-wire [HALF_BITS+1:0] x_next = further(fire_x_bank_reg, {{(HALF_BITS){1'b0}}} | fire_x_word_reg, 1, config_pool);
-wire [HALF_BITS+1:0] y_here = fire_lower_reg ? further(fire_y_bank_reg, fire_y_word_reg, columns, 1'b0)
+wire [HALF_BITS-1:0] line = {{HALF_BITS{1'b0}}} | columns;
+wire [HALF_BITS+1:0] y_next = further(fire_y_bank_reg, fire_y_word_reg, line, pool);
+wire [HALF_BITS+1:0] x_next = further(fire_x_bank_reg, {{(HALF_BITS){1'b0}}} | fire_x_word_reg, 1, pool);
+wire [HALF_BITS+1:0] y_here = fire_lower_reg ? further(fire_y_bank_reg, fire_y_word_reg, line, 1'b0)
     : {fire_y_bank_reg, fire_y_word_reg};
 wire [HALF_BITS+1:0] x_here = fire_right_reg ? further(fire_x_bank_reg, {{(HALF_BITS){1'b0}}} | fire_x_word_reg, 1, 1'b0)
     : {fire_x_bank_reg, {{(HALF_BITS){1'b0}}} | fire_x_word_reg};
@@ -411,11 +418,11 @@ wire [BANKS-1:0] fire_bank = 9'd1 << (3 * y_here[HALF_BITS +: 2] + x_here[HALF_B
 always @(posedge aclk) begin
     if (fire) begin
         fire_state_reg <= fire_state_reg + 1'b1;
-        if (config_pool) fire_right_reg <= !fire_right_reg;
-        if (config_pool && fire_right_reg) fire_lower_reg <= !fire_lower_reg;
+        if (pool) fire_right_reg <= !fire_right_reg;
+        if (pool && fire_right_reg) fire_lower_reg <= !fire_lower_reg;
         if (fire_pool_last) begin
             fire_round_reg <= fire_round_last ? 0 : fire_round_reg + 1'b1;
-            fire_round_word_reg <= fire_round_last ? 0 : fire_round_word_reg + words_reg[HALF_BITS-1:0];
+            fire_round_word_reg <= fire_round_last ? 0 : fire_round_word_reg + words;
         end
         if (fire_round_last) begin
             {fire_x_bank_reg, fire_x_word_reg} <= {x_next[HALF_BITS +: 2], x_next[4:0]};
@@ -423,7 +430,7 @@ always @(posedge aclk) begin
         end
         if (fire_x_last) begin
             {fire_x_bank_reg, fire_x_word_reg} <= 0;
-            fire_x_left_reg <= pooled_width_reg;
+            fire_x_left_reg <= pooled_width;
             {fire_y_bank_reg, fire_y_word_reg} <= y_next;
             fire_y_left_reg <= fire_y_left_reg - 1'b1;
         end
@@ -432,8 +439,8 @@ always @(posedge aclk) begin
     if (begin_firing) begin
         fire_user_reg <= place_user_reg;
         fire_half_reg <= half_reg;
-        fire_y_left_reg <= pooled_height_reg;
-        fire_x_left_reg <= pooled_width_reg;
+        fire_y_left_reg <= pooled_height;
+        fire_x_left_reg <= pooled_width;
         {fire_y_bank_reg, fire_y_word_reg, fire_x_bank_reg, fire_x_word_reg} <= 0;
         {fire_round_reg, fire_round_word_reg, fire_lower_reg, fire_right_reg, fire_state_reg} <= 0;
     end
@@ -475,7 +482,7 @@ always @(posedge aclk) begin
     row_read <= add && place_once_reg && !reset;
     for (w = 0; w < PARTS; w = w + 1)
         weight_write_reg[w] <= weight_write && !reset && {16'd0, write_slice - (write_round << PART_BITS)} == w;
-    write_row_reg <= write_row * (last_round_reg + 1'b1) + write_round;
+    write_row_reg <= write_row * rounds + write_round;
     write_data_reg <= write_data;
 end
 
@@ -557,7 +564,7 @@ wire [MAPS*(MEMBRANE_BITS-1)-1:0] states; // what lasts of the neurons that are 
 wire [MAPS*(MEMBRANE_BITS-1)-1:0] kept;
 
 wire decided = stage_reg[STAGES-1];
-wire rest = rounds_reg[(STAGES-1)*ROUND_BITS +: ROUND_BITS] == last_round_reg;
+wire last_maps = rounds_reg[(STAGES-1)*ROUND_BITS +: ROUND_BITS] == last_round; // of the position
 
 always @(posedge aclk) begin
     stage_reg <= {stage_reg[STAGES-2:0], fire};
@@ -594,7 +601,7 @@ generate
             .keep(keep_reg),
             .config_biased(config_biased && continuous),
             .config_reset_zero(config_reset_zero),
-            .used(!rest || rest_used_reg[m]),
+            .used(!last_maps || rest_used_reg[m]),
             .threshold_write(threshold_write_reg && here),
             .bias_write(bias_write_reg && here),
             .write_index(write_neuron_reg[M_BITS +: ROUND_BITS]),
@@ -648,9 +655,9 @@ always @(posedge aclk) begin
         : {number_reg, y_reg, x_reg, rounds_reg[(STAGES-1)*ROUND_BITS +: ROUND_BITS]};
     ending_reg <= decided && last_reg[STAGES-1];
     if (hand_on) begin
-        number_reg <= number_reg + (rest ? {{(15-M_BITS){1'b0}}, rest_reg} : MAPS[15:0]);
-        if (rest) x_reg <= x_reg + 1'b1 == pooled_width_reg ? 0 : x_reg + 1'b1;
-        if (rest && x_reg + 1'b1 == pooled_width_reg) y_reg <= y_reg + 1'b1;
+        number_reg <= number_reg + (last_maps ? {{(15-M_BITS){1'b0}}, rest} : MAPS[15:0]);
+        if (last_maps) x_reg <= x_reg + 1'b1 == pooled_width ? 0 : x_reg + 1'b1;
+        if (last_maps && x_reg + 1'b1 == pooled_width) y_reg <= y_reg + 1'b1;
     end
     if (begin_firing) {number_reg, y_reg, x_reg} <= 0;
     busy_reg <= begin_firing || (busy_reg && !(push_reg && push_end_reg));
