@@ -354,8 +354,9 @@ always @(posedge aclk) begin
         pass_double_reg <= !stale;
         pass_word_reg <= {half_reg, {HALF_BITS{1'b0}}};
         pass_last_reg <= {half_reg, {HALF_BITS{1'b0}}} + rounds * words - 1'b1;
-        dirty_reg <= !stale;
+        if (stale) dirty_reg <= 1'b0;
     end
+    if (plane_end && advance) dirty_reg <= 1'b1;
     if (begin_firing) begin
         half_reg <= !half_reg;
         dirty_reg <= 1'b0;
