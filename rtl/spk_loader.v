@@ -232,14 +232,7 @@ genvar v;
 generate
     for (v = 0; v < CONVOLUTIONS; v = v + 1) begin : convolution
         localparam integer MAPS = {16'd0, CONVOLUTION_MAPS[v*16 +: 16]};
-        wire [6:0]            height;
-        wire [6:0]            width;
-        wire [4:0]            columns;
-        wire [9:0]            words;
-        wire [2:0]            last_round;
-        wire [$clog2(MAPS):0] rest;
-        wire [4:0]            line_rows;
-        wire [6:0]            channel_rows;
+        wire [$clog2(MAPS)+44:0] unused_sizes;
 
         spk_window #(
             .MAPS(MAPS),
@@ -251,16 +244,16 @@ generate
             .channels(new_inputs_reg[v*16 +: 16]),
             .maps(new_neurons_reg[v*16 +: 16]),
             .window(new_windows_reg[v*19 +: 19]),
-            .height(height),
-            .width(width),
+            .height(unused_sizes[6:0]),
+            .width(unused_sizes[13:7]),
             .pooled_height(window_pooled[v*14 +: 7]),
             .pooled_width(window_pooled[v*14+7 +: 7]),
-            .columns(columns),
-            .words(words),
-            .last_round(last_round),
-            .rest(rest),
-            .line_rows(line_rows),
-            .channel_rows(channel_rows),
+            .columns(unused_sizes[18:14]),
+            .words(unused_sizes[28:19]),
+            .last_round(unused_sizes[31:29]),
+            .rest(unused_sizes[$clog2(MAPS)+44:44]),
+            .line_rows(unused_sizes[36:32]),
+            .channel_rows(unused_sizes[43:37]),
             .inputs(window_inputs[v*16 +: 16]),
             .outputs(window_outputs[v*16 +: 16]),
             .fits(window_fits[v])
@@ -503,7 +496,7 @@ always @(posedge aclk)
             new_order_reg <= 1'b1;
         end else begin
             if (kernel != 0) new_convolutions_reg <= new_convolutions_reg + 3'd1;
-            if (kernel != 0 && (layer_word != {29'd0, new_convolutions_reg} || layer_word >= CONVOLUTIONS))
+            if (kernel != 0 && (layer_word != {29'd0, new_convolutions_reg} || layer_word + 1 > CONVOLUTIONS))
                 new_order_reg <= 1'b0;
             if (core_word >= CORES) new_order_reg <= 1'b0;
         end

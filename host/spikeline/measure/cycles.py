@@ -104,6 +104,7 @@ the last drop or SETTLE cycles after the last event.
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -225,7 +226,7 @@ class _Events:
 class _Convolved:
     """Input of the fully connected layers through convolutions; see `convolution_cycles`. It has a step for each decision."""
 
-    def __init__(self, source: "_Words | _Events | _Encoder", offers: Generator[int, int, None], work: dict[str, int]):
+    def __init__(self, source: Any, offers: Generator[int, int, None], work: dict[str, int]):
         self.source, self.offers, self.begun = source, offers, False
         self._work = work
 
