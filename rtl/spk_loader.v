@@ -223,6 +223,10 @@ reg                 new_direct;
 reg                 new_valid;
 reg                 new_valid_reg; // stands in COMMIT: with the CHECKSUM, nothing new is gathered
 
+// Constants where no convolution is built.
+wire [2:0] new_convolutions = CONVOLUTIONS != 0 ? new_convolutions_reg : 3'd0;
+wire [2:0] convolutions = CONVOLUTIONS != 0 ? config_convolutions : 3'd0;
+
 wire [WINDOWS-1:0]    window_fits;
 wire [WINDOWS*16-1:0] window_inputs;
 wire [WINDOWS*16-1:0] window_outputs;
@@ -278,14 +282,14 @@ always @* begin
     new_size = new_inputs_reg[CONVOLUTIONS*16 +: 16];
     new_outputs = 16'd0;
     for (c = 0; c < CORES; c = c + 1) begin
-        new_used[c] = place(c) < (c < CONVOLUTIONS ? {29'd0, new_convolutions_reg}
-            : {24'd0, new_layers_reg} - {29'd0, new_convolutions_reg});
-        new_last[c] = new_used[c] && place(c) + 1 == (c < CONVOLUTIONS ? {29'd0, new_convolutions_reg}
-            : {24'd0, new_layers_reg} - {29'd0, new_convolutions_reg});
+        new_used[c] = place(c) < (c < CONVOLUTIONS ? {29'd0, new_convolutions}
+            : {24'd0, new_layers_reg} - {29'd0, new_convolutions});
+        new_last[c] = new_used[c] && place(c) + 1 == (c < CONVOLUTIONS ? {29'd0, new_convolutions}
+            : {24'd0, new_layers_reg} - {29'd0, new_convolutions});
     end
     new_valid = new_encoder_reg <= `SPK_ENCODER_DIRECT && new_time_steps_reg != 0 && new_order_reg
         && (!new_direct || (DIRECT != 0 && new_time_steps_reg <= 16'd8))
-        && new_layers_reg > {5'd0, new_convolutions_reg} && {24'd0, new_layers_reg} + 2 == length_reg;
+        && new_layers_reg > {5'd0, new_convolutions} && {24'd0, new_layers_reg} + 2 == length_reg;
     for (c = 0; c < CONVOLUTIONS; c = c + 1)
         if (new_used[c]) begin
             if (!window_fits[c]) new_valid = 1'b0;
@@ -313,7 +317,7 @@ always @* begin
                 if (new_last[c] && new_neurons_reg[c*16 +: 16] > CLASSES[15:0]) new_valid = 1'b0;
                 if (c > CONVOLUTIONS) begin
                     if (new_inputs_reg[c*16 +: 16] != new_neurons_reg[(c > 0 ? c - 1 : 0)*16 +: 16]) new_valid = 1'b0;
-                end else if (new_convolutions_reg != 0 && new_inputs_reg[c*16 +: 16] != new_outputs) begin
+                end else if (new_convolutions != 0 && new_inputs_reg[c*16 +: 16] != new_outputs) begin
                     new_valid = 1'b0;
                 end
             end
@@ -328,11 +332,11 @@ integer u;
 always @*
     for (u = 0; u < CORES; u = u + 1) begin
         if (u < CONVOLUTIONS) begin
-            layer_used[u] = u < {29'd0, config_convolutions};
+            layer_used[u] = u < {29'd0, convolutions};
             layer_named[u] = layer_used[u] && {24'd0, layer_reg} == u;
         end else begin
-            layer_used[u] = place(u) + {29'd0, config_convolutions} < {24'd0, config_layers};
-            layer_named[u] = place(u) + {29'd0, config_convolutions} == {24'd0, layer_reg};
+            layer_used[u] = place(u) + {29'd0, convolutions} < {24'd0, config_layers};
+            layer_named[u] = place(u) + {29'd0, convolutions} == {24'd0, layer_reg};
         end
     end
 
@@ -419,7 +423,7 @@ always @(posedge aclk) begin
     if (commit) model <= (config_packet ? 32'd0 : {model[30:0], model[31]}) ^ crc;
     if (commit && config_packet) begin
         config_layers <= new_layers_reg;
-        config_convolutions <= new_convolutions_reg;
+        config_convolutions <= new_convolutions;
         config_size <= new_size;
         config_windows <= new_windows_reg;
         config_time_steps <= new_time_steps_reg;
@@ -479,7 +483,7 @@ always @(posedge aclk) new_valid_reg <= new_valid;
 // The core that is meant for the layer of this word.
 wire [1:0]  kernel = s_axis_tdata[`SPK_CONFIG_LAYER_KERNEL];
 wire [31:0] layer_word = {28'd0, word_reg} - 1;
-wire [31:0] core_word = kernel != 0 ? layer_word : layer_word - {29'd0, new_convolutions_reg} + CONVOLUTIONS;
+wire [31:0] core_word = kernel != 0 ? layer_word : layer_word - {29'd0, new_convolutions} + CONVOLUTIONS;
 
 integer k;
 always @(posedge aclk)
@@ -496,7 +500,7 @@ always @(posedge aclk)
             new_order_reg <= 1'b1;
         end else begin
             if (kernel != 0) new_convolutions_reg <= new_convolutions_reg + 3'd1;
-            if (kernel != 0 && (layer_word != {29'd0, new_convolutions_reg} || layer_word + 1 > CONVOLUTIONS))
+            if (kernel != 0 && (layer_word != {29'd0, new_convolutions} || layer_word + 1 > CONVOLUTIONS))
                 new_order_reg <= 1'b0;
             if (core_word >= CORES) new_order_reg <= 1'b0;
         end
