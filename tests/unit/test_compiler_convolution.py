@@ -4,6 +4,8 @@ Scales, biases and BatchNormalization constants are dyadic, so the executor's fl
 exactly on its threshold.
 """
 
+import dataclasses
+
 import numpy as np
 import onnx
 import pytest
@@ -14,7 +16,7 @@ from spikeline.errors import CompileError
 from spikeline.model import model_file
 from spikeline.model.encode import encode
 from spikeline.model.network import Window
-from spikeline.model.spec import Decode
+from spikeline.model.spec import Decode, Reset
 from spikeline_compiler.graph import Graph
 from spikeline_compiler.lower import compile_onnx, compile_with_warnings
 from spikeline_compiler.passes import PASSES
@@ -28,6 +30,7 @@ from support.onnx_builders import (
     geometry,
     spikes_for,
 )
+from support.onnx_steps import Step
 
 
 def room(size=4096, **more):
@@ -218,6 +221,82 @@ def test_rounding_at_the_border_is_told(tmp_path):
     assert "(map 0 at 0.3" in warnings[0]
     exact = Builder((1, 4, 4)).conv(np.ones((1, 1, 3, 3)), 0.125, form="plain", pads=[1] * 4).comparison("GreaterOrEqual", 0.375)
     assert compile_with_warnings(ended(exact, 16).save(tmp_path), room())[1] == []
+
+
+# -- continuous --------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def lasting(draw):
+    """(builder, windows, leak, reset)."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shape = tuple(int(x) for x in rng.integers((1, 1, 1), (4, 9, 9)))
+    free = draw(st.sets(st.sampled_from(["swap", "late", "divide", "maxmin", "gemm", "unnamed"])))
+    leak, reset = draw(st.integers(0, 4)), draw(st.sampled_from(list(Reset)))
+    b = Step(shape, 12, free, time_steps=str(draw(st.integers(1, 4))), leak=str(leak), reset=reset.name.lower())
+    windows = []
+    for _ in range(draw(st.integers(1, 2))):
+        window, maps = random_window(rng, *shape), int(rng.integers(1, 5))
+        weights = rng.integers(-7, 8, (maps, shape[0], window.kernel, window.kernel))
+        shift = rng.integers(0, 6, maps) if "maxmin" in free else np.int64(rng.integers(0, 6))
+        biases = rng.integers(-9, 9, maps) if rng.random() < 0.5 else None
+        written = {"strides": [window.stride] * 2, **pads(rng, window)}
+        b.hidden(weights, 2.0**-shift, biases, leak, reset.name.lower(), positions=window.positions, **written)
+        if window.pool:
+            b.pool()
+        windows.append(window)
+        shape = (maps, *window.pooled)
+    b.then("Flatten", axis=1)
+    size = int(np.prod(shape))
+    if draw(st.booleans()):
+        b.hidden(rng.integers(-1, 2, (size, 5)), 0.25, None, leak, reset.name.lower())
+        size = 5
+    return b.output(rng.integers(-1, 2, (size, 3)), 0.5), windows, leak, reset
+
+
+@settings(max_examples=50, deadline=None)
+@given(lasting())
+def test_membranes_of_random_networks_last_as_in_the_executor(tmp_path_factory, drawn):
+    builder, windows, leak, reset = drawn
+    folder = tmp_path_factory.mktemp("continuous")
+    network = compile_onnx(builder.save(folder), continuous_room())
+    assert [x.window for x in network.layers[: len(windows)]] == windows
+    assert {(x.leak, x.reset, x.state_bits) for x in network.layers[:-1]} == {(leak, reset, 12)}
+    spikes = spikes_for(builder.inputs, batch=6, steps=network.time_steps)
+    result = verify(folder / "model.onnx", model_file.build(network), spikes)
+    assert result["onnx_mismatches"] == 0
+    assert result["states_compared"] == 6 * network.time_steps * sum(x.neurons for x in network.layers[:-1])
+
+
+def continuous_room():
+    return dataclasses.replace(room(membrane_bits=13), continuous=True, max_leak=4)
+
+
+def step(positions=(4, 4), state=None, **convolution):
+    b = Step((1, 6, 6))
+    b.hidden(np.ones((2, 1, 3, 3), int), positions=positions, **convolution)
+    b.taken[0] = (b.taken[0][0], state or b.taken[0][1])
+    return b
+
+
+CONTINUOUS_REFUSALS = {
+    "a state of another size": (
+        lambda: step(state=(2, 1, 4)).then("Flatten").output(np.ones((32, 2), int)),
+        "state input 'v0_in' has 2×1×4 values for 2×4×4 neurons",
+    ),
+    "pooled twice": (lambda: step().pool().pool().then("Flatten").output(np.ones((2, 2), int)), "not directly behind the spike"),
+    "no membrane in a convolution": (
+        lambda: Step((1, 6, 6)).conv(np.ones((2, 1, 3, 3))).then("Flatten").output(np.ones((32, 2), int)),
+        "the accelerator has no Flatten",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CONTINUOUS_REFUSALS)
+def test_refusals_of_continuous_convolutions(tmp_path, case):
+    make, words = CONTINUOUS_REFUSALS[case]
+    with pytest.raises(CompileError, match=words):
+        compile_onnx(make().save(tmp_path), continuous_room())
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------
