@@ -27,8 +27,8 @@ SPIKE_FIX = "write the spike as (u >= threshold).float(), which every exporter k
 WEIGHTS_FIX = "quantise the weights to 8 bits or fewer, in Brevitas or by QuantizeLinear and DequantizeLinear, and export them so"
 LAST_FIX = "put Flatten and a fully connected layer behind it, with a neuron for each class"
 MAPPED = (
-    "MatMul or Gemm, or Conv, by constants, then Add, Sub, Mul, Div and BatchNormalization by constants, then a spike: elementwise "
-    "operators that leave two values of the membrane"
+    "MatMul or Gemm, or Conv, by constants, then Add, Sub, Mul, Div and BatchNormalization by constants, then a spike: "
+    "elementwise operators that leave two values of the membrane"
 )
 AVERAGE = (
     "spikes are binary, their average is not: use a stride of 2 in the convolution, or MaxPool of 2×2 behind its spike, and a "

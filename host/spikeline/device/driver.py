@@ -15,11 +15,12 @@ from spikeline.device.ownership import Turns
 from spikeline.device.packets import Batch
 from spikeline.device.transfers import Device, Transfers
 from spikeline.errors import DeviceError
-from spikeline.model.geometry import Geometry, LayerGeometry
+from spikeline.model.geometry import ConvolutionGeometry, Geometry, LayerGeometry
 from spikeline.model.model_file import Model
 from spikeline.model.network import VALUE_BITS
 from spikeline.model.spec import (
     CONTROL,
+    CONVOLUTION,
     ERROR,
     FEATURES,
     GEOMETRY,
@@ -81,10 +82,16 @@ class Driver(Backend):
         sizes = GEOMETRY.unpack(self.device.read(Register.GEOMETRY))
         parallel = self.device.read(Register.PARALLEL)
         features = FEATURES.unpack(self.device.read(Register.FEATURES))
+        first = features["convolutions"]  # of the fully connected ones
         layers = [LAYER.unpack(self.device.read(Register.LAYER + 4 * n)) for n in range(sizes["layers"])]
+        rooms = [CONVOLUTION.unpack(self.device.read(Register.CONVOLUTION + 4 * n)) for n in range(first)]
         return Geometry(
             name,
-            tuple(LayerGeometry(**x, spikes_per_cycle=parallel >> 4 * n & 15) for n, x in enumerate(layers)),
+            tuple(LayerGeometry(**x, spikes_per_cycle=parallel >> 4 * n & 15) for n, x in enumerate(layers) if n >= first),
+            convolutions=tuple(
+                ConvolutionGeometry(x["neurons"], x["inputs"], **room) for x, room in zip(layers, rooms, strict=False)
+            ),
+            inputs=self.device.read(Register.INPUTS) if first else 0,
             clock_mhz=clock_mhz,
             weight_bits=sizes["weight_bits"],
             membrane_bits=sizes["membrane_bits"],
@@ -334,7 +341,7 @@ class Driver(Backend):
             value = read(low)  # captures the high word
             return read(low + 4) << 32 | value
 
-        layers = self.model.network.layers if self.model else self.geometry.layers
+        layers = self.model.network.layers if self.model else (*self.geometry.convolutions, *self.geometry.layers)
         return Counters(
             images=wide(Register.IMAGES_LO),
             steps=wide(Register.STEPS_LO),
