@@ -1,12 +1,26 @@
-"""Random networks that begin with convolutions."""
+"""Random networks that begin with convolutions, and the registers of accelerators that take them."""
 
 import math
 from dataclasses import replace
 
 import numpy as np
 
+from spikeline.model.geometry import Geometry
 from spikeline.model.network import Layer, Network, Window
-from spikeline.model.spec import Decode, Encoder
+from spikeline.model.spec import (
+    CONVOLUTION,
+    FEATURES,
+    GEOMETRY,
+    ID,
+    LAYER,
+    STATUS,
+    VERSION,
+    VERSION_MAJOR,
+    VERSION_MINOR,
+    Decode,
+    Encoder,
+    Register,
+)
 from support.networks import fresh, lasting
 
 
@@ -44,6 +58,29 @@ def network(
 
 
 def _layer(rng: np.random.Generator, rows: int, columns: int, continuous: float) -> Layer:
-    limit = max(1, min(8, 1000 // rows))  # so that membranes have room
+    limit = max(1, min(8, 600 // rows))  # so that membranes have room
     weights = rng.integers(-limit, limit, (rows, columns)).astype(np.int8)
+    weights[rng.random(rows) > 600 / rows] = 0
     return lasting(rng, weights) if rng.random() < continuous else fresh(rng, weights)
+
+
+def registers(geometry: Geometry, **features: int) -> np.ndarray:
+    """What the accelerator of a geometry tells of itself, uint32."""
+    words = np.zeros(1024, np.uint32)
+    words[Register.ID // 4], words[Register.STATUS // 4] = ID, STATUS.pack(idle=1)
+    words[Register.VERSION // 4] = VERSION.pack(major=VERSION_MAJOR, minor=VERSION_MINOR)
+    sizes = {key: getattr(geometry, key) for key in ("weight_bits", "membrane_bits", "classes")}
+    count = len(geometry.convolutions)
+    words[Register.GEOMETRY // 4] = GEOMETRY.pack(layers=count + len(geometry.layers), **sizes)
+    known = {"continuous": geometry.continuous, "max_leak": geometry.max_leak, "direct": geometry.direct}
+    words[Register.FEATURES // 4] = FEATURES.pack(
+        **known | {"commands": 8, "group": geometry.group, "convolutions": count} | features
+    )
+    words[Register.PARALLEL // 4] = sum(x.spikes_per_cycle << 4 * n for n, x in enumerate(geometry.layers, count))
+    words[Register.INPUTS // 4] = geometry.input_room
+    rooms = [(x.rows, x.maps) for x in geometry.convolutions] + [(x.inputs, x.neurons) for x in geometry.layers]
+    for n, (inputs, neurons) in enumerate(rooms):
+        words[Register.LAYER // 4 + n] = LAYER.pack(inputs=inputs, neurons=neurons)
+    for n, x in enumerate(geometry.convolutions):
+        words[Register.CONVOLUTION // 4 + n] = CONVOLUTION.pack(words=x.words, positions=x.positions)
+    return words

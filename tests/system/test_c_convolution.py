@@ -15,20 +15,7 @@ from spikeline.model import model_file
 from spikeline.model.geometry import Geometry
 from spikeline.model.model_file import HEADER_BYTES
 from spikeline.model.network import Layer, Network, Window
-from spikeline.model.spec import (
-    CONFIG_LAYER,
-    CONVOLUTION,
-    FEATURES,
-    GEOMETRY,
-    ID,
-    LAYER,
-    STATUS,
-    VERSION,
-    VERSION_MAJOR,
-    VERSION_MINOR,
-    ModelField,
-    Register,
-)
+from spikeline.model.spec import CONFIG_LAYER, ModelField
 from support import convolutions
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
@@ -52,29 +39,8 @@ def library(tmp_path_factory):
     return ctypes.CDLL(str(out))
 
 
-def registers(geometry: Geometry, **features: int) -> np.ndarray:
-    """What the accelerator of a geometry tells of itself, uint32."""
-    words = np.zeros(1024, np.uint32)
-    words[Register.ID // 4], words[Register.STATUS // 4] = ID, STATUS.pack(idle=1)
-    words[Register.VERSION // 4] = VERSION.pack(major=VERSION_MAJOR, minor=VERSION_MINOR)
-    sizes = {key: getattr(geometry, key) for key in ("weight_bits", "membrane_bits", "classes")}
-    count = len(geometry.convolutions)
-    words[Register.GEOMETRY // 4] = GEOMETRY.pack(layers=count + len(geometry.layers), **sizes)
-    known = {"continuous": geometry.continuous, "max_leak": geometry.max_leak, "direct": geometry.direct}
-    words[Register.FEATURES // 4] = FEATURES.pack(
-        **known | {"commands": 8, "group": geometry.group, "convolutions": count} | features
-    )
-    words[Register.INPUTS // 4] = geometry.input_room
-    rooms = [(x.rows, x.maps) for x in geometry.convolutions] + [(x.inputs, x.neurons) for x in geometry.layers]
-    for n, (inputs, neurons) in enumerate(rooms):
-        words[Register.LAYER // 4 + n] = LAYER.pack(inputs=inputs, neurons=neurons)
-    for n, x in enumerate(geometry.convolutions):
-        words[Register.CONVOLUTION // 4 + n] = CONVOLUTION.pack(words=x.words, positions=x.positions)
-    return words
-
-
 def load(library, geometry: Geometry, data: bytes, **features: int) -> tuple[int, Built]:
-    words, built = registers(geometry, **features), Built()
+    words, built = convolutions.registers(geometry, **features), Built()
     model = np.zeros(-(-len(data) // 8), np.uint64)
     model.view(np.uint8)[: len(data)] = np.frombuffer(data, np.uint8)
     pointers = [x.ctypes.data_as(ctypes.c_void_p) for x in (words, model)]

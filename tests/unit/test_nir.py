@@ -274,7 +274,7 @@ CONV = nir.Conv2d((6, 6), np.ones((1, 1, 3, 3)), 1, 0, 1, 1, np.zeros(1))
         ([LINEAR, SQUARE], "nir", "zero", "no neurons between"),
         ([IF], "nir", "zero", "no weights before it"),
         ([LINEAR, IF, IF], "nir", "zero", "no weights before it"),
-        ([], "nir", "zero", "no Linear or Affine node"),
+        ([], "nir", "zero", "no Linear, Affine or Conv2d node"),
         ([LINEAR, IF, LINEAR], "nir", "zero", "6 inputs behind 4 neurons"),
         ([LINEAR, nir.IF(ONE, -ONE, NONE)], "nir", "zero", "a threshold of -1"),
         ([LINEAR, nir.IF(ONE * 1e4, ONE, ONE / 2)], "nir", "zero", "v_reset is not 0"),

@@ -79,15 +79,17 @@ class Window:
         around = ((0, 0), (0, 0), (self.padding, self.padding), (self.padding, self.padding))
         views = np.lib.stride_tricks.sliding_window_view(np.pad(maps, around), (1, 1, self.kernel, self.kernel))
         views = views[:, :, :: self.stride, :: self.stride, 0, 0]  # (B, C, H, W, K, K)
-        return views.transpose(0, 2, 3, 1, 4, 5).reshape(len(maps), -1, self.fan_in)
+        return views.transpose(0, 2, 3, 1, 4, 5).reshape(len(maps), math.prod(self.positions), self.fan_in)
 
     def pooling(self, fired: np.ndarray) -> np.ndarray:
         """What is handed on of `fired`, bool (…, maps · positions): (…, maps · pooled)."""
         if not self.pool:
             return fired
         height, width = self.pooled
-        maps = fired.reshape(*fired.shape[:-1], -1, *self.positions)[..., : 2 * height, : 2 * width]
-        return maps.reshape(*maps.shape[:-2], height, 2, width, 2).any((-3, -1)).reshape(*fired.shape[:-1], -1)
+        columns = fired.shape[-1] // math.prod(self.positions)
+        maps = fired.reshape(*fired.shape[:-1], columns, *self.positions)[..., : 2 * height, : 2 * width]
+        over = maps.reshape(*maps.shape[:-2], height, 2, width, 2).any((-3, -1))
+        return over.reshape(*fired.shape[:-1], columns * height * width)
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ class Layer:
         for at in range(0, len(spikes), rows):
             patches = self.window.patches(spikes[at : at + rows]).astype(np.float32)
             sums[at : at + rows] = (patches @ weights).transpose(0, 2, 1)
-        return sums.reshape(len(spikes), -1)
+        return sums.reshape(len(spikes), self.neurons)
 
     def of_neurons(self, columns: np.ndarray) -> np.ndarray:
         """Thresholds or biases, (columns,), for each neuron, (neurons,)."""
