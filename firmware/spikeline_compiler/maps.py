@@ -59,11 +59,13 @@ def window(node: NodeProto, weights: np.ndarray, shape: tuple[int, ...]) -> Wind
     if weights.shape[1] != channels:
         raise refuse(node, f"weights for {weights.shape[1]} channels on {channels}", "export the network again")
     kernel = tuple(weights.shape[2:])
+    if (said := _pair(node, "kernel_shape", list(kernel))) != kernel:
+        raise refuse(node, f"its kernel_shape is {_by(said)}, its weights {_by(kernel)}", "export the network again")
     _undilated(node)
     if kernel[0] != kernel[1]:
         raise refuse(node, f"a kernel of {_by(kernel)}", f"use one of {', '.join(_by((k, k)) for k in KERNELS)}")
     strides = _pair(node, "strides", [1, 1])
-    if strides[0] != strides[1]:
+    if strides[0] != strides[1] or strides[0] < 1:
         raise refuse(node, f"strides of {strides[0]} and {strides[1]}", "use the same stride both ways, 1 or 2")
     found = Window(channels, height, width, kernel[0], strides[0], _padding(node, (height, width), kernel, strides))
     _require(node, found)
@@ -99,6 +101,8 @@ def _undilated(node: NodeProto) -> None:
 def _padding(node: NodeProto, sides: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, ...]) -> int:
     """Zeros around a map. Those at its lower and right end may differ, if that makes no position more or less."""
     automatic = attribute(node, "auto_pad", "NOTSET")
+    if automatic not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
+        raise refuse(node, f"auto_pad = {automatic} is not known", PADS_FIX)
     if automatic == "NOTSET":
         pads = attribute(node, "pads", [0] * 4)
         if len(pads) != 4:
