@@ -35,10 +35,11 @@ class SimulatedDriver(BoardDriver):
         simulator.record(True)
         try:
             self.classify([batch] if len(batch) else [])
-            fired = [shaped(simulator.recorded_spikes(n), layer.neurons) for n, layer in enumerate(network.layers)]
+            layers = list(enumerate(network.layers))
+            fired = [layer.by_map(shaped(simulator.recorded_spikes(n), layer.outputs)) for n, layer in layers]
             states = [
-                shaped(simulator.recorded_states(n), layer.neurons) if layer.continuous else None
-                for n, layer in enumerate(network.layers)
+                layer.by_map(shaped(simulator.recorded_states(n), layer.neurons)) if layer.continuous else None
+                for n, layer in layers
             ]
             membranes = states[-1]
             if membranes is None:
