@@ -177,7 +177,7 @@ class Geometry:
                 f"neurons in multiples of 64 / weight_bits, 1, 2, 4 or 8 spikes per cycle, weights of 2, 4 or 8 bits, membranes "
                 f"of 4 to 24 bits, an even number of classes up to 64 / weight_bits, a clock of 1 to 1000 MHz, a leak up to 15 "
                 "if continuous, groups of 8, 16 or 32 neurons, at most 64 / weight_bits, and up to 4 convolutions, counted as "
-                "layers, of 8, 16, 32 or 64 maps, a multiple of 64 / weight_bits, 16 to 4096 rows and positions, and 16 to 512 words"
+                "layers, of 8, 16, 32 or 64 maps, a multiple of 64 / weight_bits, 16 to 4096 rows and positions, 16 to 512 words"
             )
 
     @property
