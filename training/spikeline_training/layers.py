@@ -8,7 +8,8 @@ A network is a stack of them, in `torch.nn.Sequential` or in a loop of your own,
   back-propagation through time. What is trained is the integer arithmetic itself on a grid: weights, biases and membranes are
   multiples of one power of two, so float32 is exact and nothing is rounded afterwards.
 
-Layers are fully connected, or convolutions over maps of spikes, (channels, height, width) instead of I. The threshold is 1.
+Layers are fully connected, or convolutions over maps of spikes, (channels, height, width) instead of I, by a `Window` of
+`spikeline.model.network`. The threshold is 1.
 `spikeline_training.export` writes a stack as ONNX.
 """
 
@@ -114,22 +115,10 @@ class DiscontinuousDense(DiscontinuousNeurons):
 
 
 class DiscontinuousConvolution(DiscontinuousNeurons):
-    """Maps of neurons that keep nothing between time steps, over maps of spikes of `shape`: channels, height, width.
+    """Maps of neurons that keep nothing between time steps. Raises PresetError for a window that the accelerator cannot take."""
 
-    For kernel, stride, padding and pool see `spikeline.model.network.Window`; PresetError says what is wrong with them.
-    """
-
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        maps: int,
-        kernel: int = 3,
-        stride: int = 1,
-        padding: int = 0,
-        pool: bool = False,
-        weight_bits: int = 4,
-    ) -> None:
-        super().__init__(Window(*shape, kernel, stride, padding, pool), maps, weight_bits)
+    def __init__(self, window: Window, maps: int, weight_bits: int = 4) -> None:
+        super().__init__(window, maps, weight_bits)
 
 
 class DiscontinuousReadout(Layer):
@@ -218,23 +207,18 @@ class ContinuousDense(ContinuousNeurons):
 
 
 class ContinuousConvolution(ContinuousNeurons):
-    """Maps of neurons whose membranes last, over maps of spikes; its window is that of a `DiscontinuousConvolution`."""
+    """Maps of neurons whose membranes last. Raises PresetError for a window that the accelerator cannot take."""
 
     def __init__(
         self,
-        shape: tuple[int, ...],
+        window: Window,
         maps: int,
-        kernel: int = 3,
-        stride: int = 1,
-        padding: int = 0,
-        pool: bool = False,
         weight_bits: int = 4,
         leak: int = 0,
         reset: str = "subtract",
         state_bits: int = 13,
         bias: bool = False,
     ) -> None:
-        window = Window(*shape, kernel, stride, padding, pool)
         spread = 1 / math.sqrt(max(1.0, window.fan_in * KERNEL_SPIKES))
         super().__init__(window, maps, weight_bits, leak, reset, state_bits, bias, spread)
 
