@@ -123,16 +123,6 @@ def test_membrane_range_is_that_of_the_whole_kernel(net):
     assert membranes.max() <= high
 
 
-@given(networks(convolutions=1), seeds)
-def test_positions_and_maps_are_told_apart(net, seed):
-    layer = net.layers[0]
-    values = np.random.default_rng(seed).integers(0, 99, (2, layer.outputs))
-    handed_on = values.reshape(2, layer.columns, -1).swapaxes(1, 2).reshape(2, -1)  # position by position
-    np.testing.assert_array_equal(layer.by_map(handed_on), values)
-    dense = net.layers[-1]
-    assert dense.by_map(values) is values
-
-
 def test_words_for_a_window():
     assert str(Window(1, 28, 28, 3, 2, 1, True)) == "3×3 over 1×28×28, stride 2, padding 1, 2×2 pooling"
     assert str(Window(16, 7, 5, 1)) == "1×1 over 16×7×5"
