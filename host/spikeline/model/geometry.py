@@ -36,7 +36,7 @@ class ConvolutionGeometry:
     maps: int
     rows: int  # weight words of a bank: channels · kernel² · ⌈maps of the layer / maps⌉
     words: int  # membrane words of a bank: ⌈height / 3⌉ · ⌈width / 3⌉ · ⌈maps of the layer / maps⌉, before pooling
-    positions: int  # of a map that is handed on
+    positions: int  # places in half of its queue: positions that are handed on · ⌈maps of the layer / maps⌉, and one
     distributed: int = field(default=0, compare=False)  # 1 if membranes are in LUTs, not in block RAM
 
     def rounds(self, layer: Layer) -> int:
@@ -51,7 +51,7 @@ class ConvolutionGeometry:
         needs = {
             "words of weights": (window.fan_in * rounds, self.rows),
             "words of membranes": (-(-height // 3) * -(-width // 3) * rounds, self.words),
-            "positions to hand on": (math.prod(window.pooled), self.positions),
+            "places to hand spikes on": (math.prod(window.pooled) * rounds + 1, self.positions),
         }
         short = [f"{need} {what} of {room}" for what, (need, room) in needs.items() if need > room]
         return f"would take {', '.join(short)}" if short else None
@@ -84,6 +84,11 @@ class Geometry:
     def input_room(self) -> int:
         """Inputs that the first layer of a network may have."""
         return self.inputs or self.layers[0].inputs
+
+    def cores(self, network: Network) -> list[int]:
+        """Which core each layer of `network` takes; those of convolutions are counted first."""
+        first = network.convolutions
+        return [n if n < first else len(self.convolutions) + n - first for n in range(len(network.layers))]
 
     @staticmethod
     def load(name: str | Path) -> "Geometry":
