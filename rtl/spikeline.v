@@ -39,6 +39,16 @@ module spikeline #(
     // Neurons that are decided one after another, by logic that they share, where membranes last or the input is
     // direct: 8, 16 or 32, at most 64 / WEIGHT_BITS. So many cycles is the least that a step takes there.
     parameter integer GROUP = 8,
+    // Inputs of a network: as many as layer 0 has room for, or more if there are convolutions
+    parameter integer INPUTS = {16'd0, LAYER_INPUTS[15:0]},
+    // Convolution cores before the layers, 0 to 4, and for each 16 bits, core 0 lowest: maps that it sums side by side;
+    // words of weights, and of currents, in a bank; positions that a step can hand on; 1: currents in distributed RAM
+    parameter integer CONVOLUTIONS = 0,
+    parameter [63:0] CONVOLUTION_MAPS = 0,
+    parameter [63:0] CONVOLUTION_ROWS = 0,
+    parameter [63:0] CONVOLUTION_WORDS = 0,
+    parameter [63:0] CONVOLUTION_POSITIONS = 0,
+    parameter [63:0] CONVOLUTION_DISTRIBUTED = 0,
     // Bits of an address in memory, 32 to 40
     parameter integer ADDRESS_BITS = 32,
     // Hash of sources and geometry, for the host to tell builds apart
@@ -96,6 +106,8 @@ module spikeline #(
     output wire        irq
 );
 
+localparam CORES = CONVOLUTIONS + LAYERS;
+
 wire                soft_reset;
 wire                reset = !aresetn || soft_reset;
 wire                scores;
@@ -112,7 +124,7 @@ wire                count_image;
 wire                count_step;
 wire                count_stall_input;
 wire                count_stall_output;
-wire [LAYERS*4-1:0] count_row_reads;
+wire [CORES*4-1:0]  count_row_reads;
 wire                command_valid;
 wire                command_receive;
 wire                command_last;
@@ -151,7 +163,13 @@ spk_regs #(
     .CONTINUOUS(CONTINUOUS),
     .MAX_LEAK(MAX_LEAK),
     .DIRECT(DIRECT),
-    .GROUP(GROUP)
+    .GROUP(GROUP),
+    .INPUTS(INPUTS),
+    .CONVOLUTIONS(CONVOLUTIONS),
+    .CONVOLUTION_MAPS(CONVOLUTION_MAPS),
+    .CONVOLUTION_ROWS(CONVOLUTION_ROWS),
+    .CONVOLUTION_WORDS(CONVOLUTION_WORDS),
+    .CONVOLUTION_POSITIONS(CONVOLUTION_POSITIONS)
 ) regs (
     .aclk(aclk),
     .aresetn(aresetn),
@@ -290,7 +308,14 @@ spk_core #(
     .CONTINUOUS(CONTINUOUS),
     .MAX_LEAK(MAX_LEAK),
     .DIRECT(DIRECT),
-    .GROUP(GROUP)
+    .GROUP(GROUP),
+    .INPUTS(INPUTS),
+    .CONVOLUTIONS(CONVOLUTIONS),
+    .CONVOLUTION_MAPS(CONVOLUTION_MAPS),
+    .CONVOLUTION_ROWS(CONVOLUTION_ROWS),
+    .CONVOLUTION_WORDS(CONVOLUTION_WORDS),
+    .CONVOLUTION_POSITIONS(CONVOLUTION_POSITIONS),
+    .CONVOLUTION_DISTRIBUTED(CONVOLUTION_DISTRIBUTED)
 ) core (
     .aclk(aclk),
     .reset(reset),

@@ -25,6 +25,13 @@ module spikeline_stream #(
     parameter integer MAX_LEAK = 0,
     parameter integer DIRECT = 0,
     parameter integer GROUP = 8,
+    parameter integer INPUTS = {16'd0, LAYER_INPUTS[15:0]},
+    parameter integer CONVOLUTIONS = 0,
+    parameter [63:0] CONVOLUTION_MAPS = 0,
+    parameter [63:0] CONVOLUTION_ROWS = 0,
+    parameter [63:0] CONVOLUTION_WORDS = 0,
+    parameter [63:0] CONVOLUTION_POSITIONS = 0,
+    parameter [63:0] CONVOLUTION_DISTRIBUTED = 0,
     // Hash of sources and geometry, for the host to tell builds apart
     parameter [31:0] BUILD = 32'd0
 ) (
@@ -59,6 +66,8 @@ module spikeline_stream #(
     output wire        irq
 );
 
+localparam CORES = CONVOLUTIONS + LAYERS;
+
 wire                soft_reset;
 wire                reset = !aresetn || soft_reset;
 wire                scores;
@@ -75,7 +84,7 @@ wire                count_image;
 wire                count_step;
 wire                count_stall_input;
 wire                count_stall_output;
-wire [LAYERS*4-1:0] count_row_reads;
+wire [CORES*4-1:0]  count_row_reads;
 wire [74:0]         unused_command;
 
 spk_regs #(
@@ -91,6 +100,12 @@ spk_regs #(
     .MAX_LEAK(MAX_LEAK),
     .DIRECT(DIRECT),
     .GROUP(GROUP),
+    .INPUTS(INPUTS),
+    .CONVOLUTIONS(CONVOLUTIONS),
+    .CONVOLUTION_MAPS(CONVOLUTION_MAPS),
+    .CONVOLUTION_ROWS(CONVOLUTION_ROWS),
+    .CONVOLUTION_WORDS(CONVOLUTION_WORDS),
+    .CONVOLUTION_POSITIONS(CONVOLUTION_POSITIONS),
     .MEMORY(0)
 ) regs (
     .aclk(aclk),
@@ -159,7 +174,14 @@ spk_core #(
     .CONTINUOUS(CONTINUOUS),
     .MAX_LEAK(MAX_LEAK),
     .DIRECT(DIRECT),
-    .GROUP(GROUP)
+    .GROUP(GROUP),
+    .INPUTS(INPUTS),
+    .CONVOLUTIONS(CONVOLUTIONS),
+    .CONVOLUTION_MAPS(CONVOLUTION_MAPS),
+    .CONVOLUTION_ROWS(CONVOLUTION_ROWS),
+    .CONVOLUTION_WORDS(CONVOLUTION_WORDS),
+    .CONVOLUTION_POSITIONS(CONVOLUTION_POSITIONS),
+    .CONVOLUTION_DISTRIBUTED(CONVOLUTION_DISTRIBUTED)
 ) core (
     .aclk(aclk),
     .reset(reset),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The network: packets in, results out, AXI4-Stream at both ends.
 //
-//   loader ─┬─ spikes ──────────► input ─► layer 0 ─► … ─► layer n ─► decode ─► results
-//           ├─ pixels ─► encode ──►┤
+//   loader ─┬─ spikes ──────────► input ─┬─────────────────────────────────────────► layer 0 ─► … ─► decode ─► results
+//           ├─ pixels ─► encode ──►┤     └─► locate ─► convolve 0 ─► … ─► gather ─►┘
 //           └─ events ─► events ──►┘
 //
 // Layers work on different time steps at once. A network may use fewer layers than are built: the decoder listens to
@@ -25,7 +25,15 @@ module spk_core #(
     parameter integer CONTINUOUS = 0,
     parameter integer MAX_LEAK = 0,
     parameter integer DIRECT = 0,
-    parameter integer GROUP = 8
+    parameter integer GROUP = 8,
+    parameter integer INPUTS = {16'd0, LAYER_INPUTS[15:0]},
+    parameter integer CONVOLUTIONS = 0,
+    parameter [63:0] CONVOLUTION_MAPS = 0,
+    parameter [63:0] CONVOLUTION_ROWS = 0,
+    parameter [63:0] CONVOLUTION_WORDS = 0,
+    parameter [63:0] CONVOLUTION_POSITIONS = 0,
+    parameter [63:0] CONVOLUTION_DISTRIBUTED = 0,
+    parameter integer CORES = CONVOLUTIONS + LAYERS
 ) (
     input  wire                aclk,
     input  wire                reset,
@@ -51,17 +59,22 @@ module spk_core #(
     output wire                count_step,
     output wire                count_stall_input,
     output wire                count_stall_output,
-    output wire [LAYERS*4-1:0] count_row_reads
+    output wire [ CORES*4-1:0] count_row_reads
 );
 
 localparam TAG_BITS = 8;
 localparam USER_BITS = TAG_BITS + 4;
-localparam integer INPUTS = {16'd0, LAYER_INPUTS[15:0]};
+localparam WINDOWS = CONVOLUTIONS > 0 ? CONVOLUTIONS : 1;
+localparam FIRST_INPUTS = {16'd0, LAYER_INPUTS[15:0]};
 
 initial begin : check
     integer l;
-    if (LAYERS < 1 || LAYERS > 8) begin
-        $display("Error: LAYERS = %0d, must be 1 to 8", LAYERS);
+    if (LAYERS < 1 || CONVOLUTIONS < 0 || CONVOLUTIONS > 4 || CORES > 8) begin
+        $display("Error: LAYERS = %0d, must be 1 to 8 with CONVOLUTIONS, which must be 0 to 4", LAYERS);
+        $finish;
+    end
+    if (INPUTS < 16 || INPUTS > 16384) begin
+        $display("Error: INPUTS = %0d, must be 16 to 16384", INPUTS);
         $finish;
     end
     if (WEIGHT_BITS != 2 && WEIGHT_BITS != 4 && WEIGHT_BITS != 8) begin
@@ -106,11 +119,15 @@ localparam NEURONS = offset(LAYERS);
 wire [7:0]           config_layers;
 wire [15:0]          config_time_steps;
 wire                 config_decode;
-wire [LAYERS*16-1:0] config_inputs;
-wire [LAYERS*16-1:0] config_neurons;
-wire [LAYERS-1:0]    weight_write;
-wire [LAYERS-1:0]    threshold_write;
-wire [LAYERS-1:0]    bias_write;
+wire [2:0]           config_convolutions;
+wire [15:0]          config_size;
+wire [WINDOWS*19-1:0] config_windows;
+wire                 config_new;
+wire [CORES*16-1:0]  config_inputs;
+wire [CORES*16-1:0]  config_neurons;
+wire [CORES-1:0]     weight_write;
+wire [CORES-1:0]     threshold_write;
+wire [CORES-1:0]     bias_write;
 wire [15:0]          write_row;
 wire [15:0]          write_slice;
 wire [15:0]          write_pair;
@@ -120,10 +137,10 @@ wire [3:0]           config_encoder;
 wire                 config_exit;
 wire [31:0]          config_margin;
 wire [7:0]           config_latency_band;
-wire [LAYERS-1:0]    config_continuous;
-wire [LAYERS-1:0]    config_reset_zero;
-wire [LAYERS-1:0]    config_biased;
-wire [LAYERS*4-1:0]  config_leak;
+wire [CORES-1:0]     config_continuous;
+wire [CORES-1:0]     config_reset_zero;
+wire [CORES-1:0]     config_biased;
+wire [CORES*4-1:0]   config_leak;
 wire [63:0]          image_data;
 wire                 spikes_begin;
 wire                 pixels_begin;
@@ -157,7 +174,13 @@ spk_loader #(
     .MEMBRANE_BITS(MEMBRANE_BITS),
     .CONTINUOUS(CONTINUOUS),
     .MAX_LEAK(MAX_LEAK),
-    .DIRECT(DIRECT)
+    .DIRECT(DIRECT),
+    .INPUTS(INPUTS),
+    .CONVOLUTIONS(CONVOLUTIONS),
+    .CONVOLUTION_MAPS(CONVOLUTION_MAPS),
+    .CONVOLUTION_ROWS(CONVOLUTION_ROWS),
+    .CONVOLUTION_WORDS(CONVOLUTION_WORDS),
+    .CONVOLUTION_POSITIONS(CONVOLUTION_POSITIONS)
 ) loader (
     .aclk(aclk),
     .reset(reset),
@@ -166,6 +189,10 @@ spk_loader #(
     .s_axis_tlast(s_axis_tlast),
     .s_axis_tready(s_axis_tready),
     .config_layers(config_layers),
+    .config_convolutions(config_convolutions),
+    .config_size(config_size),
+    .config_windows(config_windows),
+    .config_new(config_new),
     .config_time_steps(config_time_steps),
     .config_decode(config_decode),
     .config_encoder(config_encoder),
@@ -232,7 +259,7 @@ wire config_direct = config_encoder == `SPK_ENCODER_DIRECT;
 spk_encode #(.INPUTS(INPUTS), .DIRECT(DIRECT)) encode (
     .aclk(aclk),
     .reset(reset),
-    .config_inputs(config_inputs[15:0]),
+    .config_inputs(config_size),
     .config_time_steps(config_time_steps),
     .config_bernoulli(config_encoder == `SPK_ENCODER_BERNOULLI),
     .config_latency(config_encoder == `SPK_ENCODER_LATENCY),
@@ -263,7 +290,7 @@ wire        event_ready;
 spk_events events (
     .aclk(aclk),
     .reset(reset),
-    .config_inputs(config_inputs[15:0]),
+    .config_inputs(config_size),
     .config_time_steps(config_time_steps),
     .s_begin(events_begin),
     .s_data(image_data),
@@ -287,7 +314,7 @@ wire                 input_ready;
 spk_input #(.INPUTS(INPUTS), .TAG_BITS(TAG_BITS)) in (
     .aclk(aclk),
     .reset(reset),
-    .config_inputs(config_inputs[15:0]),
+    .config_inputs(config_size),
     .config_time_steps(config_time_steps),
     .s_begin(spikes_begin),
     .s_data(encode_valid ? encode_data : image_data),
@@ -310,6 +337,9 @@ spk_input #(.INPUTS(INPUTS), .TAG_BITS(TAG_BITS)) in (
 );
 
 // ---- layers: the last one in use is read by the decoder ----
+wire [FIRST_INPUTS-1:0] first_spikes; // what enters layer 0
+wire [USER_BITS-1:0]    first_user;
+wire                    first_valid;
 wire [NEURONS-1:0]                      link_spikes;
 wire [LAYERS*CLASSES*MEMBRANE_BITS-1:0] link_membranes;
 wire [LAYERS*USER_BITS-1:0]             link_user;
@@ -323,17 +353,19 @@ wire                                    decode_ready;
 // Which layer is the last one in use. In registers, because the outputs of all queues pass through what they choose.
 reg [LAYERS-1:0] last_reg;
 reg [15:0]       classes_reg;
+wire [7:0]       connected = config_layers - {5'd0, config_convolutions}; // layers that are fully connected
 
 integer u;
 always @(posedge aclk)
     for (u = 0; u < LAYERS; u = u + 1) begin
-        last_reg[u] <= {24'd0, config_layers} == u + 1;
-        if (last_reg[u]) classes_reg <= config_neurons[u*16 +: 16];
+        last_reg[u] <= {24'd0, connected} == u + 1;
+        if (last_reg[u]) classes_reg <= config_neurons[(CONVOLUTIONS+u)*16 +: 16];
     end
 
 genvar l;
 generate
     for (l = 0; l < LAYERS; l = l + 1) begin : layer
+        localparam integer CORE = CONVOLUTIONS + l;
         localparam integer LAYER_IN = {16'd0, LAYER_INPUTS[l*16 +: 16]};
         localparam integer LAYER_OUT = {16'd0, LAYER_NEURONS[l*16 +: 16]};
         wire [LAYER_IN-1:0]  spikes;
@@ -341,9 +373,9 @@ generate
         wire                 valid;
 
         if (l == 0) begin : first
-            assign spikes = input_spikes;
-            assign user = input_user;
-            assign valid = input_valid;
+            assign spikes = first_spikes;
+            assign user = first_user;
+            assign valid = first_valid;
         end else begin : next
             assign spikes = link_spikes[offset(l-1) +: LAYER_IN];
             assign user = link_user[(l-1)*USER_BITS +: USER_BITS];
@@ -377,15 +409,15 @@ generate
         ) core (
             .aclk(aclk),
             .reset(reset),
-            .config_neurons(config_neurons[l*16 +: 16]),
-            .config_direct(config_direct),
-            .config_continuous(config_continuous[l]),
-            .config_reset_zero(config_reset_zero[l]),
-            .config_biased(config_biased[l]),
-            .config_leak(config_leak[l*4 +: 4]),
-            .weight_write(weight_write[l]),
-            .threshold_write(threshold_write[l]),
-            .bias_write(bias_write[l]),
+            .config_neurons(config_neurons[CORE*16 +: 16]),
+            .config_direct(config_direct && config_convolutions == 0),
+            .config_continuous(config_continuous[CORE]),
+            .config_reset_zero(config_reset_zero[CORE]),
+            .config_biased(config_biased[CORE]),
+            .config_leak(config_leak[CORE*4 +: 4]),
+            .weight_write(weight_write[CORE]),
+            .threshold_write(threshold_write[CORE]),
+            .bias_write(bias_write[CORE]),
             .write_row(write_row),
             .write_slice(write_slice),
             .write_pair(write_pair),
@@ -402,13 +434,187 @@ generate
             .m_user(link_user[l*USER_BITS +: USER_BITS]),
             .m_valid(link_valid[l]),
             .m_ready(link_ready[l]),
-            .row_reads(count_row_reads[l*4 +: 4]),
+            .row_reads(count_row_reads[CORE*4 +: 4]),
             .idle(layer_idle[l])
         );
     end
 endgenerate
 
-assign input_ready = layer_ready[0];
+// ---- convolutions, if there are any: the last one in use is gathered for layer 0 ----
+wire                    convolutions_idle;
+
+generate
+    if (CONVOLUTIONS == 0) begin : connected_only
+        assign first_spikes = input_spikes;
+        assign first_user = input_user;
+        assign first_valid = input_valid;
+        assign input_ready = layer_ready[0];
+        assign convolutions_idle = 1'b1;
+    end else begin : convolve
+        localparam ROUND_BITS = 3;
+        localparam DATA_BITS = 28 + ROUND_BITS;
+        localparam MOST_MAPS = 64;
+        reg                                 used_reg; // the network has convolutions
+        reg  [CONVOLUTIONS-1:0]             final_reg; // in use
+        wire [CONVOLUTIONS*MOST_MAPS-1:0]   core_spikes;
+        wire [CONVOLUTIONS*DATA_BITS-1:0]   core_data;
+        wire [CONVOLUTIONS-1:0]             core_end;
+        wire [CONVOLUTIONS-1:0]             core_valid;
+        wire [CONVOLUTIONS-1:0]             core_next;
+        wire [CONVOLUTIONS-1:0]             core_ready;
+        wire [CONVOLUTIONS-1:0]             core_idle;
+        reg  [MOST_MAPS-1:0]                gather_spikes;
+        reg  [DATA_BITS-1:0]                gather_data;
+        reg                                 gather_end;
+        reg                                 gather_valid;
+        wire                                gather_ready;
+        wire                                gather_idle;
+        wire                                locate_end;
+        wire [DATA_BITS-1:0]                locate_data;
+        wire                                locate_valid;
+        wire                                locate_ready;
+        wire                                locate_idle;
+        wire [FIRST_INPUTS-1:0]             gathered_spikes;
+        wire [USER_BITS-1:0]                gathered_user;
+        wire                                gathered_valid;
+        wire [FIRST_INPUTS-1:0]             entered; // the input, as wide as layer 0
+
+        integer n;
+        always @(posedge aclk) begin
+            used_reg <= config_convolutions != 0;
+            for (n = 0; n < CONVOLUTIONS; n = n + 1) final_reg[n] <= {29'd0, config_convolutions} == n + 1;
+        end
+
+        spk_locate #(.INPUTS(INPUTS), .TAG_BITS(TAG_BITS)) locate (
+            .aclk(aclk),
+            .reset(reset),
+            .config_height(config_windows[8:2]),
+            .config_width(config_windows[15:9]),
+            .s_spikes(input_spikes),
+            .s_user(input_user),
+            .s_valid(input_valid && used_reg),
+            .s_ready(locate_ready),
+            .exit_valid(exit_valid),
+            .exit_tag(exit_tag),
+            .m_end(locate_end),
+            .m_data(locate_data),
+            .m_valid(locate_valid),
+            .m_ready(core_ready[0]),
+            .idle(locate_idle)
+        );
+
+        genvar v;
+        for (v = 0; v < CONVOLUTIONS; v = v + 1) begin : core
+            localparam integer MAPS = {16'd0, CONVOLUTION_MAPS[v*16 +: 16]};
+            localparam integer IN_MAPS = v > 0 ? {16'd0, CONVOLUTION_MAPS[(v > 0 ? v - 1 : 0)*16 +: 16]} : 1;
+            localparam BEFORE = v > 0 ? v - 1 : 0;
+            wire [MAPS-1:0]    spikes;
+            wire [IN_MAPS-1:0] from_spikes;
+
+            if (v == 0) begin : from_input
+                assign from_spikes = 1'b1;
+            end else begin : from_core
+                assign from_spikes = core_spikes[BEFORE*MOST_MAPS +: IN_MAPS];
+            end
+            assign core_spikes[v*MOST_MAPS +: MAPS] = spikes;
+            if (MAPS < MOST_MAPS) begin : fewer
+                assign core_spikes[v*MOST_MAPS+MAPS +: MOST_MAPS-MAPS] = 0;
+            end
+            if (v == CONVOLUTIONS - 1) begin : end_of_chain
+                assign core_next[v] = gather_ready;
+            end else begin : chain
+                assign core_next[v] = final_reg[v] ? gather_ready : core_ready[v+1];
+            end
+
+            spk_convolve #(
+                .MAPS(MAPS),
+                .IN_MAPS(IN_MAPS),
+                .ROWS({16'd0, CONVOLUTION_ROWS[v*16 +: 16]}),
+                .WORDS({16'd0, CONVOLUTION_WORDS[v*16 +: 16]}),
+                .POSITIONS({16'd0, CONVOLUTION_POSITIONS[v*16 +: 16]}),
+                .DISTRIBUTED({16'd0, CONVOLUTION_DISTRIBUTED[v*16 +: 16]}),
+                .WEIGHT_BITS(WEIGHT_BITS),
+                .MEMBRANE_BITS(MEMBRANE_BITS),
+                .CONTINUOUS(CONTINUOUS),
+                .MAX_LEAK(MAX_LEAK),
+                .DIRECT(v == 0 ? DIRECT : 0),
+                .USER_BITS(USER_BITS),
+                .ROUND_BITS(ROUND_BITS)
+            ) convolution (
+                .aclk(aclk),
+                .reset(reset),
+                .clear(config_new),
+                .config_channels(config_inputs[v*16 +: 16]),
+                .config_maps(config_neurons[v*16 +: 16]),
+                .config_window(config_windows[v*19 +: 19]),
+                .config_direct(config_direct),
+                .config_continuous(config_continuous[v]),
+                .config_reset_zero(config_reset_zero[v]),
+                .config_biased(config_biased[v]),
+                .config_leak(config_leak[v*4 +: 4]),
+                .weight_write(weight_write[v]),
+                .threshold_write(threshold_write[v]),
+                .bias_write(bias_write[v]),
+                .write_row(write_row),
+                .write_slice(write_slice),
+                .write_pair(write_pair),
+                .write_odd(write_odd),
+                .write_data(write_data),
+                .s_end(v > 0 ? core_end[BEFORE] : locate_end),
+                .s_spikes(from_spikes),
+                .s_data(v > 0 ? core_data[BEFORE*DATA_BITS +: DATA_BITS] : locate_data),
+                .s_valid(v > 0 ? core_valid[BEFORE] && !final_reg[BEFORE] : locate_valid),
+                .s_ready(core_ready[v]),
+                .m_end(core_end[v]),
+                .m_spikes(spikes),
+                .m_data(core_data[v*DATA_BITS +: DATA_BITS]),
+                .m_valid(core_valid[v]),
+                .m_ready(core_next[v]),
+                .row_read(count_row_reads[v*4]),
+                .idle(core_idle[v])
+            );
+            assign count_row_reads[v*4+1 +: 3] = 3'd0;
+        end
+
+        integer g;
+        always @* begin
+            {gather_spikes, gather_data, gather_end, gather_valid} = 0;
+            for (g = 0; g < CONVOLUTIONS; g = g + 1)
+                if (final_reg[g]) begin
+                    gather_spikes = core_spikes[g*MOST_MAPS +: MOST_MAPS];
+                    gather_data = core_data[g*DATA_BITS +: DATA_BITS];
+                    gather_end = core_end[g];
+                    gather_valid = core_valid[g];
+                end
+        end
+
+        spk_gather #(.INPUTS(FIRST_INPUTS), .MAPS(MOST_MAPS), .USER_BITS(USER_BITS)) gather (
+            .aclk(aclk),
+            .reset(reset),
+            .s_end(gather_end),
+            .s_spikes(gather_spikes),
+            .s_data(gather_data),
+            .s_valid(gather_valid),
+            .s_ready(gather_ready),
+            .m_spikes(gathered_spikes),
+            .m_user(gathered_user),
+            .m_valid(gathered_valid),
+            .m_ready(layer_ready[0] && used_reg),
+            .idle(gather_idle)
+        );
+
+        assign first_spikes = used_reg ? gathered_spikes : entered;
+        if (INPUTS < FIRST_INPUTS) begin : narrower
+            assign entered = {{(FIRST_INPUTS-INPUTS){1'b0}}, input_spikes};
+        end else begin : as_wide
+            assign entered = input_spikes[FIRST_INPUTS-1:0];
+        end
+        assign first_user = used_reg ? gathered_user : input_user;
+        assign first_valid = used_reg ? gathered_valid : input_valid;
+        assign input_ready = used_reg ? locate_ready : layer_ready[0];
+        assign convolutions_idle = locate_idle && &core_idle && gather_idle;
+    end
+endgenerate
 
 // ---- decode ----
 reg [CLASSES*MEMBRANE_BITS-1:0] last_membranes;
@@ -460,7 +666,7 @@ spk_decode #(.CLASSES(CLASSES), .MEMBRANE_BITS(MEMBRANE_BITS), .TAG_BITS(TAG_BIT
 reg running_reg;
 always @(posedge aclk) running_reg <= !reset && (images_begin || (running_reg && !idle));
 
-assign layers_idle = encode_idle && !input_valid && &layer_idle && decode_idle;
+assign layers_idle = encode_idle && !input_valid && convolutions_idle && &layer_idle && decode_idle;
 assign idle = loader_idle && layers_idle;
 assign count_cycle = running_reg;
 assign count_step = input_valid && input_ready;

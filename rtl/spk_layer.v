@@ -138,6 +138,7 @@ generate
             .s_user(s_user),
             .s_valid(s_valid && &scan_ready && !drop),
             .s_ready(scan_ready[p]),
+            .hold(1'b0),
             .next_valid(scan_next_valid[p]),
             .next_user(scan_user[p*USER_BITS +: USER_BITS]),
             .start(start),

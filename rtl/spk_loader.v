@@ -30,8 +30,19 @@ module spk_loader #(
     // 1: membranes can last from step to step, with a leak of up to MAX_LEAK: a shift, 0 (none) to 15
     parameter integer CONTINUOUS = 0,
     parameter integer MAX_LEAK = 0,
-    // 1: layer 0 can take direct input
-    parameter integer DIRECT = 0
+    // 1: the first layer can take direct input
+    parameter integer DIRECT = 0,
+    // Inputs of a network
+    parameter integer INPUTS = 784,
+    // Convolution cores, 0 to 4, and what is built of each: see spk_convolve.v
+    parameter integer CONVOLUTIONS = 0,
+    parameter [63:0] CONVOLUTION_MAPS = 0,
+    parameter [63:0] CONVOLUTION_ROWS = 0,
+    parameter [63:0] CONVOLUTION_WORDS = 0,
+    parameter [63:0] CONVOLUTION_POSITIONS = 0,
+    // Cores: those of convolutions are the first
+    parameter integer CORES = CONVOLUTIONS + LAYERS,
+    parameter integer WINDOWS = CONVOLUTIONS > 0 ? CONVOLUTIONS : 1
 ) (
     input  wire                 aclk,
     input  wire                 reset,
@@ -40,27 +51,31 @@ module spk_loader #(
     input  wire                 s_axis_tvalid,
     input  wire                 s_axis_tlast,
     output wire                 s_axis_tready,
-    // Network in use
+    // Network in use; of its layers, so many are convolutions. Sizes and the like are those of cores.
     output reg  [          7:0] config_layers,
+    output reg  [          2:0] config_convolutions,
+    output reg  [         15:0] config_size, // inputs of the network
+    output reg  [WINDOWS*19-1:0] config_windows,
     output reg  [         15:0] config_time_steps,
     output reg                  config_decode,
     output reg  [          3:0] config_encoder,
     output reg                  config_exit,
     output reg  [         31:0] config_margin,
     output reg  [          7:0] config_latency_band,
-    output reg  [LAYERS*16-1:0] config_inputs,
-    output reg  [LAYERS*16-1:0] config_neurons,
-    output reg  [   LAYERS-1:0] config_continuous,
-    output reg  [   LAYERS-1:0] config_reset_zero,
-    output reg  [   LAYERS-1:0] config_biased,
-    output reg  [ LAYERS*4-1:0] config_leak,
+    output reg  [ CORES*16-1:0] config_inputs,
+    output reg  [ CORES*16-1:0] config_neurons,
+    output reg  [    CORES-1:0] config_continuous,
+    output reg  [    CORES-1:0] config_reset_zero,
+    output reg  [    CORES-1:0] config_biased,
+    output reg  [  CORES*4-1:0] config_leak,
     output wire                 loaded,
     output reg  [         31:0] model, // identity of what is loaded, from the checksums of its packets
-    // Writes to the layers, a bit a layer; thresholds are negated: currents start from −θ. A pair of thresholds or of
+    output reg                  config_new, // there is another network in use
+    // Writes to the cores, a bit a core; thresholds are negated: currents start from −θ. A pair of thresholds or of
     // biases is written in two cycles, in the second `write_odd`.
-    output reg  [   LAYERS-1:0] weight_write,
-    output reg  [   LAYERS-1:0] threshold_write,
-    output reg  [   LAYERS-1:0] bias_write,
+    output reg  [    CORES-1:0] weight_write,
+    output reg  [    CORES-1:0] threshold_write,
+    output reg  [    CORES-1:0] bias_write,
     output reg  [         15:0] write_row,
     output reg  [         15:0] write_slice,
     output reg  [         15:0] write_pair,
@@ -106,7 +121,7 @@ localparam [2:0]
     STATE_WAIT = 3'd1,   // until the layers can be written, and at least four cycles for the sizes below
     STATE_CHECK = 3'd2,
     STATE_BODY = 3'd3,
-    STATE_COMMIT = 3'd4, // a packet of the model is whole: is it sound?
+    STATE_COMMIT = 3'd4, // a packet of the model is whole: is it sound? The CHECKSUM stands in write_data
     STATE_DRAIN = 3'd5,
     STATE_SETTLE = 3'd6; // until the events that have come are taken apart
 
@@ -127,6 +142,7 @@ reg        last_words_reg;  // of spikes or pixels: the next word is one of the 
 reg        last_left_reg;   // of events: the same
 reg [3:0]  word_reg; // place in the body of a CONFIG
 reg        odd_reg;  // the second cycle of a pair
+reg [2:0]  settle_reg; // cycles in COMMIT
 
 wire config_packet = kind_reg == `SPK_PACKET_TYPE_CONFIG;
 wire thresholds_packet = kind_reg == `SPK_PACKET_TYPE_THRESHOLDS;
@@ -190,41 +206,139 @@ reg                 new_decode_reg;
 reg [3:0]           new_encoder_reg;
 reg                 new_exit_reg;
 reg [31:0]          new_margin_reg;
-reg [LAYERS*16-1:0] new_inputs_reg;
-reg [LAYERS*16-1:0] new_neurons_reg;
+reg [CORES*16-1:0]  new_inputs_reg;
+reg [CORES*16-1:0]  new_neurons_reg;
 reg [7:0]           new_latency_band_reg;
-reg [LAYERS-1:0]    new_continuous_reg;
-reg [LAYERS-1:0]    new_reset_zero_reg;
-reg [LAYERS-1:0]    new_biased_reg;
-reg [LAYERS*4-1:0]  new_leak_reg;
-reg [LAYERS*5-1:0]  new_state_bits_reg;
+reg [CORES-1:0]    new_continuous_reg;
+reg [CORES-1:0]    new_reset_zero_reg;
+reg [CORES-1:0]    new_biased_reg;
+reg [CORES*4-1:0]  new_leak_reg;
+reg [CORES*5-1:0]  new_state_bits_reg;
+reg [2:0]           new_convolutions_reg;
+reg                 new_order_reg; // convolutions come first, and of either kind there are no more layers than cores
+reg [WINDOWS*19-1:0] new_windows_reg;
+reg [15:0]          new_size;      // inputs of the network
+reg [15:0]          new_outputs;   // of its last convolution
 reg                 new_direct;
 reg                 new_valid;
 reg                 new_valid_reg; // stands in COMMIT: with the CHECKSUM, nothing new is gathered
 
+// Constants where no convolution is built.
+wire [2:0] new_convolutions = CONVOLUTIONS != 0 ? new_convolutions_reg : 3'd0;
+wire [2:0] convolutions = CONVOLUTIONS != 0 ? config_convolutions : 3'd0;
+
+wire [WINDOWS-1:0]    window_fits;
+wire [WINDOWS*16-1:0] window_inputs;
+wire [WINDOWS*16-1:0] window_outputs;
+wire [WINDOWS*14-1:0] window_pooled; // {width, height}
+
+genvar v;
+generate
+    for (v = 0; v < CONVOLUTIONS; v = v + 1) begin : convolution
+        localparam integer MAPS = {16'd0, CONVOLUTION_MAPS[v*16 +: 16]};
+        wire [$clog2(MAPS)+44:0] unused_sizes;
+
+        spk_window #(
+            .MAPS(MAPS),
+            .ROWS({16'd0, CONVOLUTION_ROWS[v*16 +: 16]}),
+            .WORDS({16'd0, CONVOLUTION_WORDS[v*16 +: 16]}),
+            .POSITIONS({16'd0, CONVOLUTION_POSITIONS[v*16 +: 16]})
+        ) sizes (
+            .aclk(aclk),
+            .channels(new_inputs_reg[v*16 +: 16]),
+            .maps(new_neurons_reg[v*16 +: 16]),
+            .window(new_windows_reg[v*19 +: 19]),
+            .height(unused_sizes[6:0]),
+            .width(unused_sizes[13:7]),
+            .pooled_height(window_pooled[v*14 +: 7]),
+            .pooled_width(window_pooled[v*14+7 +: 7]),
+            .columns(unused_sizes[18:14]),
+            .words(unused_sizes[28:19]),
+            .last_round(unused_sizes[31:29]),
+            .rest(unused_sizes[$clog2(MAPS)+44:44]),
+            .line_rows(unused_sizes[36:32]),
+            .channel_rows(unused_sizes[43:37]),
+            .inputs(window_inputs[v*16 +: 16]),
+            .outputs(window_outputs[v*16 +: 16]),
+            .fits(window_fits[v])
+        );
+    end
+    if (CONVOLUTIONS == 0) begin : none
+        assign {window_fits, window_inputs, window_outputs, window_pooled} = 0;
+    end
+endgenerate
+
+// Place of a core among those of its kind
+function integer place(input integer core);
+    place = core < CONVOLUTIONS ? core : core - CONVOLUTIONS;
+endfunction
+
+reg [CORES-1:0] new_used; // by the network
+reg [CORES-1:0] new_last; // it is the last of its kind that is
+
 integer c;
 always @* begin
     new_direct = new_encoder_reg == `SPK_ENCODER_DIRECT;
-    new_valid = new_encoder_reg <= `SPK_ENCODER_DIRECT && new_time_steps_reg != 0
+    new_size = new_inputs_reg[CONVOLUTIONS*16 +: 16];
+    new_outputs = 16'd0;
+    for (c = 0; c < CORES; c = c + 1) begin
+        new_used[c] = place(c) < (c < CONVOLUTIONS ? {29'd0, new_convolutions}
+            : {24'd0, new_layers_reg} - {29'd0, new_convolutions});
+        new_last[c] = new_used[c] && place(c) + 1 == (c < CONVOLUTIONS ? {29'd0, new_convolutions}
+            : {24'd0, new_layers_reg} - {29'd0, new_convolutions});
+    end
+    new_valid = new_encoder_reg <= `SPK_ENCODER_DIRECT && new_time_steps_reg != 0 && new_order_reg
         && (!new_direct || (DIRECT != 0 && new_time_steps_reg <= 16'd8))
-        && new_layers_reg != 0 && {24'd0, new_layers_reg} + 2 == length_reg;
-    for (c = 0; c < LAYERS; c = c + 1)
-        if (c < {24'd0, new_layers_reg}) begin
-            if (new_inputs_reg[c*16 +: 16] == 0) new_valid = 1'b0;
-            if (new_inputs_reg[c*16 +: 16] > LAYER_INPUTS[c*16 +: 16]) new_valid = 1'b0;
-            if (new_neurons_reg[c*16 +: 16] == 0) new_valid = 1'b0;
-            if (new_neurons_reg[c*16 +: 16] > LAYER_NEURONS[c*16 +: 16]) new_valid = 1'b0;
+        && new_layers_reg > {5'd0, new_convolutions} && {24'd0, new_layers_reg} + 2 == length_reg;
+    for (c = 0; c < CONVOLUTIONS; c = c + 1)
+        if (new_used[c]) begin
+            if (!window_fits[c]) new_valid = 1'b0;
+            if (c == 0) begin
+                new_size = window_inputs[15:0];
+                if (new_inputs_reg[15:0] > 16'd8 || {16'd0, window_inputs[15:0]} > INPUTS) new_valid = 1'b0;
+            end else if (new_inputs_reg[c*16 +: 16] != new_neurons_reg[(c > 0 ? c - 1 : 0)*16 +: 16]
+                || new_windows_reg[c*19+2 +: 14] != window_pooled[(c > 0 ? c - 1 : 0)*14 +: 14]) begin
+                new_valid = 1'b0;
+            end
+            if (new_last[c]) new_outputs = window_outputs[c*16 +: 16];
+        end
+    for (c = 0; c < CORES; c = c + 1)
+        if (new_used[c]) begin
             if (new_continuous_reg[c]) begin
                 if (CONTINUOUS == 0 || new_direct || new_leak_reg[c*4 +: 4] > MAX_LEAK[3:0]) new_valid = 1'b0;
                 if (new_state_bits_reg[c*5 +: 5] != STATE_BITS[4:0]) new_valid = 1'b0;
-                if (c + 1 == {24'd0, new_layers_reg} && new_decode_reg == `SPK_DECODE_MEMBRANE) new_valid = 1'b0;
+                if (c >= CONVOLUTIONS && new_last[c] && new_decode_reg == `SPK_DECODE_MEMBRANE) new_valid = 1'b0;
             end
-            if (c + 1 == {24'd0, new_layers_reg} && new_neurons_reg[c*16 +: 16] > CLASSES[15:0]) new_valid = 1'b0;
-            if (c > 0) begin
-                if (new_inputs_reg[c*16 +: 16] != new_neurons_reg[(c > 0 ? c - 1 : 0)*16 +: 16]) new_valid = 1'b0;
+            if (c >= CONVOLUTIONS) begin
+                if (new_inputs_reg[c*16 +: 16] == 0) new_valid = 1'b0;
+                if (new_inputs_reg[c*16 +: 16] > LAYER_INPUTS[place(c)*16 +: 16]) new_valid = 1'b0;
+                if (new_neurons_reg[c*16 +: 16] == 0) new_valid = 1'b0;
+                if (new_neurons_reg[c*16 +: 16] > LAYER_NEURONS[place(c)*16 +: 16]) new_valid = 1'b0;
+                if (new_last[c] && new_neurons_reg[c*16 +: 16] > CLASSES[15:0]) new_valid = 1'b0;
+                if (c > CONVOLUTIONS) begin
+                    if (new_inputs_reg[c*16 +: 16] != new_neurons_reg[(c > 0 ? c - 1 : 0)*16 +: 16]) new_valid = 1'b0;
+                end else if (new_convolutions != 0 && new_inputs_reg[c*16 +: 16] != new_outputs) begin
+                    new_valid = 1'b0;
+                end
             end
         end
 end
+
+// ---- which cores are used, and named by the header ----
+reg [CORES-1:0] layer_used;
+reg [CORES-1:0] layer_named;
+
+integer u;
+always @*
+    for (u = 0; u < CORES; u = u + 1) begin
+        if (u < CONVOLUTIONS) begin
+            layer_used[u] = u < {29'd0, convolutions};
+            layer_named[u] = layer_used[u] && {24'd0, layer_reg} == u;
+        end else begin
+            layer_used[u] = place(u) + {29'd0, convolutions} < {24'd0, config_layers};
+            layer_named[u] = place(u) + {29'd0, convolutions} == {24'd0, layer_reg};
+        end
+    end
 
 // ---- sizes of the layer that the packet is for ----
 reg [15:0] layer_inputs;
@@ -240,9 +354,11 @@ integer z;
 always @* begin
     layer_inputs = 16'd0;
     layer_neurons = 16'd0;
-    for (z = 0; z < LAYERS; z = z + 1)
-        if ({24'd0, layer_reg} == z) begin
+    for (z = 0; z < CORES; z = z + 1)
+        if (layer_named[z]) begin
             layer_inputs = config_inputs[z*16 +: 16];
+            if (z < CONVOLUTIONS && config_windows[(z < CONVOLUTIONS ? z : 0)*19 +: 2] == 2'd3)
+                layer_inputs = config_inputs[z*16 +: 16] * 16'd9;
             layer_neurons = config_neurons[z*16 +: 16];
         end
 end
@@ -253,21 +369,10 @@ always @(posedge aclk) begin
     slices_reg <= (neurons_reg + LANES[15:0] - 16'd1) / LANES[15:0];
     weight_words_reg <= inputs_reg * slices_reg + 1;
     threshold_words_reg <= ({16'd0, neurons_reg} + 1) / 2 + 1;
-    spike_words_reg <= (config_inputs[15:0] + 16'd63) >> 6;
-    image_words_reg <= pixels_packet ? ({16'd0, config_inputs[15:0]} + 7) / 8
+    spike_words_reg <= (config_size + 16'd63) >> 6;
+    image_words_reg <= pixels_packet ? ({16'd0, config_size} + 7) / 8
         : {16'd0, spike_words_reg} * {16'd0, config_time_steps};
 end
-
-// ---- which layers are used, and named by the header ----
-reg [LAYERS-1:0] layer_used;
-reg [LAYERS-1:0] layer_named;
-
-integer u;
-always @*
-    for (u = 0; u < LAYERS; u = u + 1) begin
-        layer_used[u] = u < {24'd0, config_layers};
-        layer_named[u] = {24'd0, layer_reg} == u;
-    end
 
 // ---- is a header acceptable? ----
 reg [7:0] refusal;
@@ -284,7 +389,7 @@ always @* begin
         refusal = `SPK_ERROR_CODE_TYPE;
     else if (images_packet && !loaded)
         refusal = `SPK_ERROR_CODE_NOT_LOADED;
-    else if ((config_packet && (length_reg < 3 || length_reg > LAYERS + 2))
+    else if ((config_packet && (length_reg < 3 || length_reg > CORES + 2))
              || (pairs_packet && length_reg != threshold_words_reg)
              || (weights_packet && length_reg != weight_words_reg)
              || (images_packet && length_reg == 0))
@@ -294,20 +399,22 @@ always @* begin
 end
 
 // ---- which layers are loaded ----
-reg [LAYERS-1:0] weights_loaded_reg;
-reg [LAYERS-1:0] thresholds_loaded_reg;
-reg [LAYERS-1:0] biases_loaded_reg;
+reg [CORES-1:0] weights_loaded_reg;
+reg [CORES-1:0] thresholds_loaded_reg;
+reg [CORES-1:0] biases_loaded_reg;
 
-wire [LAYERS-1:0] layer_loaded = weights_loaded_reg & thresholds_loaded_reg & (biases_loaded_reg | ~config_continuous);
+wire [CORES-1:0] layer_loaded = weights_loaded_reg & thresholds_loaded_reg & (biases_loaded_reg | ~config_continuous);
 
 assign loaded = config_layers != 0 && &(layer_loaded | ~layer_used);
 
 wire begin_body = state_reg == STATE_CHECK && refusal == `SPK_ERROR_CODE_NONE;
-wire commit = state_reg == STATE_COMMIT && sound && (!config_packet || new_valid_reg);
+// What follows from the windows of a CONFIG takes a few cycles.
+wire settled = CONVOLUTIONS == 0 || !config_packet || settle_reg == 3'd7;
+wire commit = state_reg == STATE_COMMIT && settled && sound && (!config_packet || new_valid_reg);
 
 integer n;
 always @(posedge aclk) begin
-    for (n = 0; n < LAYERS; n = n + 1)
+    for (n = 0; n < CORES; n = n + 1)
         if (layer_named[n] && (begin_body || commit)) begin
             if (weights_packet) weights_loaded_reg[n] <= commit;
             if (thresholds_packet) thresholds_loaded_reg[n] <= commit;
@@ -316,6 +423,9 @@ always @(posedge aclk) begin
     if (commit) model <= (config_packet ? 32'd0 : {model[30:0], model[31]}) ^ crc;
     if (commit && config_packet) begin
         config_layers <= new_layers_reg;
+        config_convolutions <= new_convolutions;
+        config_size <= new_size;
+        config_windows <= new_windows_reg;
         config_time_steps <= new_time_steps_reg;
         config_decode <= new_decode_reg;
         config_encoder <= new_encoder_reg;
@@ -332,17 +442,19 @@ always @(posedge aclk) begin
         weights_loaded_reg <= 0;
         thresholds_loaded_reg <= 0;
     end
+    config_new <= commit && config_packet && !reset;
+    settle_reg <= state_reg == STATE_COMMIT ? settle_reg + 3'd1 : 3'd0;
     if (reset) config_layers <= 8'd0;
 end
 
 // ---- body words ----
 always @(posedge aclk) begin
-    weight_write <= {LAYERS{model_word && weights_packet}} & layer_named;
-    threshold_write <= {LAYERS{pair && thresholds_packet}} & layer_named;
-    bias_write <= {LAYERS{pair && biases_packet}} & layer_named;
+    weight_write <= {CORES{model_word && weights_packet}} & layer_named;
+    threshold_write <= {CORES{pair && thresholds_packet}} & layer_named;
+    bias_write <= {CORES{pair && biases_packet}} & layer_named;
     write_odd <= odd_reg;
     odd_reg <= pair && !odd_reg && !reset;
-    write_data <= s_axis_tdata;
+    if (state_reg != STATE_COMMIT) write_data <= s_axis_tdata;
     if (thresholds_packet && !body_end_reg) begin
         write_data[`SPK_THRESHOLD_PAIR_EVEN] <= -s_axis_tdata[`SPK_THRESHOLD_PAIR_EVEN];
         write_data[`SPK_THRESHOLD_PAIR_ODD] <= -s_axis_tdata[`SPK_THRESHOLD_PAIR_ODD];
@@ -368,6 +480,11 @@ end
 
 always @(posedge aclk) new_valid_reg <= new_valid;
 
+// The core that is meant for the layer of this word.
+wire [1:0]  kernel = s_axis_tdata[`SPK_CONFIG_LAYER_KERNEL];
+wire [31:0] layer_word = {28'd0, word_reg} - 1;
+wire [31:0] core_word = kernel != 0 ? layer_word : layer_word - {29'd0, new_convolutions} + CONVOLUTIONS;
+
 integer k;
 always @(posedge aclk)
     if (model_word && config_packet) begin
@@ -379,9 +496,16 @@ always @(posedge aclk)
             new_exit_reg <= s_axis_tdata[`SPK_CONFIG_EXIT];
             new_margin_reg <= {8'd0, s_axis_tdata[`SPK_CONFIG_MARGIN]};
             new_latency_band_reg <= s_axis_tdata[`SPK_CONFIG_LATENCY_BAND];
+            new_convolutions_reg <= 3'd0;
+            new_order_reg <= 1'b1;
+        end else begin
+            if (kernel != 0) new_convolutions_reg <= new_convolutions_reg + 3'd1;
+            if (kernel != 0 && (layer_word != {29'd0, new_convolutions} || layer_word + 1 > CONVOLUTIONS))
+                new_order_reg <= 1'b0;
+            if (core_word >= CORES) new_order_reg <= 1'b0;
         end
-        for (k = 0; k < LAYERS; k = k + 1)
-            if ({28'd0, word_reg} == k + 1) begin
+        for (k = 0; k < CORES; k = k + 1)
+            if (word_reg != 0 && core_word == k) begin
                 new_inputs_reg[k*16 +: 16] <= s_axis_tdata[`SPK_CONFIG_LAYER_INPUTS];
                 new_neurons_reg[k*16 +: 16] <= s_axis_tdata[`SPK_CONFIG_LAYER_NEURONS];
                 new_continuous_reg[k] <= s_axis_tdata[`SPK_CONFIG_LAYER_CONTINUOUS];
@@ -390,6 +514,8 @@ always @(posedge aclk)
                 new_leak_reg[k*4 +: 4] <= s_axis_tdata[`SPK_CONFIG_LAYER_LEAK];
                 new_state_bits_reg[k*5 +: 5] <= s_axis_tdata[`SPK_CONFIG_LAYER_STATE_BITS];
             end
+        for (k = 0; k < CONVOLUTIONS; k = k + 1)
+            if (word_reg != 0 && layer_word == k) new_windows_reg[k*19 +: 19] <= s_axis_tdata[63:45];
     end
 
 // ---- from packet to packet ----
@@ -454,11 +580,12 @@ always @(posedge aclk) begin
                 error_code <= events_invalid ? `SPK_ERROR_CODE_EVENT : `SPK_ERROR_CODE_LENGTH;
                 error_valid <= !error_told_reg && (events_invalid || !no_image_left);
             end
-        STATE_COMMIT: begin
-            state_reg <= STATE_HEADER;
-            error_valid <= !commit;
-            error_code <= sound ? `SPK_ERROR_CODE_CONFIG : `SPK_ERROR_CODE_CHECKSUM;
-        end
+        STATE_COMMIT:
+            if (settled) begin
+                state_reg <= STATE_HEADER;
+                error_valid <= !commit;
+                error_code <= sound ? `SPK_ERROR_CODE_CONFIG : `SPK_ERROR_CODE_CHECKSUM;
+            end
         default: // STATE_DRAIN
             if (s_axis_tvalid && s_axis_tlast) state_reg <= events_packet ? STATE_SETTLE : STATE_HEADER;
     endcase

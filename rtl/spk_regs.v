@@ -25,6 +25,13 @@ module spk_regs #(
     parameter integer MAX_LEAK = 0,
     parameter integer DIRECT = 0,
     parameter integer GROUP = 8,
+    parameter integer INPUTS = 784,
+    parameter integer CONVOLUTIONS = 0,
+    parameter [63:0] CONVOLUTION_MAPS = 0,
+    parameter [63:0] CONVOLUTION_ROWS = 0,
+    parameter [63:0] CONVOLUTION_WORDS = 0,
+    parameter [63:0] CONVOLUTION_POSITIONS = 0,
+    parameter integer CORES = CONVOLUTIONS + LAYERS,
     // 1: there is a memory port, and commands do something
     parameter integer MEMORY = 1
 ) (
@@ -83,12 +90,12 @@ module spk_regs #(
     input  wire                count_step,
     input  wire                count_stall_input,
     input  wire                count_stall_output,
-    input  wire [LAYERS*4-1:0] count_row_reads
+    input  wire [ CORES*4-1:0] count_row_reads
 );
 
 localparam COUNTER_BITS = 48;
 localparam CORE_COUNTERS = 5;
-localparam COUNTERS = CORE_COUNTERS + LAYERS;
+localparam COUNTERS = CORE_COUNTERS + CORES;
 
 assign s_axil_bresp = 2'b00;
 assign s_axil_rresp = 2'b00;
@@ -235,7 +242,7 @@ always @* begin
             data[`SPK_ERROR_LAYER] = error_layer_reg;
         end
         `SPK_REG_GEOMETRY: begin
-            data[`SPK_GEOMETRY_LAYERS] = LAYERS[7:0];
+            data[`SPK_GEOMETRY_LAYERS] = CORES[7:0];
             data[`SPK_GEOMETRY_WEIGHT_BITS] = WEIGHT_BITS[7:0];
             data[`SPK_GEOMETRY_MEMBRANE_BITS] = MEMBRANE_BITS[7:0];
             data[`SPK_GEOMETRY_CLASSES] = CLASSES[7:0];
@@ -245,8 +252,10 @@ always @* begin
             data[`SPK_FEATURES_MAX_LEAK] = MAX_LEAK[3:0];
             data[`SPK_FEATURES_DIRECT] = DIRECT != 0;
             data[`SPK_FEATURES_GROUP] = GROUP[7:0];
+            data[`SPK_FEATURES_CONVOLUTIONS] = CONVOLUTIONS[2:0];
             data[`SPK_FEATURES_COMMANDS] = MEMORY != 0 ? `SPK_FEATURES_COMMANDS_RESET : 8'd0;
         end
+        `SPK_REG_INPUTS: data[`SPK_INPUTS_VALUE] = INPUTS;
         `SPK_REG_MODEL: data[`SPK_MODEL_VALUE] = loaded ? model : 32'd0;
         `SPK_REG_ADDRESS_LO: data = command_address[31:0];
         `SPK_REG_ADDRESS_HI: data = {24'd0, command_address[39:32]};
@@ -266,9 +275,20 @@ always @* begin
         `SPK_REG_INTERRUPT: data[2:0] = pending_reg;
         default: ;
     endcase
-    for (r = 0; r < LAYERS; r = r + 1) begin
-        if (address == `SPK_REG_PARALLEL) data[r*4 +: 4] = LAYER_PARALLEL[r*16 +: 4];
+    for (r = 0; r < CONVOLUTIONS; r = r + 1) begin
+        if (address == `SPK_REG_PARALLEL) data[r*4 +: 4] = 4'd1;
         if (address == `SPK_REG_LAYER + {r[9:0], 2'b00}) begin
+            data[`SPK_LAYER_INPUTS] = CONVOLUTION_ROWS[r*16 +: 16];
+            data[`SPK_LAYER_NEURONS] = CONVOLUTION_MAPS[r*16 +: 16];
+        end
+        if (address == `SPK_REG_CONVOLUTION + {r[9:0], 2'b00}) begin
+            data[`SPK_CONVOLUTION_WORDS] = CONVOLUTION_WORDS[r*16 +: 16];
+            data[`SPK_CONVOLUTION_POSITIONS] = CONVOLUTION_POSITIONS[r*16 +: 16];
+        end
+    end
+    for (r = 0; r < LAYERS; r = r + 1) begin
+        if (address == `SPK_REG_PARALLEL) data[(CONVOLUTIONS+r)*4 +: 4] = LAYER_PARALLEL[r*16 +: 4];
+        if (address == `SPK_REG_LAYER + {r[9:0] + CONVOLUTIONS[9:0], 2'b00}) begin
             data[`SPK_LAYER_INPUTS] = LAYER_INPUTS[r*16 +: 16];
             data[`SPK_LAYER_NEURONS] = LAYER_NEURONS[r*16 +: 16];
         end

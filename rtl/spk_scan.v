@@ -31,6 +31,8 @@ module spk_scan #(
     input  wire [ USER_BITS-1:0] s_user,
     input  wire                  s_valid,
     output wire                  s_ready,
+    // Nothing moves on: the spike of this cycle stays
+    input  wire                  hold,
     // Barrier between steps
     output wire                  next_valid,
     output wire [ USER_BITS-1:0] next_user,
@@ -94,7 +96,7 @@ reg  [PADDED_BITS-5:0]  fetched_group_next;
 wire                    fetched_last_next = rest == 0;
 
 wire [GROUP-1:0] bits_left = bits_reg & (bits_reg - 1'b1);
-wire             take = start || (exhausted_reg && !last_reg && fetched_valid_reg);
+wire             take = start || (exhausted_reg && !last_reg && fetched_valid_reg && !hold);
 wire             fetch = full_reg && (!fetched_valid_reg || take);
 reg  [3:0]       lowest;
 
@@ -145,7 +147,7 @@ always @(posedge aclk) begin
         exhausted_reg <= fetched_exhausted_reg;
         group_reg <= fetched_group_reg;
         last_reg <= fetched_last_reg;
-    end else begin
+    end else if (!hold) begin
         bits_reg <= bits_left;
         exhausted_reg <= last_spike(bits_left);
     end

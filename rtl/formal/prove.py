@@ -64,7 +64,7 @@ MODULES = {
     "axi_lite": ["spk_regs"],
     "events": ["spk_events"],
     "input": ["spk_input"],
-    "layer": ["spk_layer", "spk_scan", "spk_fifo", "spk_slice", "spk_fire", "spk_ram"],
+    "layer": ["spk_layer", "spk_scan", "spk_fifo", "spk_slice", "spk_fire", "spk_decide", "spk_ram"],
     "loader": ["spk_loader", "spk_crc"],
     "decode": ["spk_decode"],
     "encode": ["spk_encode", "spk_seed"],

@@ -27,7 +27,7 @@ from spikeline.model.geometry import Geometry
 from spikeline_rtl.boards import activity
 from spikeline_rtl.synthesis.tools import ToolError, design, run, tool, version, yosys
 
-MODULES = ("spk_layer", "spk_scan", "spk_slice", "spk_fire", "spk_ram", "spk_fifo")
+MODULES = ("spk_layer", "spk_scan", "spk_slice", "spk_fire", "spk_decide", "spk_ram", "spk_fifo")
 TOTAL = re.compile(r"^Total\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)", re.MULTILINE)  # internal, switching, leakage, all; W
 
 

@@ -162,10 +162,10 @@ class Geometry:
             and all(x.neurons % self.lanes == 0 for x in self.layers)
             and 0 <= self.inputs < 1 << 16
             and all(
-                0 < x.maps <= 64
+                x.maps in (8, 16, 32, 64)
                 and x.maps % self.lanes == 0
                 and 16 <= x.rows <= 4096
-                and 16 <= x.words <= 4096
+                and 16 <= x.words <= 512
                 and 16 <= x.positions <= 4096
                 and x.distributed in (0, 1)
                 for x in self.convolutions
@@ -177,7 +177,7 @@ class Geometry:
                 f"neurons in multiples of 64 / weight_bits, 1, 2, 4 or 8 spikes per cycle, weights of 2, 4 or 8 bits, membranes "
                 f"of 4 to 24 bits, an even number of classes up to 64 / weight_bits, a clock of 1 to 1000 MHz, a leak up to 15 "
                 "if continuous, groups of 8, 16 or 32 neurons, at most 64 / weight_bits, and up to 4 convolutions, counted as "
-                "layers, of 16 to 4096 rows, words and positions and maps in multiples of 64 / weight_bits up to 64"
+                "layers, of 8, 16, 32 or 64 maps, a multiple of 64 / weight_bits, 16 to 4096 rows and positions, 16 to 512 words"
             )
 
     @property

@@ -127,6 +127,11 @@ class Layer:
         return self.biases is not None and bool(self.biases.any())
 
     @property
+    def pools(self) -> bool:
+        """Are its spikes pooled?"""
+        return self.window is not None and self.window.pool
+
+    @property
     def columns(self) -> int:
         """Neurons, or maps of neurons, that have weights and a threshold of their own."""
         return self.weights.shape[1]

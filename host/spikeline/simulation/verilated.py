@@ -62,6 +62,11 @@ def parameters(geometry: Geometry) -> dict[str, str]:
         "GROUP": str(geometry.group),
         "CLASSES": str(geometry.classes),
     }
+    if geometry.convolutions:
+        values |= {"INPUTS": str(geometry.input_room), "CONVOLUTIONS": str(len(geometry.convolutions))}
+        for key in ("maps", "rows", "words", "positions", "distributed"):
+            sizes = [getattr(x, key) for x in geometry.convolutions]
+            values[f"CONVOLUTION_{key.upper()}"] = packed(sizes + [0] * (4 - len(sizes)))
     digest = hashlib.sha256(repr(values).encode())
     for path in sources():
         digest.update(path.read_bytes())
