@@ -123,16 +123,6 @@ def test_membrane_range_is_that_of_the_whole_kernel(net):
     assert membranes.max() <= high
 
 
-@given(networks(convolutions=1), seeds)
-def test_positions_and_maps_are_told_apart(net, seed):
-    layer = net.layers[0]
-    values = np.random.default_rng(seed).integers(0, 99, (2, layer.outputs))
-    handed_on = values.reshape(2, layer.columns, -1).swapaxes(1, 2).reshape(2, -1)  # position by position
-    np.testing.assert_array_equal(layer.by_map(handed_on), values)
-    dense = net.layers[-1]
-    assert dense.by_map(values) is values
-
-
 def test_words_for_a_window():
     assert str(Window(1, 28, 28, 3, 2, 1, True)) == "3×3 over 1×28×28, stride 2, padding 1, 2×2 pooling"
     assert str(Window(16, 7, 5, 1)) == "1×1 over 16×7×5"
@@ -324,12 +314,12 @@ MISFITS = [
     ({"inputs": 35}, "36 inputs, the accelerator has 35"),
     ({"convolutions": (ConvolutionGeometry(16, 26, 64, 64),)}, "layer 0 would take 27 words of weights of 26"),
     ({"convolutions": (ConvolutionGeometry(16, 64, 11, 64),)}, "layer 0 would take 12 words of membranes of 11"),
-    ({"convolutions": (ConvolutionGeometry(16, 64, 64, 15),)}, "layer 0 would take 16 positions to hand on of 15"),
+    ({"convolutions": (ConvolutionGeometry(16, 64, 64, 48),)}, "layer 0 would take 49 places to hand spikes on of 48"),
     (
         {"convolutions": (ConvolutionGeometry(16, 16, 11, 15),)},
-        "layer 0 would take 27 words of weights of 16, 12 words of membranes of 11, 16 positions to hand on of 15",
+        "layer 0 would take 27 words of weights of 16, 12 words of membranes of 11, 49 places to hand spikes on of 15",
     ),
-    ({"convolutions": (ConvolutionGeometry(48, 16, 16, 16),)}, None),  # all maps at once: 9 and 4 words
+    ({"convolutions": (ConvolutionGeometry(48, 16, 16, 17),)}, None),  # all maps at once: 9 words and 4, 17 places
     ({"layers": tuple(replace(x, inputs=700, neurons=16) for x in ROOM.layers)}, None),
     ({"layers": tuple(replace(x, inputs=600, neurons=16) for x in ROOM.layers)}, "layer 1 is 656×2, .* has room for 600×16"),
 ]

@@ -167,16 +167,6 @@ class Layer:
         """Thresholds or biases, (columns,), for each neuron, (neurons,)."""
         return columns.repeat(self.neurons // self.columns)
 
-    def by_map(self, values: np.ndarray) -> np.ndarray:
-        """What is of each map in turn, (…, maps · positions), of values that are of each position in turn, (…, positions · maps).
-
-        The accelerator hands on spikes, and keeps states, position by position. Of a fully connected layer nothing changes.
-        """
-        if self.window is None:
-            return values
-        apart = values.reshape(*values.shape[:-1], values.shape[-1] // self.columns, self.columns)
-        return apart.swapaxes(-1, -2).reshape(values.shape)
-
     def handed_on(self, fired: np.ndarray) -> np.ndarray:
         """The spikes that leave, (…, outputs), of those that its neurons fire, bool (…, neurons)."""
         return self.window.pooling(fired) if self.window else fired

@@ -35,11 +35,10 @@ class SimulatedDriver(BoardDriver):
         simulator.record(True)
         try:
             self.classify([batch] if len(batch) else [])
-            layers = list(enumerate(network.layers))
-            fired = [layer.by_map(shaped(simulator.recorded_spikes(n), layer.outputs)) for n, layer in layers]
+            fired = [shaped(simulator.recorded_spikes(n), layer.neurons) for n, layer in enumerate(network.layers)]
             states = [
-                layer.by_map(shaped(simulator.recorded_states(n), layer.neurons)) if layer.continuous else None
-                for n, layer in layers
+                shaped(simulator.recorded_states(n), layer.neurons) if layer.continuous else None
+                for n, layer in enumerate(network.layers)
             ]
             membranes = states[-1]
             if membranes is None:
