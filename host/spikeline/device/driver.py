@@ -20,8 +20,8 @@ from spikeline.model.model_file import Model
 from spikeline.model.network import VALUE_BITS
 from spikeline.model.spec import (
     CONTROL,
-    ERROR,
     CONVOLUTION,
+    ERROR,
     FEATURES,
     GEOMETRY,
     ID,
