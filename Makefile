@@ -2,19 +2,22 @@
 
 PYTHON ?= python3
 MODE ?= discontinuous
-MODES := discontinuous continuous events
+MODES := discontinuous continuous events convolution
 PRESET ?= $(PRESET_$(MODE))
 PRESET_discontinuous := mnist-dc-256
 PRESET_continuous := mnist-cc-latency
 PRESET_events := mnist-cc-events
+PRESET_convolution := mnist-conv-fast
 SIMULATORS := tiny z020-256
 PYNQS := $(patsubst tests/support/pynq/%.txt,%,$(wildcard tests/support/pynq/*.txt))
 OUT ?= $(OUT_$(MODE))
 OUT_discontinuous := build/demo
 OUT_continuous := build/demo-continuous
 OUT_events := build/demo-events
+OUT_convolution := build/demo-convolution
 BOARD ?= pynq-z2
-GEOMETRY ?= $(shell sed -n 's/^geometry = "\(.*\)"/\1/p' $(wildcard rtl/boards/$(BOARD).toml) </dev/null)
+GEOMETRY_convolution := z020-conv
+GEOMETRY ?= $(or $(GEOMETRY_$(MODE)),$(shell sed -n 's/^geometry = "\(.*\)"/\1/p' $(wildcard rtl/boards/$(BOARD).toml) </dev/null))
 SAIF ?=
 SECONDS ?= 600
 COUNT ?= 10000

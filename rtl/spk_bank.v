@@ -40,7 +40,7 @@ module spk_bank #(
     input  wire [      ADDRESS_BITS-1:0] address,
     input  wire                          update,
     input  wire                          clear,
-    input  wire                          double,
+    input  wire                          twice,
     // Stage 2: what the currents were
     output wire [MAPS*MEMBRANE_BITS-1:0] currents,
     // Loading: 64 bits of a word of weights
@@ -57,7 +57,7 @@ reg  [MAPS*MEMBRANE_BITS-1:0] read_reg;
 reg  [ADDRESS_BITS-1:0]       address_reg;
 reg                           update_reg;
 reg                           clear_reg;
-reg                           double_reg;
+reg                           twice_reg;
 reg  [MAPS*MEMBRANE_BITS-1:0] write_reg;   // stage 3
 reg  [ADDRESS_BITS-1:0]       write_address_reg;
 reg                           write_valid_reg;
@@ -77,11 +77,11 @@ generate
     end
 endgenerate
 
-(* ram_style = STYLE *) reg [MAPS*MEMBRANE_BITS-1:0] memory [0:WORDS-1];
+(* ram_style = STYLE *) reg [MAPS*MEMBRANE_BITS-1:0] words [0:WORDS-1];
 
 always @(posedge aclk) begin
-    if (write_valid_reg) memory[write_address_reg] <= write_reg;
-    read_reg <= memory[address];
+    if (write_valid_reg) words[write_address_reg] <= write_reg;
+    read_reg <= words[address];
 end
 
 wire newest = write_valid_reg && write_address_reg == address_reg;
@@ -95,7 +95,7 @@ generate
         wire [WEIGHT_BITS-1:0]   weight = weights_reg[m*WEIGHT_BITS +: WEIGHT_BITS];
         wire [SUM_BITS-1:0]      sum = sums_reg[m*SUM_BITS +: SUM_BITS];
         wire [MEMBRANE_BITS-1:0] current = currents[m*MEMBRANE_BITS +: MEMBRANE_BITS];
-        wire [MEMBRANE_BITS-1:0] more = DIRECT != 0 && double_reg ? current
+        wire [MEMBRANE_BITS-1:0] more = DIRECT != 0 && twice_reg ? current
             : {{(MEMBRANE_BITS-SUM_BITS){sum[SUM_BITS-1]}}, sum};
         always @(posedge aclk)
             if (add)
@@ -109,7 +109,7 @@ always @(posedge aclk) begin
     address_reg <= address;
     update_reg <= update;
     clear_reg <= clear;
-    double_reg <= double;
+    twice_reg <= twice;
     write_reg <= next;
     write_address_reg <= address_reg;
     write_valid_reg <= update_reg;

@@ -3,11 +3,11 @@
 //
 //   s_*, queue   a position (row y, column x) and a bit for each map that has a spike there, or the end of a step
 //
-// An output position (y, x) lies in bank (y mod 3, x mod 3), word (y div 3) · columns + x div 3, so that a kernel of 3×3
-// moves nine positions in nine banks at once (spk_bank.v). What the spikes of one position add goes to memory together.
-// At the end of a step the neurons are decided (spk_decide.v), a position a cycle, wherever the memory is not needed for
-// the spikes of the next step, whose currents are in the other half of each bank. Of 2×2 positions that are pooled, one
-// bit a map goes on.
+// An output position (y, x) lies in bank (y mod 3, x mod 3), word (y div 3) · columns + x div 3, so that a kernel of
+// 3×3 moves nine positions in nine banks at once (spk_bank.v). What the spikes of one position add goes to memory
+// together. At the end of a step the neurons are decided (spk_decide.v), a position a cycle, wherever the memory is not
+// needed for the spikes of the next step, whose currents are in the other half of each bank. Of 2×2 positions that are
+// pooled, one bit a map goes on.
 //
 // A layer of more than MAPS maps takes several rounds: all spikes of a position again for the next MAPS maps.
 //
@@ -244,19 +244,22 @@ reg [3*2-1:0]          y_place_reg;
 reg [3*2-1:0]          x_place_reg;
 
 // {is there one, position div 3, place}
-function [7:0] reached(input [6:0] at, input [1:0] bank, input [6:0] side, input stride, input [1:0] kernel);
+function [7:0] reached(input [6:0] at, input [1:0] bank, input [6:0] side, input two, input [1:0] size);
     reg [6:0] highest;
     reg [6:0] position;
     reg [1:0] back;
     reg [2:0] place;
     begin
-        highest = stride ? at >> 1 : at;
+        highest = two ? at >> 1 : at;
         back = modulo(highest) >= bank ? modulo(highest) - bank : modulo(highest) + 2'd3 - bank;
         position = highest - {5'd0, back};
-        place = stride ? {back, at[0]} : {1'b0, back};
-        reached = {place < {1'b0, kernel} && highest >= {5'd0, back} && position < side, third(position), place[1:0]};
+        place = two ? {back, at[0]} : {1'b0, back};
+        reached = {place < {1'b0, size} && highest >= {5'd0, back} && position < side, third(position), place[1:0]};
     end
 endfunction
+
+wire [15:0] channel_row
+    = {{(16-CHANNEL_BITS){1'b0}}, locate_channel_reg} * {{(12-ROUND_BITS){1'b0}}, channel_rows};
 
 integer r;
 always @(posedge aclk) begin
@@ -268,7 +271,7 @@ always @(posedge aclk) begin
         window_anew_reg <= locate_anew_reg;
         window_round_reg <= locate_round_reg;
         window_user_reg <= locate_user_reg;
-        window_row_reg <= locate_channel_reg * channel_rows;
+        window_row_reg <= channel_row[ROW_BITS-1:0];
         for (r = 0; r < 3; r = r + 1) begin
             {y_valid_reg[r], y_third_reg[r*5 +: 5], y_place_reg[r*2 +: 2]}
                 <= reached(locate_y_reg, r[1:0], height, stride, kernel);
@@ -294,9 +297,29 @@ reg [3*HALF_BITS-1:0]   place_y_word_reg;
 reg [3*ROW_BITS-1:0]    place_x_row_reg; // and what columns add
 reg [3*HALF_BITS-1:0]   place_x_word_reg;
 
-wire [HALF_BITS:0] round_words = window_round_reg * words;
+wire [15:0] round = {{(16-ROUND_BITS){1'b0}}, window_round_reg};
+wire [15:0] round_words = round * {6'd0, words};
 
-integer l;
+genvar l;
+generate
+    for (l = 0; l < 3; l = l + 1) begin : line
+        wire [15:0] y_place = {14'd0, y_place_reg[l*2 +: 2]};
+        wire [15:0] x_place = {14'd0, x_place_reg[l*2 +: 2]};
+        wire [15:0] y_row = {{(16-ROW_BITS){1'b0}}, window_row_reg}
+            + y_place * {{(14-ROUND_BITS){1'b0}}, line_rows} + round;
+        wire [15:0] x_row = x_place * {{(15-ROUND_BITS){1'b0}}, rounds};
+        wire [15:0] y_word = {11'd0, y_third_reg[l*5 +: 5]} * {11'd0, columns} + round_words;
+        wire [15:0] x_word = {11'd0, x_third_reg[l*5 +: 5]};
+        always @(posedge aclk)
+            if (advance) begin
+                place_y_row_reg[l*ROW_BITS +: ROW_BITS] <= y_row[ROW_BITS-1:0];
+                place_x_row_reg[l*ROW_BITS +: ROW_BITS] <= x_row[ROW_BITS-1:0];
+                place_y_word_reg[l*HALF_BITS +: HALF_BITS] <= y_word[HALF_BITS-1:0];
+                place_x_word_reg[l*HALF_BITS +: HALF_BITS] <= x_word[HALF_BITS-1:0];
+            end
+    end
+endgenerate
+
 always @(posedge aclk) begin
     if (advance) begin
         place_valid_reg <= window_valid_reg;
@@ -308,13 +331,6 @@ always @(posedge aclk) begin
         place_user_reg <= window_user_reg;
         place_y_valid_reg <= y_valid_reg;
         place_x_valid_reg <= x_valid_reg;
-        for (l = 0; l < 3; l = l + 1) begin
-            place_y_row_reg[l*ROW_BITS +: ROW_BITS]
-                <= window_row_reg + y_place_reg[l*2 +: 2] * line_rows + window_round_reg;
-            place_y_word_reg[l*HALF_BITS +: HALF_BITS] <= y_third_reg[l*5 +: 5] * columns + round_words;
-            place_x_row_reg[l*ROW_BITS +: ROW_BITS] <= x_place_reg[l*2 +: 2] * rounds;
-            place_x_word_reg[l*HALF_BITS +: HALF_BITS] <= x_third_reg[l*5 +: 5];
-        end
     end
     if (reset) place_valid_reg <= 1'b0;
 end
@@ -323,7 +339,7 @@ end
 reg                    half_reg;    // in which the currents of the step add up
 reg                    dirty_reg;   // it holds planes of an image whose last has not come
 reg                    pass_reg;    // all words of a half, or of both, one after another
-reg                    pass_double_reg;
+reg                    pass_twice_reg;
 reg [ADDRESS_BITS-1:0] pass_word_reg;
 reg [ADDRESS_BITS-1:0] pass_last_reg;
 reg                    doubled_reg; // the pass after this plane is done
@@ -341,19 +357,20 @@ wire stale = direct && place_valid_reg && place_anew_reg && dirty_reg;
 wire begin_firing = step_end && !stale && !pass_reg && !busy_reg && room;
 wire update = add && place_last_reg;
 wire fire = firing_reg && !update && !pass_reg;
+wire [15:0] last_word = {{(15-ROUND_BITS){1'b0}}, rounds} * {6'd0, words} - 16'd1; // of a half
 wire pass_end = pass_reg && pass_word_reg == pass_last_reg;
 
 assign advance = !pass_reg && !stale && !(plane_end && !doubled_reg) && (!step_end || begin_firing);
 
 always @(posedge aclk) begin
-    doubled_reg <= pass_end && pass_double_reg;
+    doubled_reg <= pass_end && pass_twice_reg;
     pass_word_reg <= pass_word_reg + 1'b1;
     if (pass_end) pass_reg <= 1'b0;
     if (!pass_reg && (stale || (plane_end && !doubled_reg))) begin
         pass_reg <= 1'b1;
-        pass_double_reg <= !stale;
+        pass_twice_reg <= !stale;
         pass_word_reg <= {half_reg, {HALF_BITS{1'b0}}};
-        pass_last_reg <= {half_reg, {HALF_BITS{1'b0}}} + rounds * words - 1'b1;
+        pass_last_reg <= {half_reg, last_word[HALF_BITS-1:0]};
         if (stale) dirty_reg <= 1'b0;
     end
     if (plane_end && advance) dirty_reg <= 1'b1;
@@ -363,7 +380,7 @@ always @(posedge aclk) begin
     end
     if (clear) begin
         pass_reg <= 1'b1;
-        pass_double_reg <= 1'b0;
+        pass_twice_reg <= 1'b0;
         pass_word_reg <= 0;
         pass_last_reg <= BANK_WORDS - 1;
     end
@@ -396,21 +413,27 @@ wire fire_x_last = fire_round_last && fire_x_left_reg == 1;
 wire fire_last = fire_x_last && fire_y_left_reg == 1;
 
 // {bank, word} so many positions further, one or two
-function [HALF_BITS+1:0] further(input [1:0] bank, input [HALF_BITS-1:0] word, input [HALF_BITS-1:0] line, input two);
+function [HALF_BITS+1:0] further(input [1:0] bank, input [HALF_BITS-1:0] word, input [HALF_BITS-1:0] step, input two);
     reg [2:0] sum;
     begin
         sum = {1'b0, bank} + (two ? 3'd2 : 3'd1);
-        further = sum >= 3'd3 ? {sum[1:0] - 2'd3, word + line} : {sum[1:0], word};
+        further = sum >= 3'd3 ? {sum[1:0] - 2'd3, word + step} : {sum[1:0], word};
     end
 endfunction
 
-wire [HALF_BITS-1:0] line = {{HALF_BITS{1'b0}}} | columns;
-wire [HALF_BITS+1:0] y_next = further(fire_y_bank_reg, fire_y_word_reg, line, pool);
-wire [HALF_BITS+1:0] x_next = further(fire_x_bank_reg, {{(HALF_BITS){1'b0}}} | fire_x_word_reg, 1, pool);
-wire [HALF_BITS+1:0] y_here = fire_lower_reg ? further(fire_y_bank_reg, fire_y_word_reg, line, 1'b0)
+wire [15:0]          wide_line = {11'd0, columns};
+wire [15:0]          wide_words = {6'd0, words};
+wire [15:0]          wide_x_word = {11'd0, fire_x_word_reg};
+wire [HALF_BITS-1:0] line_words = wide_line[HALF_BITS-1:0];
+wire [HALF_BITS-1:0] half_words = wide_words[HALF_BITS-1:0];
+wire [HALF_BITS-1:0] fire_x_word = wide_x_word[HALF_BITS-1:0];
+localparam [HALF_BITS-1:0] ONE = 1;
+wire [HALF_BITS+1:0] y_next = further(fire_y_bank_reg, fire_y_word_reg, line_words, pool);
+wire [HALF_BITS+1:0] x_next = further(fire_x_bank_reg, fire_x_word, ONE, pool);
+wire [HALF_BITS+1:0] y_here = fire_lower_reg ? further(fire_y_bank_reg, fire_y_word_reg, line_words, 1'b0)
     : {fire_y_bank_reg, fire_y_word_reg};
-wire [HALF_BITS+1:0] x_here = fire_right_reg ? further(fire_x_bank_reg, {{(HALF_BITS){1'b0}}} | fire_x_word_reg, 1, 1'b0)
-    : {fire_x_bank_reg, {{(HALF_BITS){1'b0}}} | fire_x_word_reg};
+wire [HALF_BITS+1:0] x_here = fire_right_reg ? further(fire_x_bank_reg, fire_x_word, ONE, 1'b0)
+    : {fire_x_bank_reg, fire_x_word};
 
 wire [ADDRESS_BITS-1:0] fire_address
     = {fire_half_reg, y_here[HALF_BITS-1:0] + x_here[HALF_BITS-1:0] + fire_round_word_reg};
@@ -423,7 +446,7 @@ always @(posedge aclk) begin
         if (pool && fire_right_reg) fire_lower_reg <= !fire_lower_reg;
         if (fire_pool_last) begin
             fire_round_reg <= fire_round_last ? 0 : fire_round_reg + 1'b1;
-            fire_round_word_reg <= fire_round_last ? 0 : fire_round_word_reg + words;
+            fire_round_word_reg <= fire_round_last ? {HALF_BITS{1'b0}} : fire_round_word_reg + half_words;
         end
         if (fire_round_last) begin
             {fire_x_bank_reg, fire_x_word_reg} <= {x_next[HALF_BITS +: 2], x_next[4:0]};
@@ -431,7 +454,7 @@ always @(posedge aclk) begin
         end
         if (fire_x_last) begin
             {fire_x_bank_reg, fire_x_word_reg} <= 0;
-            fire_x_left_reg <= pooled_width;
+            fire_x_left_reg <= pooled_width[5:0]; // 64 is 0, and counts down as well
             {fire_y_bank_reg, fire_y_word_reg} <= y_next;
             fire_y_left_reg <= fire_y_left_reg - 1'b1;
         end
@@ -440,8 +463,8 @@ always @(posedge aclk) begin
     if (begin_firing) begin
         fire_user_reg <= place_user_reg;
         fire_half_reg <= half_reg;
-        fire_y_left_reg <= pooled_height;
-        fire_x_left_reg <= pooled_width;
+        fire_y_left_reg <= pooled_height[5:0];
+        fire_x_left_reg <= pooled_width[5:0]; // 64 is 0, and counts down as well
         {fire_y_bank_reg, fire_y_word_reg, fire_x_bank_reg, fire_x_word_reg} <= 0;
         {fire_round_reg, fire_round_word_reg, fire_lower_reg, fire_right_reg, fire_state_reg} <= 0;
     end
@@ -452,11 +475,11 @@ end
 reg                          add_reg;   // stage 0
 reg                          first_reg;
 reg                          clear_reg;
-reg                          double_reg;
+reg                          twice_reg;
 reg                          add_1_reg; // stage 1
 reg                          first_1_reg;
 reg                          clear_1_reg;
-reg                          double_1_reg;
+reg                          twice_1_reg;
 reg [BANKS-1:0]              fire_bank_0_reg;
 reg [BANKS-1:0]              fire_bank_1_reg;
 reg [BANKS-1:0]              fire_bank_2_reg;
@@ -466,24 +489,25 @@ reg [ROW_BITS-1:0]           write_row_reg;
 reg [63:0]                   write_data_reg;
 
 wire [15:0] write_round = write_slice >> PART_BITS;
+wire [15:0] write_word = write_row * {{(15-ROUND_BITS){1'b0}}, rounds} + write_round;
 
 integer w;
 always @(posedge aclk) begin
     add_reg <= add && !reset;
     first_reg <= place_first_reg;
-    clear_reg <= fire || (pass_reg && !pass_double_reg);
-    double_reg <= pass_reg;
+    clear_reg <= fire || (pass_reg && !pass_twice_reg);
+    twice_reg <= pass_reg;
     add_1_reg <= add_reg;
     first_1_reg <= first_reg;
     clear_1_reg <= clear_reg;
-    double_1_reg <= double_reg;
+    twice_1_reg <= twice_reg;
     fire_bank_0_reg <= fire ? fire_bank : 0;
     fire_bank_1_reg <= fire_bank_0_reg;
     fire_bank_2_reg <= fire_bank_1_reg;
     row_read <= add && place_once_reg && !reset;
     for (w = 0; w < PARTS; w = w + 1)
         weight_write_reg[w] <= weight_write && !reset && {16'd0, write_slice - (write_round << PART_BITS)} == w;
-    write_row_reg <= write_row * rounds + write_round;
+    write_row_reg <= write_word[ROW_BITS-1:0];
     write_data_reg <= write_data;
 end
 
@@ -516,7 +540,7 @@ generate
             .MEMBRANE_BITS(MEMBRANE_BITS),
             .DISTRIBUTED(DISTRIBUTED),
             .DIRECT(DIRECT)
-        ) memory (
+        ) words_of_bank (
             .aclk(aclk),
             .row(row_reg),
             .add(add_1_reg),
@@ -524,7 +548,7 @@ generate
             .address(address_1_reg),
             .update(update_1_reg),
             .clear(clear_1_reg),
-            .double(double_1_reg),
+            .twice(twice_1_reg),
             .currents(bank_currents[b*MAPS*MEMBRANE_BITS +: MAPS*MEMBRANE_BITS]),
             .weight_write(weight_write_reg),
             .write_row(write_row_reg),
@@ -652,7 +676,8 @@ always @(posedge aclk) begin
     push_reg <= (hand_on && together != 0) || ending_reg;
     push_spikes_reg <= together;
     push_end_reg <= ending_reg;
-    push_data_reg <= ending_reg ? {{(DATA_BITS-USER_BITS){1'b0}}, fire_user_reg[USER_BITS-1:1], fire_user_reg[0] || direct}
+    push_data_reg <= ending_reg
+        ? {{(DATA_BITS-USER_BITS){1'b0}}, fire_user_reg[USER_BITS-1:1], fire_user_reg[0] || direct}
         : {number_reg, y_reg, x_reg, rounds_reg[(STAGES-1)*ROUND_BITS +: ROUND_BITS]};
     ending_reg <= decided && last_reg[STAGES-1];
     if (hand_on) begin

@@ -337,6 +337,9 @@ spk_input #(.INPUTS(INPUTS), .TAG_BITS(TAG_BITS)) in (
 );
 
 // ---- layers: the last one in use is read by the decoder ----
+wire [FIRST_INPUTS-1:0] first_spikes; // what enters layer 0
+wire [USER_BITS-1:0]    first_user;
+wire                    first_valid;
 wire [NEURONS-1:0]                      link_spikes;
 wire [LAYERS*CLASSES*MEMBRANE_BITS-1:0] link_membranes;
 wire [LAYERS*USER_BITS-1:0]             link_user;
@@ -438,9 +441,6 @@ generate
 endgenerate
 
 // ---- convolutions, if there are any: the last one in use is gathered for layer 0 ----
-wire [FIRST_INPUTS-1:0] first_spikes;
-wire [USER_BITS-1:0]    first_user;
-wire                    first_valid;
 wire                    convolutions_idle;
 
 generate
@@ -455,12 +455,12 @@ generate
         localparam DATA_BITS = 28 + ROUND_BITS;
         localparam MOST_MAPS = 64;
         reg                                 used_reg; // the network has convolutions
-        reg  [CONVOLUTIONS-1:0]             last_reg; // in use
-        wire [CONVOLUTIONS*MOST_MAPS-1:0]   link_spikes;
-        wire [CONVOLUTIONS*DATA_BITS-1:0]   link_data;
-        wire [CONVOLUTIONS-1:0]             link_end;
-        wire [CONVOLUTIONS-1:0]             link_valid;
-        wire [CONVOLUTIONS-1:0]             link_ready;
+        reg  [CONVOLUTIONS-1:0]             final_reg; // in use
+        wire [CONVOLUTIONS*MOST_MAPS-1:0]   core_spikes;
+        wire [CONVOLUTIONS*DATA_BITS-1:0]   core_data;
+        wire [CONVOLUTIONS-1:0]             core_end;
+        wire [CONVOLUTIONS-1:0]             core_valid;
+        wire [CONVOLUTIONS-1:0]             core_next;
         wire [CONVOLUTIONS-1:0]             core_ready;
         wire [CONVOLUTIONS-1:0]             core_idle;
         reg  [MOST_MAPS-1:0]                gather_spikes;
@@ -477,11 +477,12 @@ generate
         wire [FIRST_INPUTS-1:0]             gathered_spikes;
         wire [USER_BITS-1:0]                gathered_user;
         wire                                gathered_valid;
+        wire [FIRST_INPUTS-1:0]             entered; // the input, as wide as layer 0
 
         integer n;
         always @(posedge aclk) begin
             used_reg <= config_convolutions != 0;
-            for (n = 0; n < CONVOLUTIONS; n = n + 1) last_reg[n] <= {29'd0, config_convolutions} == n + 1;
+            for (n = 0; n < CONVOLUTIONS; n = n + 1) final_reg[n] <= {29'd0, config_convolutions} == n + 1;
         end
 
         spk_locate #(.INPUTS(INPUTS), .TAG_BITS(TAG_BITS)) locate (
@@ -510,12 +511,19 @@ generate
             wire [MAPS-1:0]    spikes;
             wire [IN_MAPS-1:0] from_spikes;
 
-            assign from_spikes = v > 0 ? link_spikes[BEFORE*MOST_MAPS +: IN_MAPS] : 1'b1;
-            assign link_spikes[v*MOST_MAPS +: MOST_MAPS] = {{(MOST_MAPS){1'b0}}} | spikes;
+            if (v == 0) begin : from_input
+                assign from_spikes = 1'b1;
+            end else begin : from_core
+                assign from_spikes = core_spikes[BEFORE*MOST_MAPS +: IN_MAPS];
+            end
+            assign core_spikes[v*MOST_MAPS +: MAPS] = spikes;
+            if (MAPS < MOST_MAPS) begin : fewer
+                assign core_spikes[v*MOST_MAPS+MAPS +: MOST_MAPS-MAPS] = 0;
+            end
             if (v == CONVOLUTIONS - 1) begin : end_of_chain
-                assign link_ready[v] = gather_ready;
+                assign core_next[v] = gather_ready;
             end else begin : chain
-                assign link_ready[v] = last_reg[v] ? gather_ready : core_ready[v+1];
+                assign core_next[v] = final_reg[v] ? gather_ready : core_ready[v+1];
             end
 
             spk_convolve #(
@@ -552,16 +560,16 @@ generate
                 .write_pair(write_pair),
                 .write_odd(write_odd),
                 .write_data(write_data),
-                .s_end(v > 0 ? link_end[BEFORE] : locate_end),
+                .s_end(v > 0 ? core_end[BEFORE] : locate_end),
                 .s_spikes(from_spikes),
-                .s_data(v > 0 ? link_data[BEFORE*DATA_BITS +: DATA_BITS] : locate_data),
-                .s_valid(v > 0 ? link_valid[BEFORE] && !last_reg[BEFORE] : locate_valid),
+                .s_data(v > 0 ? core_data[BEFORE*DATA_BITS +: DATA_BITS] : locate_data),
+                .s_valid(v > 0 ? core_valid[BEFORE] && !final_reg[BEFORE] : locate_valid),
                 .s_ready(core_ready[v]),
-                .m_end(link_end[v]),
+                .m_end(core_end[v]),
                 .m_spikes(spikes),
-                .m_data(link_data[v*DATA_BITS +: DATA_BITS]),
-                .m_valid(link_valid[v]),
-                .m_ready(link_ready[v]),
+                .m_data(core_data[v*DATA_BITS +: DATA_BITS]),
+                .m_valid(core_valid[v]),
+                .m_ready(core_next[v]),
                 .row_read(count_row_reads[v*4]),
                 .idle(core_idle[v])
             );
@@ -572,11 +580,11 @@ generate
         always @* begin
             {gather_spikes, gather_data, gather_end, gather_valid} = 0;
             for (g = 0; g < CONVOLUTIONS; g = g + 1)
-                if (last_reg[g]) begin
-                    gather_spikes = link_spikes[g*MOST_MAPS +: MOST_MAPS];
-                    gather_data = link_data[g*DATA_BITS +: DATA_BITS];
-                    gather_end = link_end[g];
-                    gather_valid = link_valid[g];
+                if (final_reg[g]) begin
+                    gather_spikes = core_spikes[g*MOST_MAPS +: MOST_MAPS];
+                    gather_data = core_data[g*DATA_BITS +: DATA_BITS];
+                    gather_end = core_end[g];
+                    gather_valid = core_valid[g];
                 end
         end
 
@@ -595,7 +603,12 @@ generate
             .idle(gather_idle)
         );
 
-        assign first_spikes = used_reg ? gathered_spikes : {{FIRST_INPUTS{1'b0}}} | input_spikes;
+        assign first_spikes = used_reg ? gathered_spikes : entered;
+        if (INPUTS < FIRST_INPUTS) begin : narrower
+            assign entered = {{(FIRST_INPUTS-INPUTS){1'b0}}, input_spikes};
+        end else begin : as_wide
+            assign entered = input_spikes[FIRST_INPUTS-1:0];
+        end
         assign first_user = used_reg ? gathered_user : input_user;
         assign first_valid = used_reg ? gathered_valid : input_valid;
         assign input_ready = used_reg ? locate_ready : layer_ready[0];

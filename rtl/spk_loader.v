@@ -223,6 +223,10 @@ reg                 new_direct;
 reg                 new_valid;
 reg                 new_valid_reg; // stands in COMMIT: with the CHECKSUM, nothing new is gathered
 
+// Constants where no convolution is built.
+wire [2:0] new_convolutions = CONVOLUTIONS != 0 ? new_convolutions_reg : 3'd0;
+wire [2:0] convolutions = CONVOLUTIONS != 0 ? config_convolutions : 3'd0;
+
 wire [WINDOWS-1:0]    window_fits;
 wire [WINDOWS*16-1:0] window_inputs;
 wire [WINDOWS*16-1:0] window_outputs;
@@ -232,14 +236,7 @@ genvar v;
 generate
     for (v = 0; v < CONVOLUTIONS; v = v + 1) begin : convolution
         localparam integer MAPS = {16'd0, CONVOLUTION_MAPS[v*16 +: 16]};
-        wire [6:0]            height;
-        wire [6:0]            width;
-        wire [4:0]            columns;
-        wire [9:0]            words;
-        wire [2:0]            last_round;
-        wire [$clog2(MAPS):0] rest;
-        wire [4:0]            line_rows;
-        wire [6:0]            channel_rows;
+        wire [$clog2(MAPS)+44:0] unused_sizes;
 
         spk_window #(
             .MAPS(MAPS),
@@ -251,16 +248,16 @@ generate
             .channels(new_inputs_reg[v*16 +: 16]),
             .maps(new_neurons_reg[v*16 +: 16]),
             .window(new_windows_reg[v*19 +: 19]),
-            .height(height),
-            .width(width),
+            .height(unused_sizes[6:0]),
+            .width(unused_sizes[13:7]),
             .pooled_height(window_pooled[v*14 +: 7]),
             .pooled_width(window_pooled[v*14+7 +: 7]),
-            .columns(columns),
-            .words(words),
-            .last_round(last_round),
-            .rest(rest),
-            .line_rows(line_rows),
-            .channel_rows(channel_rows),
+            .columns(unused_sizes[18:14]),
+            .words(unused_sizes[28:19]),
+            .last_round(unused_sizes[31:29]),
+            .rest(unused_sizes[$clog2(MAPS)+44:44]),
+            .line_rows(unused_sizes[36:32]),
+            .channel_rows(unused_sizes[43:37]),
             .inputs(window_inputs[v*16 +: 16]),
             .outputs(window_outputs[v*16 +: 16]),
             .fits(window_fits[v])
@@ -285,14 +282,14 @@ always @* begin
     new_size = new_inputs_reg[CONVOLUTIONS*16 +: 16];
     new_outputs = 16'd0;
     for (c = 0; c < CORES; c = c + 1) begin
-        new_used[c] = place(c) < (c < CONVOLUTIONS ? {29'd0, new_convolutions_reg}
-            : {24'd0, new_layers_reg} - {29'd0, new_convolutions_reg});
-        new_last[c] = new_used[c] && place(c) + 1 == (c < CONVOLUTIONS ? {29'd0, new_convolutions_reg}
-            : {24'd0, new_layers_reg} - {29'd0, new_convolutions_reg});
+        new_used[c] = place(c) < (c < CONVOLUTIONS ? {29'd0, new_convolutions}
+            : {24'd0, new_layers_reg} - {29'd0, new_convolutions});
+        new_last[c] = new_used[c] && place(c) + 1 == (c < CONVOLUTIONS ? {29'd0, new_convolutions}
+            : {24'd0, new_layers_reg} - {29'd0, new_convolutions});
     end
     new_valid = new_encoder_reg <= `SPK_ENCODER_DIRECT && new_time_steps_reg != 0 && new_order_reg
         && (!new_direct || (DIRECT != 0 && new_time_steps_reg <= 16'd8))
-        && new_layers_reg > {5'd0, new_convolutions_reg} && {24'd0, new_layers_reg} + 2 == length_reg;
+        && new_layers_reg > {5'd0, new_convolutions} && {24'd0, new_layers_reg} + 2 == length_reg;
     for (c = 0; c < CONVOLUTIONS; c = c + 1)
         if (new_used[c]) begin
             if (!window_fits[c]) new_valid = 1'b0;
@@ -320,7 +317,7 @@ always @* begin
                 if (new_last[c] && new_neurons_reg[c*16 +: 16] > CLASSES[15:0]) new_valid = 1'b0;
                 if (c > CONVOLUTIONS) begin
                     if (new_inputs_reg[c*16 +: 16] != new_neurons_reg[(c > 0 ? c - 1 : 0)*16 +: 16]) new_valid = 1'b0;
-                end else if (new_convolutions_reg != 0 && new_inputs_reg[c*16 +: 16] != new_outputs) begin
+                end else if (new_convolutions != 0 && new_inputs_reg[c*16 +: 16] != new_outputs) begin
                     new_valid = 1'b0;
                 end
             end
@@ -335,11 +332,11 @@ integer u;
 always @*
     for (u = 0; u < CORES; u = u + 1) begin
         if (u < CONVOLUTIONS) begin
-            layer_used[u] = u < {29'd0, config_convolutions};
+            layer_used[u] = u < {29'd0, convolutions};
             layer_named[u] = layer_used[u] && {24'd0, layer_reg} == u;
         end else begin
-            layer_used[u] = place(u) + {29'd0, config_convolutions} < {24'd0, config_layers};
-            layer_named[u] = place(u) + {29'd0, config_convolutions} == {24'd0, layer_reg};
+            layer_used[u] = place(u) + {29'd0, convolutions} < {24'd0, config_layers};
+            layer_named[u] = place(u) + {29'd0, convolutions} == {24'd0, layer_reg};
         end
     end
 
@@ -426,7 +423,7 @@ always @(posedge aclk) begin
     if (commit) model <= (config_packet ? 32'd0 : {model[30:0], model[31]}) ^ crc;
     if (commit && config_packet) begin
         config_layers <= new_layers_reg;
-        config_convolutions <= new_convolutions_reg;
+        config_convolutions <= new_convolutions;
         config_size <= new_size;
         config_windows <= new_windows_reg;
         config_time_steps <= new_time_steps_reg;
@@ -486,7 +483,7 @@ always @(posedge aclk) new_valid_reg <= new_valid;
 // The core that is meant for the layer of this word.
 wire [1:0]  kernel = s_axis_tdata[`SPK_CONFIG_LAYER_KERNEL];
 wire [31:0] layer_word = {28'd0, word_reg} - 1;
-wire [31:0] core_word = kernel != 0 ? layer_word : layer_word - {29'd0, new_convolutions_reg} + CONVOLUTIONS;
+wire [31:0] core_word = kernel != 0 ? layer_word : layer_word - {29'd0, new_convolutions} + CONVOLUTIONS;
 
 integer k;
 always @(posedge aclk)
@@ -503,7 +500,7 @@ always @(posedge aclk)
             new_order_reg <= 1'b1;
         end else begin
             if (kernel != 0) new_convolutions_reg <= new_convolutions_reg + 3'd1;
-            if (kernel != 0 && (layer_word != {29'd0, new_convolutions_reg} || layer_word >= CONVOLUTIONS))
+            if (kernel != 0 && (layer_word != {29'd0, new_convolutions} || layer_word + 1 > CONVOLUTIONS))
                 new_order_reg <= 1'b0;
             if (core_word >= CORES) new_order_reg <= 1'b0;
         end

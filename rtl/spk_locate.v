@@ -80,7 +80,12 @@ spk_scan #(.INPUTS(INPUTS), .LANES(1), .LANE(0), .USER_BITS(USER_BITS)) scan (
 // ⌈2^PRECISION / width⌉
 reg [PRECISION:0] reciprocals [0:63];
 integer i;
-initial for (i = 0; i < 64; i = i + 1) reciprocals[i] = ((1 << PRECISION) + i) / (i + 1);
+reg [31:0] reciprocal;
+initial
+    for (i = 0; i < 64; i = i + 1) begin
+        reciprocal = ((1 << PRECISION) + i) / (i + 1);
+        reciprocals[i] = reciprocal[PRECISION:0];
+    end
 
 reg [PRECISION:0] reciprocal_reg;
 wire [6:0]        width_less_one = config_width - 7'd1;
@@ -105,8 +110,8 @@ function [ROUND_BITS+5:0] split(input [LINE_BITS-1:0] line, input [6:0] height);
     begin
         split = 0;
         for (n = 0; n < 1 << ROUND_BITS; n = n + 1) begin
-            y = line - n[LINE_BITS-1:0] * height;
-            if (line >= n * height) split = {n[ROUND_BITS-1:0], y[5:0]};
+            y = line - n[LINE_BITS-1:0] * {2'd0, height};
+            if ({23'd0, line} >= n * {25'd0, height}) split = {n[ROUND_BITS-1:0], y[5:0]};
         end
     end
 endfunction

@@ -35,7 +35,7 @@ wire [POINTER_BITS:0] waiting = write_reg - read_reg;
 
 assign m_data = word_reg;
 assign m_valid = valid_reg;
-assign room = waiting <= DEPTH / 2;
+assign room = {{(31-POINTER_BITS){1'b0}}, waiting} <= DEPTH / 2;
 assign empty = waiting == 0 && !valid_reg;
 
 always @(posedge aclk) begin

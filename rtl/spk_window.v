@@ -83,8 +83,8 @@ always @(posedge aclk) begin
     columns <= third(width + 7'd2);
     lines_reg <= third(height + 7'd2);
     inputs <= plane_reg * in_width;
-    line_rows <= three ? 2'd3 * rounds : {1'b0, rounds};
-    channel_rows <= three ? 4'd9 * rounds : {3'd0, rounds};
+    line_rows <= three ? 5'd3 * {1'b0, rounds} : {1'b0, rounds};
+    channel_rows <= three ? 7'd9 * {3'd0, rounds} : {3'd0, rounds};
 
     words <= lines_reg * columns;
     area_reg <= pooled_height * pooled_width;
@@ -94,7 +94,8 @@ always @(posedge aclk) begin
     positions_reg <= area_reg * rounds;
     outputs <= area_reg * maps;
 
-    fits <= small_reg && area_reg != 0 && rows_reg <= ROWS && all_words_reg <= WORDS && positions_reg < POSITIONS;
+    fits <= small_reg && area_reg != 0 && {15'd0, rows_reg} <= ROWS
+        && {19'd0, all_words_reg} <= WORDS && {15'd0, positions_reg} < POSITIONS;
 end
 
 endmodule

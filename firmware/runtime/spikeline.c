@@ -17,15 +17,25 @@ enum {
     LARGEST_NOTE = 1 << 16,
     LARGEST_SEND = 1 << 30, /* bytes */
     PIXEL_BITS = 8,
+    LARGEST_SIDE = 64, /* of a map */
     PARTS = 3 /* of the buffer: two transfers are under way while the results of another are read */
 };
 
 #define OLDEST_VERSION \
     (PUT(SPK_REG_VERSION_MAJOR_RESET, SPK_REG_VERSION_MAJOR) | PUT(SPK_REG_VERSION_MINOR_RESET, SPK_REG_VERSION_MINOR))
 
+/* What a layer keeps: rows of weights, a threshold and a bias for each of its columns, which are neurons or maps of them. */
+struct columns {
+    uint32_t rows;
+    uint32_t columns;
+    uint32_t height, width;  /* of a map that a convolution makes, before pooling; 0 of a fully connected layer */
+    uint32_t pooled_height, pooled_width;
+};
+
 /* A network, as the packets of a model describe it. */
 struct network {
     struct spk_geometry needs;
+    struct columns kept[MAX_LAYERS];
     size_t packets; /* bytes of all, up to the note, which is for other software */
     uint32_t identity; /* what register MODEL holds once all are loaded */
     uint8_t state_bits[MAX_LAYERS]; /* 0 of a layer that is not continuous */
@@ -237,26 +247,65 @@ static enum spk_status check_header(const uint8_t *model, size_t bytes, struct s
     return SPK_OK;
 }
 
-/* Do header and CONFIG describe one network, whose layers follow from each other? */
-static int consistent(const struct network *network, const uint8_t *config)
+/* Positions of a kernel along a side of a map; 0 if it has no room. */
+static uint32_t positions(uint32_t side, uint32_t kernel, uint32_t stride, uint32_t padding)
 {
-    const struct spk_geometry *needs = &network->needs;
+    const uint32_t padded = side + 2U * padding;
+    return side < 1U || side > LARGEST_SIDE || padded < kernel ? 0U : (padded - kernel) / stride + 1U;
+}
+
+/* Does a CONFIG_LAYER describe a convolution of this layer's sizes, behind `before`, if there is a layer? kept: what it keeps. */
+static int convolves(uint64_t word, const struct spk_layer *layer, const struct columns *before, struct columns *kept)
+{
+    const uint32_t kernel = FIELD(word, SPK_STREAM_CONFIG_LAYER_KERNEL), padded = FIELD(word, SPK_STREAM_CONFIG_LAYER_PADDED);
+    const uint32_t stride = FIELD(word, SPK_STREAM_CONFIG_LAYER_STRIDE) + 1U, padding = padded != 0U ? kernel / 2U : 0U;
+    const uint32_t height = FIELD(word, SPK_STREAM_CONFIG_LAYER_HEIGHT), width = FIELD(word, SPK_STREAM_CONFIG_LAYER_WIDTH);
+    const uint32_t shrink = FIELD(word, SPK_STREAM_CONFIG_LAYER_POOL) + 1U;
+    const uint32_t channels = FIELD(word, SPK_STREAM_CONFIG_LAYER_INPUTS);
+    if ((kernel != 1U && kernel != 3U) || (padded != 0U && padding == 0U)) return 0;
+    kept->rows = channels * kernel * kernel;
+    kept->columns = FIELD(word, SPK_STREAM_CONFIG_LAYER_NEURONS);
+    kept->height = positions(height, kernel, stride, padding);
+    kept->width = positions(width, kernel, stride, padding);
+    kept->pooled_height = kept->height / shrink;
+    kept->pooled_width = kept->width / shrink;
+    if (kept->rows > UINT16_MAX || kept->pooled_height == 0U || kept->pooled_width == 0U) return 0;
+    if (before != NULL && (before->height == 0U || before->columns != channels)) return 0; /* behind a fully connected layer */
+    if (before != NULL && (before->pooled_height != height || before->pooled_width != width)) return 0;
+    return channels * height * width == layer->inputs &&
+           (uint64_t)kept->columns * kept->pooled_height * kept->pooled_width == layer->neurons;
+}
+
+/* Does a CONFIG_LAYER describe layer n, which follows from the one before it? */
+static int describes(struct network *network, size_t n, uint64_t word)
+{
+    const struct spk_layer *layer = &network->needs.layer[n];
+    struct columns *kept = &network->kept[n];
+    if (layer->inputs == 0U || layer->neurons == 0U) return 0;
+    if (n > 0U && layer->inputs != layer[-1].neurons) return 0;
+    if (network->encoder == SPK_ENCODER_DIRECT && FIELD(word, SPK_STREAM_CONFIG_LAYER_CONTINUOUS) != 0U) return 0;
+    if (FIELD(word, SPK_STREAM_CONFIG_LAYER_KERNEL) != 0U) {
+        ++network->needs.convolutions;
+        return convolves(word, layer, n > 0U ? kept - 1 : NULL, kept);
+    }
+    kept->rows = FIELD(word, SPK_STREAM_CONFIG_LAYER_INPUTS);
+    kept->columns = FIELD(word, SPK_STREAM_CONFIG_LAYER_NEURONS);
+    return word >> SPK_STREAM_CONFIG_LAYER_KERNEL_LSB == 0U && kept->rows == layer->inputs && kept->columns == layer->neurons;
+}
+
+/* Do header and CONFIG describe one network, whose layers follow from each other? */
+static int consistent(struct network *network, const uint8_t *config)
+{
+    struct spk_geometry *needs = &network->needs;
     size_t n;
     if (needs->layers < 1U || needs->layers > MAX_LAYERS) return 0;
     if (needs->weight_bits != 2U && needs->weight_bits != 4U && needs->weight_bits != 8U) return 0;
     if (FIELD(get64(config), SPK_STREAM_CONFIG_LAYERS) != needs->layers) return 0;
     if (network->time_steps < 1U || network->encoder > SPK_ENCODER_DIRECT) return 0;
     if (network->encoder == SPK_ENCODER_DIRECT && network->time_steps > PIXEL_BITS) return 0;
-    for (n = 0; n < needs->layers; ++n) {
-        const uint64_t word = get64(config + WORD_BYTES * (n + 1U));
-        const struct spk_layer *layer = &needs->layer[n];
-        if (layer->inputs == 0U || layer->neurons == 0U) return 0;
-        if (network->encoder == SPK_ENCODER_DIRECT && FIELD(word, SPK_STREAM_CONFIG_LAYER_CONTINUOUS) != 0U) return 0;
-        if (FIELD(word, SPK_STREAM_CONFIG_LAYER_INPUTS) != layer->inputs) return 0;
-        if (FIELD(word, SPK_STREAM_CONFIG_LAYER_NEURONS) != layer->neurons) return 0;
-        if (n > 0U && layer->inputs != needs->layer[n - 1U].neurons) return 0;
-    }
-    return needs->layer[needs->layers - 1U].neurons == needs->classes;
+    for (n = 0; n < needs->layers; ++n)
+        if (!describes(network, n, get64(config + WORD_BYTES * (n + 1U)))) return 0;
+    return needs->convolutions < needs->layers && needs->layer[needs->layers - 1U].neurons == needs->classes;
 }
 
 /* The packet at `at`, if it is of this kind and holds so many words and a checksum within `bytes`; its size in bytes, or 0. */
@@ -305,10 +354,10 @@ static enum spk_status check(const uint8_t *model, size_t bytes, struct network 
     left -= size;
 
     for (n = 0; n < needs->layers; ++n) {
-        const uint32_t inputs = needs->layer[n].inputs, neurons = needs->layer[n].neurons;
-        const uint32_t pairs = divide_up(neurons, 2U), slices = divide_up(neurons, 64U / needs->weight_bits);
+        const uint32_t rows = network->kept[n].rows, columns = network->kept[n].columns;
+        const uint32_t pairs = divide_up(columns, 2U), slices = divide_up(columns, 64U / needs->weight_bits);
         const uint32_t kinds[3] = {SPK_PACKET_TYPE_THRESHOLDS, SPK_PACKET_TYPE_BIASES, SPK_PACKET_TYPE_WEIGHTS};
-        const uint32_t words[3] = {pairs, pairs, inputs * slices};
+        const uint32_t words[3] = {pairs, pairs, rows * slices};
         size_t k;
         for (k = 0; k < 3U; ++k) {
             if (kinds[k] == SPK_PACKET_TYPE_BIASES && network->state_bits[n] == 0U) continue;
@@ -321,14 +370,32 @@ static enum spk_status check(const uint8_t *model, size_t bytes, struct network 
     return left == 0U ? SPK_OK : SPK_ERR_PACKETS;
 }
 
+/* Has core n, one for convolutions, room for the layer? For more maps than it sums at once it goes through the spikes again. */
+static int convolution_fits(const struct spk_device *device, const struct columns *kept, size_t n)
+{
+    const struct spk_layer *core = &device->built.layer[n];
+    const struct spk_convolution *room = &device->convolution[n];
+    const uint32_t rounds = core->neurons != 0U ? divide_up(kept->columns, core->neurons) : UINT16_MAX;
+    return (uint64_t)kept->rows * rounds <= core->inputs &&
+           (uint64_t)divide_up(kept->height, 3U) * divide_up(kept->width, 3U) * rounds <= room->words &&
+           kept->pooled_height * kept->pooled_width <= room->positions;
+}
+
 static int fits(const struct spk_device *device, const struct network *network)
 {
     const struct spk_geometry *needs = &network->needs, *built = &device->built;
     size_t n;
-    if (needs->weight_bits != built->weight_bits || needs->layers > built->layers) return 0;
+    if (needs->weight_bits != built->weight_bits || needs->convolutions > built->convolutions) return 0;
+    if (needs->layers - needs->convolutions > built->layers - built->convolutions) return 0;
     if (needs->membrane_bits > built->membrane_bits || needs->classes > built->classes) return 0;
+    if (needs->convolutions != 0U && needs->layer[0].inputs > device->input_room) return 0;
     for (n = 0; n < needs->layers; ++n) {
-        if (needs->layer[n].inputs > built->layer[n].inputs || needs->layer[n].neurons > built->layer[n].neurons) return 0;
+        if (n < needs->convolutions) {
+            if (!convolution_fits(device, &network->kept[n], n)) return 0;
+        } else {
+            const struct spk_layer *room = &built->layer[n - needs->convolutions + built->convolutions];
+            if (needs->layer[n].inputs > room->inputs || needs->layer[n].neurons > room->neurons) return 0;
+        }
         if (network->state_bits[n] != 0U && (!device->continuous || network->state_bits[n] != built->membrane_bits - 1))
             return 0;
     }
@@ -377,6 +444,16 @@ static enum spk_status identify(struct spk_device *device, const struct spk_plat
     device->continuous = (uint8_t)FIELD(word, SPK_REG_FEATURES_CONTINUOUS);
     device->max_leak = (uint8_t)FIELD(word, SPK_REG_FEATURES_MAX_LEAK);
     device->direct = (uint8_t)FIELD(word, SPK_REG_FEATURES_DIRECT);
+    device->built.convolutions = (uint8_t)FIELD(word, SPK_REG_FEATURES_CONVOLUTIONS);
+    if (device->built.layers > MAX_LAYERS || device->built.convolutions > SPK_REG_CONVOLUTION_COUNT ||
+        device->built.convolutions > device->built.layers)
+        return SPK_ERR_VERSION; /* of an accelerator that is not known yet */
+    if (device->built.convolutions != 0U) device->input_room = get(device, SPK_REG_INPUTS);
+    for (n = 0; n < device->built.convolutions; ++n) {
+        const uint32_t room = get(device, (uint32_t)(SPK_REG_CONVOLUTION + n * SPK_REG_CONVOLUTION_STRIDE));
+        device->convolution[n].words = (uint16_t)FIELD(room, SPK_REG_CONVOLUTION_WORDS);
+        device->convolution[n].positions = (uint16_t)FIELD(room, SPK_REG_CONVOLUTION_POSITIONS);
+    }
     return FIELD(word, SPK_REG_FEATURES_COMMANDS) != 0U ? SPK_OK : SPK_ERR_VERSION;
 }
 

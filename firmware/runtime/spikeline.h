@@ -58,7 +58,8 @@ struct spk_platform {
     void (*wait)(void *context, uint32_t microseconds); /* sleep until the accelerator's interrupt, or so long; NULL: poll */
 };
 
-/* The sizes of a layer. */
+/* The sizes of a layer. Of a convolution, the spikes that enter and leave it in a step; of a core for convolutions, the words of
+ * weights in each bank and the maps that are summed side by side. */
 struct spk_layer {
     uint16_t inputs;
     uint16_t neurons;
@@ -70,7 +71,14 @@ struct spk_geometry {
     uint8_t weight_bits;
     uint8_t membrane_bits;
     uint8_t classes;
+    uint8_t convolutions; /* of the layers, the first ones */
     struct spk_layer layer[SPK_REG_LAYER_COUNT];
+};
+
+/* What else there is room for in a core for convolutions. */
+struct spk_convolution {
+    uint16_t words;     /* of membranes in each bank */
+    uint16_t positions; /* of a map that is handed on */
 };
 
 /* A device. The fields below the line may be read; all are written by the functions. */
@@ -83,6 +91,8 @@ struct spk_device {
     uint8_t continuous;    /* layers may be continuous, with a leak up to max_leak */
     uint8_t max_leak;
     uint8_t direct;        /* layer 0 takes direct input */
+    uint32_t input_room;   /* inputs that the first layer may have if it is a convolution */
+    struct spk_convolution convolution[SPK_REG_CONVOLUTION_COUNT];
     uint8_t loaded;        /* a network is loaded: its sizes and time steps follow */
     uint8_t encoder;       /* enum spk_encoder */
     uint16_t inputs;       /* bytes of an image */

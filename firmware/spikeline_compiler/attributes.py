@@ -5,7 +5,8 @@ from onnx import TensorProto
 from spikeline_compiler.graph import Graph, attribute, operator, refuse
 
 # Operator → the attributes that are read, or that change nothing here: `momentum` and `seed` matter in training only,
-# `saturate` and `round_mode` for 8-bit floats only, which are refused, and `out_dtype` is a note.
+# `storage_order` for indices only, which nothing takes, `saturate` and `round_mode` for 8-bit floats only, which are refused, and
+# `out_dtype` is a note.
 _QUANTISE = frozenset({"axis", "block_size", "output_dtype", "saturate", "precision"})
 UNDERSTOOD: dict[str, frozenset[str]] = {
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "MatMul", "Neg", "Abs", "Sqrt", "Reciprocal", "Identity"), frozenset()),
@@ -17,10 +18,12 @@ UNDERSTOOD: dict[str, frozenset[str]] = {
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), _QUANTISE),
     "BatchNormalization": frozenset({"epsilon", "momentum", "training_mode"}),
     "Clip": frozenset({"min", "max"}),
+    "Conv": frozenset({"auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"}),
     "Constant": frozenset({"value", "value_float", "value_floats", "value_int", "value_ints", "sparse_value"}),
     "ConstantOfShape": frozenset({"value"}),
     "Dropout": frozenset({"ratio", "seed"}),
     "Gemm": frozenset({"alpha", "beta", "transA", "transB"}),
+    "MaxPool": frozenset({"auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides"}),
     "MultiThreshold": frozenset({"out_dtype", "out_scale", "out_bias", "data_layout"}),
     "Quant": frozenset({"signed", "narrow", "rounding_mode"}),
     "Reshape": frozenset({"allowzero"}),

@@ -94,9 +94,9 @@ def run(args: argparse.Namespace) -> None:
         model = model_file.build(replace(network, exit_margin=report["exit_margin"]), model.note)
         report["crc"] = f"{model.crc:08x}"
     try:
-        proof.unlink(missing_ok=True)  # it spoke of the model that is replaced now
         if args.mem_dir:
             report["memories"] = memfiles.write(model, geometry, args.mem_dir)
+        proof.unlink(missing_ok=True)  # it spoke of the model that is replaced now
         model_file.save(model, args.out)
         if args.verify:
             with atomic(proof) as file:
@@ -215,6 +215,7 @@ def describe(model: "Model", geometry: "Geometry") -> dict[str, Any]:
                 "weights": [int(layer.weights.min()), int(layer.weights.max())],
                 "thresholds": [int(layer.thresholds.min()), int(layer.thresholds.max())],
                 "membranes": list(network.membrane_range(n)),
+                **({"fan_in": layer.window.fan_in, "window": str(layer.window)} if layer.window else {}),
                 **lasting(layer),
             }
             for n, layer in enumerate(network.layers)
@@ -244,7 +245,9 @@ def table(report: dict[str, Any], out: Path) -> str:
     lines = [row("layer", "fan-in", "neurons", "bits", "weights", "thresholds", "membranes", "integration")]
     for n, layer in enumerate(report["layers"]):
         ranges = ("{}…{}".format(*layer[key]) for key in ("weights", "thresholds", "membranes"))
-        lines.append(row(n, layer["inputs"], layer["neurons"], layer["weight_bits"], *ranges, integration(layer)))
+        window = f"; convolution {layer['window']}" if "window" in layer else ""
+        fan_in = layer.get("fan_in", layer["inputs"])
+        lines.append(row(n, fan_in, layer["neurons"], layer["weight_bits"], *ranges, integration(layer) + window))
     bits = report["membrane_bits"]
     lines.append(
         f"{report['time_steps']} time steps, {report['encoder']} encoder, {report['decode']} decode; "

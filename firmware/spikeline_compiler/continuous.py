@@ -18,19 +18,22 @@ from onnx import NodeProto, TensorProto
 
 from spikeline.errors import CompileError
 from spikeline.model.spec import Reset
-from spikeline_compiler.graph import Graph, attribute, operator, refuse
+from spikeline_compiler.graph import LAYERS, Graph, attribute, operator, refuse
 from spikeline_compiler.stages import (
     AFFINE,
+    ARRANGE,
+    LAST_FIX,
     SPIKE_FIX,
     Lasting,
     Stage,
     Values,
     affine,
+    arranged,
     begin,
     close,
     elementwise,
+    given,
     number,
-    start,
     two_valued,
     unknown,
 )
@@ -55,11 +58,13 @@ def continuous_stages(graph: Graph) -> list[Stage]:
         )
     found: list[Stage] = []
     used: set[str] = set()  # what the nodes make that have been read
-    tensor, values = start(graph), Values([Fraction(0)] * graph.inputs)
+    tensor, values = graph.input, given(graph.shapes[graph.input])
     while not found or found[-1].tensor != graph.output:
-        stage = _layer(graph, tensor, values, used)
+        stage, values = _layer(graph, tensor, values, found, used)
         found.append(stage)
-        tensor, values = stage.tensor, Values([stage.silent] * len(stage.scale), stage.amplitude)
+        tensor = stage.tensor
+    if found[-1].window:
+        raise refuse(found[-1].node, "the last layer is a convolution", LAST_FIX)
     for name in graph.states:
         if all(name not in node.input for node in graph.nodes if node.output[0] in used):
             raise CompileError(f"state input {name!r} is not connected to any layer; {CHAIN}")
@@ -73,19 +78,24 @@ def grid(stage: Stage) -> list[Fraction]:
     return [abs(a) for a in stage.scale]
 
 
-def _layer(graph: Graph, tensor: str, values: Values, used: set[str]) -> Stage:
+def _layer(graph: Graph, tensor: str, values: Values, found: list[Stage], used: set[str]) -> tuple[Stage, Values]:
+    """The layer that takes `tensor`, in which `values` stand, behind those of `found`; and what stands in its spikes."""
     node, kind = _next(graph, tensor, used), int(TensorProto.FLOAT)
     lead: list[Step] = []
-    while operator(node) != "MatMul":
-        lead.append(elementwise(graph, node, tensor, kind, len(values.silent)))
-        tensor, kind = node.output[0], lead[-1].kind
+    while operator(node) not in LAYERS:
+        if operator(node) in ARRANGE:
+            values, lead = arranged(graph, node, two_valued(lead, values), found), []
+        else:
+            lead.append(elementwise(graph, node, tensor, kind, values.shape))
+            kind = lead[-1].kind
+        tensor = node.output[0]
         node = _next(graph, tensor, used)
-    stage = begin(graph, node, tensor, two_valued(lead, values))
+    stage = begin(graph, node, tensor, two_valued(lead, values), found)
     integrate, tensor = _sum(graph, stage, node.output[0], used)
     source, leak, leak_node = _leaked(graph, stage, integrate, tensor, used)
-    if graph.widths[source] != stage.weights.shape[1]:
-        reason = f"state input {source!r} has {graph.widths[source]} values for {stage.weights.shape[1]} neurons"
-        raise refuse(integrate, reason, "export one for each neuron")
+    if graph.shapes[source] != stage.shape:
+        has, needed = ("×".join(map(str, x)) for x in (graph.shapes[source], stage.shape))
+        raise refuse(integrate, f"state input {source!r} has {has} values for {needed} neurons", "export one for each neuron")
     tensor = _late_biases(graph, stage, integrate.output[0], used)
     if tensor == graph.output:
         if leak:
@@ -95,7 +105,7 @@ def _layer(graph: Graph, tensor: str, values: Values, used: set[str]) -> Stage:
         spikes = _spiking(graph, stage, integrate, tensor, used)
         reset, reset_node, kept = _reset(graph, stage, spikes, tensor, used)
         target, state_bits, clip = _saturated(graph, stage, reset_node, used)
-        close(stage, (-(1 << state_bits), (1 << state_bits) - 1))
+        values = close(stage, (-(1 << state_bits), (1 << state_bits) - 1))
         if stage.silent or (reset == Reset.ZERO and stage.amplitude != 1):
             shown = f"{number(stage.silent, 6)} and {number(stage.silent + stage.amplitude, 6)}"
             raise refuse(kept, f"its spikes are {shown}", f"{RESET_FIX}, with spikes of 0 and 1")
@@ -111,7 +121,7 @@ def _layer(graph: Graph, tensor: str, values: Values, used: set[str]) -> Stage:
     if graph.states[source] != target:
         reason = f"its state input {source!r} is paired with output {graph.states[source]!r}, but the layer leaves {target!r}"
         raise refuse(integrate, reason, "name them x_in and x_out, or list state inputs and outputs in the same order")
-    return stage
+    return stage, values
 
 
 def _sum(graph: Graph, stage: Stage, tensor: str, used: set[str]) -> tuple[NodeProto, str]:
@@ -121,8 +131,8 @@ def _sum(graph: Graph, stage: Stage, tensor: str, used: set[str]) -> tuple[NodeP
         op = operator(node)
         if op == "Add" and not graph.constants.keys() & set(node.input):
             return node, tensor
-        if op == "MatMul" or op in MAKERS or op in UNARY:
-            reason = "no membrane lasts in the layer before it" if op == "MatMul" else "it does not see a membrane that lasts"
+        if op in LAYERS or op in MAKERS or op in UNARY:
+            reason = "no membrane lasts in the layer before it" if op in LAYERS else "it does not see a membrane that lasts"
             raise refuse(node, reason, "add the layer's state input to its sum, or train with discontinuous integration")
         _check_operator(node)
         if op not in AFFINE:
@@ -165,10 +175,9 @@ def _leaked(graph: Graph, stage: Stage, integrate: NodeProto, tensor: str, used:
 
 def _factor(graph: Graph, stage: Stage, node: NodeProto) -> list[Fraction]:
     """What a Mul or Div by a constant multiplies by."""
-    neurons = len(stage.scale)
     if operator(node) == "Mul":
-        return operand(graph, node, 0 if node.input[0] in graph.constants else 1, "factor", neurons)
-    divisors = operand(graph, node, 1, "divisor", neurons)
+        return operand(graph, node, 0 if node.input[0] in graph.constants else 1, "factor", stage.shape)
+    divisors = operand(graph, node, 1, "divisor", stage.shape)
     if not all(divisors):
         raise refuse(node, "division by 0", LEAK_FIX)
     return [1 / x for x in divisors]
@@ -202,7 +211,7 @@ def _spiking(graph: Graph, stage: Stage, integrate: NodeProto, membrane: str, us
         raise refuse(integrate, f"{len(starts)} spikes are made of its membrane", f"put one there: {SPIKE_FIX}")
     tensor, kind, consumers = membrane, int(TensorProto.FLOAT), starts
     while _leads_on(graph, tensor, consumers):
-        stage.steps.append(elementwise(graph, consumers[0], tensor, kind, len(stage.scale)))
+        stage.steps.append(elementwise(graph, consumers[0], tensor, kind, stage.shape))
         tensor, kind = consumers[0].output[0], stage.steps[-1].kind
         used.add(tensor)
         consumers = graph.consumers(tensor)
@@ -211,7 +220,7 @@ def _spiking(graph: Graph, stage: Stage, integrate: NodeProto, membrane: str, us
 
 def _leads_on(graph: Graph, tensor: str, consumers: list[NodeProto]) -> bool:
     """Whether what takes `tensor` is one more step on the way to the spikes."""
-    if tensor == graph.output or len(consumers) != 1 or operator(consumers[0]) == "MatMul":
+    if tensor == graph.output or len(consumers) != 1 or operator(consumers[0]) in (*LAYERS, *ARRANGE):
         return False
     return _alone(graph, consumers[0], tensor)
 
@@ -229,7 +238,7 @@ def _reset(graph: Graph, stage: Stage, spikes: str, membrane: str, used: set[str
             return Reset.SUBTRACT, node, node
         kept = graph.producer(next((x for x in node.input if x != membrane), ""))
         if operator(node) == "Mul" and kept is not None and operator(kept) == "Sub" and kept.input[1] == spikes:
-            one = operand(graph, kept, 0, "minuend", len(stage.scale))
+            one = operand(graph, kept, 0, "minuend", stage.shape)
             if any(x != 1 for x in one):
                 raise refuse(kept, f"it makes {number(one[0], 6)} - spikes", RESET_FIX)
             used.update((kept.output[0], node.output[0]))
@@ -241,23 +250,23 @@ def _saturated(graph: Graph, stage: Stage, reset: NodeProto, used: set[str]) -> 
     """The state output of a layer, its bits, and the node that clips it."""
     lows: list[list[Fraction]] = []
     highs: list[list[Fraction]] = []
-    neurons, node, tensor = len(stage.scale), reset, reset.output[0]
+    node, tensor = reset, reset.output[0]
     while tensor not in graph.outputs:
         node = _next(graph, tensor, used)
         op = operator(node)
         side = 1 if node.input[0] == tensor else 0
         if op == "Clip" and side == 1:
-            lows.append(_limit(graph, node, 1, "min", neurons))
-            highs.append(_limit(graph, node, 2, "max", neurons))
+            lows.append(_limit(graph, node, 1, "min", stage.shape))
+            highs.append(_limit(graph, node, 2, "max", stage.shape))
         elif op in ("Max", "Min") and len(node.input) == 2:
-            (lows if op == "Max" else highs).append(operand(graph, node, side, "limit", neurons))
+            (lows if op == "Max" else highs).append(operand(graph, node, side, "limit", stage.shape))
         else:
             raise refuse(node, "it works on a membrane after its reset", CLIP_FIX)
         tensor = node.output[0]
     if not lows or not highs:
         raise refuse(node, "the state that it leaves has no lower and upper end", CLIP_FIX)
     units = grid(stage)
-    ends = {(max(x[n] for x in lows) / units[n], min(x[n] for x in highs) / units[n]) for n in range(neurons)}
+    ends = {(max(x[n] for x in lows) / units[n], min(x[n] for x in highs) / units[n]) for n in range(len(units))}
     bottom, top = min(ends)
     bits = int(abs(bottom)).bit_length()
     if len(ends) > 1 or (bottom, top) != (-(1 << bits >> 1), (1 << bits >> 1) - 1):
@@ -266,14 +275,14 @@ def _saturated(graph: Graph, stage: Stage, reset: NodeProto, used: set[str]) -> 
     return tensor, bits, node
 
 
-def _limit(graph: Graph, node: NodeProto, index: int, name: str, neurons: int) -> list[Fraction]:
+def _limit(graph: Graph, node: NodeProto, index: int, name: str, shape: tuple[int, ...]) -> list[Fraction]:
     """An end of a Clip, which is an attribute up to opset 10."""
     value = attribute(node, name, None)
     if value is None:
-        return operand(graph, node, index, f"{name}imum", neurons)
+        return operand(graph, node, index, f"{name}imum", shape)
     if not math.isfinite(value):
         raise refuse(node, f"its {name} is {value}", CLIP_FIX)
-    return [Fraction(value)] * neurons
+    return [Fraction(value)] * shape[0]
 
 
 def _next(graph: Graph, tensor: str, used: set[str]) -> NodeProto:

@@ -25,11 +25,12 @@ STANDARD_DOMAINS = ("", "ai.onnx")
 QONNX = "qonnx.custom_op.general"
 QONNX_INPUTS = {"Quant": 4, "IntQuant": 4, "BipolarQuant": 2, "MultiThreshold": 2}
 QONNX_OPS = {*QONNX_INPUTS, "Trunc", "FloatQuant"}
+LAYERS = ("MatMul", "Conv")  # what begins a layer, after the passes
 OLDER_DOMAINS = ("onnx.brevitas", "finn.custom_op.general", "finn", "qonnx", "brevitas", "")  # of the same operators
 
 FLAT = (
-    "export the network with float32 inputs of a known shape, (batch, inputs) of at most a million, or of images that a Flatten "
-    "makes flat; states (batch, neurons)"
+    "export the network with float32 inputs of a known shape, (batch, inputs) of at most a million, or of images that a Conv "
+    "takes or a Flatten makes flat; states (batch, neurons) or (batch, maps, height, width)"
 )
 
 # A pass rewrites a graph in place, so that
@@ -50,7 +51,7 @@ class Scaled:
 
 
 class Graph:
-    """One time step of a network: float spikes (batch, inputs) in, one output, nodes in topological order.
+    """One time step of a network: float spikes (batch, inputs), or maps of them, in, one output, nodes in topological order.
 
     A continuous network also takes membranes from the step before and makes those for the next.
     """
@@ -77,7 +78,7 @@ class Graph:
         self.shapes = {x.name: _shape(x) for x in inputs}  # of one sample
         self.widths = {name: math.prod(shape) for name, shape in self.shapes.items()}
         for name in list(self.shapes)[1:]:
-            if len(self.shapes[name]) != 1:
+            if len(self.shapes[name]) not in (1, 3):
                 shape = ", ".join(map(str, self.shapes[name]))
                 raise CompileError(f"state input {name!r} has the shape (batch, {shape}); {FLAT}")
         self.input, self.inputs = inputs[0].name, self.widths[inputs[0].name]

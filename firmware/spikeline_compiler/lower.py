@@ -26,7 +26,7 @@ QUANTISED_FIX = "train with quantised biases and thresholds, whole multiples of 
 
 
 def continuous_layer(stage: Stage, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights (inputs, neurons), thresholds and biases (neurons,), int64, of layer n, whose membrane lasts.
+    """Weights (fan-in, columns), thresholds and biases (columns,), int64, of layer n, whose membrane lasts.
 
     One unit of the integer membrane is |scale|; all that moves it must be a whole number of them. Raises CompileError.
     """
@@ -97,7 +97,7 @@ def lower(graph: Graph, found: list[Stage], geometry: Geometry, time_steps: int,
                 f"{geometry.weight_bits} bits, {-limit} to {limit - 1}",
                 "train with fewer bits (and narrow range, so that they can be negated) or take a geometry with more",
             )
-        layer = Layer(weights.astype(np.int8), thresholds.astype(np.int32))
+        layer = Layer(weights.astype(np.int8), thresholds.astype(np.int32), window=stage.window)
         if stage.lasting:
             assert biases is not None
             layer = replace(
@@ -230,10 +230,11 @@ def rounding(n: int, stage: Stage) -> str:
     """The warning that float32 may round sums of a layer across its threshold."""
     neurons = sorted({neuron for neuron, _ in stage.risks})
     neuron, u = stage.risks[0]
+    kind = "map" if stage.window else "neuron"
     x = abs(stage.scale[neuron]) * u if stage.lasting else stage.scale[neuron] * u + stage.bias[neuron]
     return (
-        f"layer {n}: {len(neurons)} of {len(stage.scale)} neurons can have a sum so near their threshold that float32 may round "
-        f"it across (neuron {neuron} at {number(x, 8)}); the accelerator decides by exact arithmetic, so a spike may differ from "
+        f"layer {n}: {len(neurons)} of {len(stage.scale)} {kind}s can have a sum so near their threshold that float32 may round "
+        f"it across ({kind} {neuron} at {number(x, 8)}); the accelerator decides by exact arithmetic, so a spike may differ from "
         "the ONNX. Use scales that are powers of two, or biases half-way between two multiples of the scale; --verify counts "
         "what differs"
     )

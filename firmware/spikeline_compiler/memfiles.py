@@ -62,8 +62,12 @@ def memories(model: Model, geometry: Geometry) -> Iterator[tuple[dict, np.ndarra
 def write(model: Model, geometry: Geometry, folder: Path | str) -> int:
     """Write the folder, whole or not at all, in the place of an older one; returns the number of memories.
 
-    Raises CompileError for a folder that holds something else.
+    Raises CompileError for a folder that holds something else, and for a geometry with convolutions.
     """
+    if geometry.convolutions:
+        raise CompileError(
+            f"memory files are written of fully connected layers only, and {geometry.name} has convolutions; leave out --mem-dir"
+        )
     folder = Path(folder)
     if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / "index.json").is_file())):
         raise CompileError(f"{folder} exists and holds no memory files; name a new or an empty folder")

@@ -1,8 +1,8 @@
 """The passes, in the order in which they run. Their contract is at `graph.Pass`.
 
-What they leave of a network that can be mapped is a chain of, for each layer, MatMul by an integer constant, any Add, Sub,
-Mul, Div and BatchNormalization by constants, and the elementwise operators that make a spike (see `steps`); `continuous` says
-what else membranes that last from step to step need.
+What they leave of a network that can be mapped is a chain of, for each layer, MatMul or Conv by an integer constant, any Add,
+Sub, Mul, Div and BatchNormalization by constants, the elementwise operators that make a spike (see `steps`), and what arranges
+spikes as maps (see `maps`); `continuous` says what else membranes that last from step to step need.
 """
 
 import math
@@ -11,12 +11,18 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
 from spikeline_compiler.constants import fold_constants, scaled
-from spikeline_compiler.graph import Graph, Pass, Scaled, attribute, constant_input, operator, refuse
+from spikeline_compiler.graph import LAYERS, Graph, Pass, Scaled, attribute, constant_input, operator, refuse
+from spikeline_compiler.maps import flat, reshaped
 from spikeline_compiler.steps import COMPARISONS
 
 
-def split_gemm(graph: Graph) -> None:
-    """Gemm → Transpose of the weights, MatMul, Mul by alpha, Add of C, by beta; each only where needed."""
+def split_biases(graph: Graph) -> None:
+    """Gemm → Transpose of the weights, MatMul, Mul by alpha, Add of C, by beta; Conv → Conv, Add; each only where needed."""
+    for node in [n for n in graph.nodes if operator(n) == "Conv" and len(n.input) > 2 and n.input[2]]:
+        per_map = graph.fresh(f"{node.input[2]}.maps")
+        shape = graph.add_constant(f"{per_map}.shape", np.array([1, -1, 1, 1], np.int64))
+        reshape = helper.make_node("Reshape", [node.input[2], shape], [per_map], f"{node.name}.Reshape")
+        graph.replace(node, reshape, *_chain(graph, node, [("Conv", list(node.input[:2])), ("Add", [per_map])]))
     for node in [n for n in graph.nodes if operator(n) == "Gemm"]:
         alpha, beta = attribute(node, "alpha", 1.0), attribute(node, "beta", 1.0)
         bias = node.input[2] if len(node.input) > 2 else ""
@@ -48,39 +54,43 @@ def cast_like(graph: Graph) -> None:
 
 
 def extract_weights(graph: Graph) -> None:
-    """MatMul by constants that are integers times a factor → MatMul by the integers, then the factor.
+    """MatMul or Conv by constants that are integers times a factor → the same by the integers, then the factor.
 
     The factors are those that are known (see `constants`), else the largest number of which all weights are whole multiples.
     """
-    for node in [n for n in graph.nodes if operator(n) == "MatMul" and n.input[1] in graph.constants]:
-        weights = constant_input(graph, node, 1, "weights")
-        if weights.ndim != 2:
+    for node in [n for n in graph.nodes if operator(n) in LAYERS and n.input[1] in graph.constants]:
+        weights, op = constant_input(graph, node, 1, "weights"), operator(node)
+        if weights.ndim != (4 if op == "Conv" else 2):
             continue  # it is no layer
-        known = scaled(graph, node.input[1]) or _common(weights)
+        axis = 0 if op == "Conv" else 1  # of the neurons or maps
+        known = scaled(graph, node.input[1]) or _common(weights, axis)
         if known is None or (not known.factors and weights.dtype == np.float32):
             continue
         integers = graph.add_constant(f"{node.input[1]}.integers", known.integers.astype(np.float32))
-        steps = [("MatMul", [node.input[0], integers])]
+        steps = [(op, [node.input[0], integers])]
         for op, factor in known.factors:
-            if factor.ndim and (1,) * (2 - factor.ndim) + factor.shape != (1, weights.shape[1]):
-                rows = np.broadcast_to(factor, weights.shape)
-                if (rows != rows[:1]).any():
+            if factor.size > 1:
+                columns = np.moveaxis(np.broadcast_to(factor, weights.shape), axis, -1).reshape(-1, weights.shape[axis])
+                if (columns != columns[:1]).any():
                     raise refuse(
                         node,
                         "the scale of the weights differs from input to input",
                         "use one scale per neuron (or one for all) in the weight quantiser",
                     )
-                factor = rows[:1]
+                factor = columns[:1].reshape(1, -1, *[1] * (weights.ndim - 2))
             if not (factor == 1).all():
                 steps.append((op, [graph.add_constant(f"{node.input[1]}.scale", np.atleast_1d(factor))]))
         graph.replace(node, *_chain(graph, node, steps))
 
 
-def _common(weights: np.ndarray) -> Scaled | None:
-    """Float weights as integers of 8 bits times the largest number that makes them so, one for all or one for each neuron."""
+def _common(weights: np.ndarray, axis: int) -> Scaled | None:
+    """Float weights as integers of 8 bits times the largest number that makes them so, one for all or one for each neuron.
+
+    axis: of the neurons.
+    """
     if weights.dtype.kind != "f" or weights.dtype.itemsize > 8:
         return None
-    whole = weights.astype(np.float64)
+    whole = np.moveaxis(weights.astype(np.float64), axis, -1).reshape(-1, weights.shape[axis])
     _, exponents = np.frexp(whole)
     if not whole.any() or exponents[whole != 0].max() - exponents[whole != 0].min() > 8:
         return None
@@ -92,12 +102,16 @@ def _common(weights: np.ndarray) -> Scaled | None:
         factor = np.array([np.float32(math.ldexp(int(x), lowest)) for x in np.ravel(unit)], np.float32)
         exact = all(math.ldexp(int(x), lowest) == y for x, y in zip(np.ravel(unit), factor.tolist(), strict=True))
         if exact and np.abs(small).max() < 128:
-            return Scaled(small.astype(np.int64), (("Mul", factor if len(factor) == 1 else factor[None]),))
+            around = [weights.shape[n] for n in range(weights.ndim) if n != axis]
+            integers = np.moveaxis(small.astype(np.int64).reshape(*around, -1), -1, axis)
+            sides = [-1 if n == axis else 1 for n in range(weights.ndim)]
+            return Scaled(integers, (("Mul", factor if len(factor) == 1 else factor.reshape(sides)),))
     return None
 
 
 def drop_identities(graph: Graph) -> None:
-    """Take out what leaves (batch, width) as it is: Identity, Flatten, Reshape, Dropout in evaluation, Cast to its own type."""
+    """Take out what leaves its input as it is: Identity, Dropout in evaluation, Cast to its own type, Flatten and Reshape if it
+    is flat before."""
     for node in [n for n in graph.nodes if _is_identity(graph, n)]:
         source, target = node.input[0], node.output[0]
         if target in graph.outputs and (graph.producer(source) is None or source in graph.outputs):
@@ -124,7 +138,7 @@ def drop_dead(graph: Graph) -> None:
 
 PASSES: tuple[Pass, ...] = (
     cast_like,
-    split_gemm,
+    split_biases,
     fold_constants,
     extract_weights,
     drop_identities,
@@ -139,6 +153,8 @@ def _chain(graph: Graph, node: NodeProto, steps: list[tuple[str, list[str]]]) ->
         output = node.output[0] if n == len(steps) - 1 else graph.fresh(f"{node.output[0]}.{op}")
         name = node.name if n == 0 or not node.name else f"{node.name}.{op}"
         nodes.append(helper.make_node(op, inputs if n == 0 else [nodes[-1].output[0], *inputs], [output], name))
+        if op == node.op_type and n == 0:
+            nodes[0].attribute.extend(node.attribute)
     return nodes
 
 
@@ -147,30 +163,22 @@ def _is_identity(graph: Graph, node: NodeProto) -> bool:
     if op == "Dropout":
         training = node.input[2] if len(node.input) > 2 else ""
         return not training or (training in graph.constants and not graph.constants[training].any())
-    if op in ("Flatten", "Reshape") and len(graph.shapes.get(node.input[0], (1,))) == 1:
-        return flattens(graph, node)
+    if op in ("Flatten", "Reshape") and flat(graph, node.input[0]):
+        width = _width(graph, node.input[0])
+        return (op == "Flatten" or width is not None) and reshaped(graph, node, (width or 1,)) == (width or 1,)
     if op == "Cast":
         return attribute(node, "to", 0) == _type(graph, node.input[0]) == TensorProto.FLOAT
     return op == "Identity"
 
 
-def flattens(graph: Graph, node: NodeProto) -> bool:
-    """Whether a Flatten or Reshape makes (batch, width) of its input."""
-    if operator(node) == "Flatten":
-        return attribute(node, "axis", 1) in (1, -len(graph.shapes.get(node.input[0], (1,))))
-    if operator(node) != "Reshape" or node.input[1] not in graph.constants:
-        return False
-    shape, width = graph.constants[node.input[1]].reshape(-1).tolist(), _width(graph, node.input[0])
-    zero = [] if attribute(node, "allowzero", 0) else [[0, width], [0, -1]]
-    return width is not None and shape in [[-1, width], [1, width], [1, -1], *zero]
-
-
 def _width(graph: Graph, tensor: str) -> int | None:
-    """Values of one sample in `tensor`: what the last MatMul before it makes, else what the input has."""
+    """Values of one sample in `tensor`: what the last MatMul before it makes, else what the input has; None if not known."""
     while (node := graph.producer(tensor)) is not None:
         if operator(node) == "MatMul":
             weights = graph.constants.get(node.input[1])
             return None if weights is None else weights.shape[-1]
+        if operator(node) in ("Conv", "MaxPool"):
+            return None
         tensor = next((x for x in node.input if x not in graph.constants), "")
     return graph.widths.get(tensor)
 

@@ -8,7 +8,7 @@ to float64.
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -16,23 +16,33 @@ from onnx import NodeProto, TensorProto
 
 from spikeline.errors import CompileError
 from spikeline.model.encode import PIXEL_BITS
+from spikeline.model.network import Window
 from spikeline.model.spec import Reset
-from spikeline_compiler.graph import Graph, attribute, constant_input, operator, refuse
-from spikeline_compiler.passes import flattens
+from spikeline_compiler.graph import LAYERS, Graph, attribute, constant_input, operator, refuse
+from spikeline_compiler.maps import POOL_FIX, pooled, reshaped, window
 from spikeline_compiler.steps import WHOLE, Step, change, operand, run, step
 
 FLATTEN = "make them flat first: Flatten from axis 1, or Reshape to (batch, inputs)"
 SPIKE_FIX = "write the spike as (u >= threshold).float(), which every exporter keeps"
 WEIGHTS_FIX = "quantise the weights to 8 bits or fewer, in Brevitas or by QuantizeLinear and DequantizeLinear, and export them so"
+LAST_FIX = "put Flatten and a fully connected layer behind it, with a neuron for each class"
 MAPPED = (
-    "MatMul or Gemm by constants, then Add, Sub, Mul, Div and BatchNormalization by constants, then a spike: elementwise "
-    "operators that leave two values of the membrane"
+    "MatMul or Gemm, or Conv, by constants, then Add, Sub, Mul, Div and BatchNormalization by constants, then a spike: "
+    "elementwise operators that leave two values of the membrane"
 )
-DENSE = "use fully connected layers"
+AVERAGE = (
+    "spikes are binary, their average is not: use a stride of 2 in the convolution, or MaxPool of 2×2 behind its spike, and a "
+    "fully connected layer for what is left"
+)
+QDQ = "export weights in QDQ form, DequantizeLinear before"
 FIXES = {
-    **dict.fromkeys(("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "QuantAvgPool2d", "Im2Col"), DENSE),
-    **dict.fromkeys(("QLinearConv", "ConvInteger", "MaxPoolNHWC"), DENSE),
-    **dict.fromkeys(("QLinearMatMul", "MatMulInteger", "QGemm"), "export weights in QDQ form, DequantizeLinear before MatMul"),
+    **dict.fromkeys(("AveragePool", "GlobalAveragePool", "QuantAvgPool2d", "LpPool", "GlobalLpPool", "ReduceMean"), AVERAGE),
+    **dict.fromkeys(("MaxPool", "GlobalMaxPool", "MaxPoolNHWC", "ReduceMax"), POOL_FIX),
+    **dict.fromkeys(("ConvTranspose", "DeformConv"), "use Conv with kernels of 1×1 or 3×3"),
+    "Pad": "let Conv do it, by its pads",
+    "Im2Col": "export the network before its Conv becomes Im2Col",
+    **dict.fromkeys(("QLinearConv", "ConvInteger"), f"{QDQ} Conv"),
+    **dict.fromkeys(("QLinearMatMul", "MatMulInteger", "QGemm"), f"{QDQ} MatMul"),
     "XnorPopcountMatMul": "export the network before its MatMul becomes XnorPopcountMatMul",
     **dict.fromkeys(("Sigmoid", "Tanh", "Softplus", "Erf", "Gelu", "HardSwish", "Elu"), SPIKE_FIX),
     **dict.fromkeys(("Softmax", "LogSoftmax", "ArgMax", "TopK"), "leave it out: the accelerator picks the class"),
@@ -41,7 +51,10 @@ FIXES = {
     "Trunc": "leave it out, membranes are exact",
     "FloatQuant": "quantise to integers",
     "Transpose": "transpose constants only, and images before they become spikes",
-    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), "keep spikes and membranes as (batch, neurons)"),
+    **dict.fromkeys(
+        ("Reshape", "Flatten", "Squeeze", "Unsqueeze"),
+        "keep spikes and membranes as (batch, neurons), or as maps (batch, channels, height, width)",
+    ),
 }
 
 
@@ -59,14 +72,17 @@ class Lasting:
 class Stage:
     """A layer as the graph has it: x = scale · u + bias of the integer sum u, and the steps from x to the spikes.
 
-    If its membrane lasts, x is what one time step adds to it.
+    If its membrane lasts, x is what one time step adds to it. Of a convolution, what is said of a neuron holds for all those of
+    a map: at the border they see a part of the kernel, so their sums are some of those that are looked at anyway.
     """
 
-    node: NodeProto  # the MatMul
-    weights: np.ndarray  # int64 (inputs, neurons), negated where a neuron fires below its threshold
+    node: NodeProto  # the MatMul or Conv
+    weights: np.ndarray  # int64 (fan-in, neurons or maps), negated where a neuron fires below its threshold
     scale: list[Fraction]  # per neuron
     bias: list[Fraction]  # per neuron
     tensor: str  # the spikes, or x of an output layer without them
+    shape: tuple[int, ...]  # of x: (neurons,) or (maps, height, width)
+    window: Window | None = None  # of a convolution
     largest: int = 1  # input, of 0, 1 …: 1 if they are spikes
     steps: list[Step] = field(default_factory=list)  # from x to the spikes
     thresholds: list[int] = field(default_factory=list)  # per neuron: it fires iff u ≥ this
@@ -83,19 +99,21 @@ class Stage:
 
 @dataclass
 class Values:
-    """What stands in a spike tensor, (batch, neurons): silent[n], or amplitude more where there is a spike.
+    """What stands in a spike tensor: silent[n], or amplitude more where there is a spike.
 
     In one of pixels, amplitude times the 0, 1 … largest that a pixel is.
     """
 
-    silent: list[Fraction]
+    shape: tuple[int, ...]  # of a sample: maps (channels, height, width), or anything else
+    silent: list[Fraction]  # of maps for each channel, else for each value
     amplitude: Fraction = Fraction(1)
     largest: int = 1
 
 
-def pixels(inputs: int, planes: int) -> Values:
-    """What stands in direct input of so many planes: pixels, 0 … 255, of which the bits that are not sent are 0."""
-    return Values([Fraction(0)] * inputs, Fraction(1 << PIXEL_BITS - planes), (1 << planes) - 1)
+def given(shape: tuple[int, ...], planes: int = 0) -> Values:
+    """What stands in the input: spikes, or direct input of so many planes, pixels 0 … 255 whose bits not sent are 0."""
+    silent = [Fraction(0)] * (shape[0] if len(shape) == 3 else math.prod(shape))
+    return Values(shape, silent, Fraction(1 << PIXEL_BITS - planes), (1 << planes) - 1) if planes else Values(shape, silent)
 
 
 def stages(graph: Graph, planes: int = 0) -> list[Stage]:
@@ -107,38 +125,49 @@ def stages(graph: Graph, planes: int = 0) -> list[Stage]:
         f"no chain of layers leads from input {graph.input!r} to output {graph.output!r}; export the whole network, "
         "with at least one fully connected layer"
     )
-    if not any(operator(n) == "MatMul" for n in graph.nodes):
+    if not any(operator(n) in LAYERS for n in graph.nodes):
         raise unconnected
     found: list[Stage] = []
-    tensor, kind = start(graph), int(TensorProto.FLOAT)
-    lead: list[Step] = []
-    values = pixels(graph.inputs, planes) if planes else Values([Fraction(0)] * graph.inputs)
+    tensor, kind = graph.input, int(TensorProto.FLOAT)
+    lead: list[Step] = []  # behind what `values` are
+    values = given(graph.shapes[tensor], planes)
+    complete = True  # no layer, or all of the last one, has been read
     while consumers := graph.consumers(tensor):
         node = consumers[0]
         if len(consumers) > 1 or tensor == graph.output:
             names = ", ".join([repr(n.name or n.output[0]) for n in consumers] + ["the output"] * (tensor == graph.output))
             raise refuse(node, f"tensor {tensor!r} branches, to {names}", "use a plain chain of layers, no residuals")
         op = operator(node)
-        if op == "MatMul":
-            if found and not found[-1].spikes:
-                raise refuse(node, "no spikes between it and the layer before", f"put a spike there: {SPIKE_FIX}")
-            values = close(found[-1]) if found else two_valued(lead, values)
-            found.append(begin(graph, node, tensor, values))
-            kind = int(TensorProto.FLOAT)
-        elif found and op in AFFINE and not found[-1].spikes:
+        if op in (*LAYERS, *ARRANGE):
+            if not complete and not found[-1].spikes:
+                raise _of_membranes(graph, node, found[-1])
+            values, lead = two_valued(lead, values) if complete else close(found[-1]), []
+            complete = op in ARRANGE
+            if complete:
+                values = arranged(graph, node, values, found)
+            else:
+                found.append(begin(graph, node, tensor, values, found))
+                kind = int(TensorProto.FLOAT)
+        elif complete:
+            lead.append(elementwise(graph, node, tensor, kind, values.shape))
+            kind = lead[-1].kind
+        elif op in AFFINE and not found[-1].spikes:
             affine(graph, node, found[-1], tensor)
         else:
-            steps = found[-1].steps if found else lead
-            steps.append(elementwise(graph, node, tensor, kind, len(found[-1].bias) if found else graph.inputs))
-            kind = steps[-1].kind
+            found[-1].steps.append(elementwise(graph, node, tensor, kind, found[-1].shape))
+            kind = found[-1].steps[-1].kind
         tensor = node.output[0]
-        if found:
+        if not complete:
             found[-1].tensor = tensor
     if tensor != graph.output or not found:
         raise unconnected
-    if found[-1].spikes:
+    if lead:
+        raise unknown(lead[-1].node)
+    if found[-1].window:
+        raise refuse(found[-1].node, "the last layer is a convolution", LAST_FIX)
+    if not complete and found[-1].spikes:
         close(found[-1])
-    else:
+    elif not complete:
         _halve(found[-1])
     return found
 
@@ -148,20 +177,6 @@ def _halve(stage: Stage) -> None:
     shares = [b / a for a, b in zip(stage.scale, stage.bias, strict=True) if a]
     if any(x.denominator == 2 for x in shares) and all(x.denominator <= 2 for x in shares):
         stage.weights, stage.scale = stage.weights * 2, [a / 2 for a in stage.scale]
-
-
-def start(graph: Graph) -> str:
-    """The tensor of the input spikes as (batch, inputs): the input, or what a leading Flatten or Reshape makes of images."""
-    if len(graph.shapes[graph.input]) == 1:
-        return graph.input
-    consumers = graph.consumers(graph.input)
-    if len(consumers) == 1 and flattens(graph, consumers[0]):
-        return consumers[0].output[0]
-    node = consumers[0] if consumers else None
-    shape = ", ".join(map(str, graph.shapes[graph.input]))
-    if node is None:
-        raise CompileError(f"input {graph.input!r} of shape (batch, {shape}) is not used; export the whole network")
-    raise refuse(node, f"it takes images (batch, {shape})", FLATTEN)
 
 
 def two_valued(steps: list[Step], values: Values) -> Values:
@@ -184,25 +199,87 @@ def two_valued(steps: list[Step], values: Values) -> Values:
             fix = "leave them as they are, or scale and shift them, all alike"
             raise refuse(steps[-1].node, "what it makes of the pixels does not grow evenly with them", fix)
         raise refuse(steps[-1].node, "its spikes are not worth the same in all places", "scale all spikes of a layer alike")
-    return Values(silent, amplitudes.pop(), values.largest)
+    return Values(values.shape, silent, amplitudes.pop(), values.largest)
 
 
-def begin(graph: Graph, node: NodeProto, tensor: str, values: Values) -> Stage:
-    """The layer that begins with this MatMul of spikes of these values."""
-    weights = _integer_weights(graph, node, tensor, len(values.silent))
-    neurons = weights.shape[1]
-    bias = [Fraction(0)] * neurons
-    for row, x in zip(weights.tolist(), values.silent, strict=True):
-        if x:
+def arranged(graph: Graph, node: NodeProto, values: Values, found: list[Stage]) -> Values:
+    """What a Flatten, Reshape or MaxPool makes of spikes, the last layer before it being that of `found`.
+
+    Raises CompileError for a shape that is neither flat nor maps, and for a MaxPool that does not follow a convolution.
+    """
+    if operator(node) == "MaxPool":
+        before = found[-1] if found else None
+        if before is None or before.window is None or before.window.pool or before.tensor != node.input[0]:
+            raise refuse(node, "it is not directly behind the spike of a convolution", POOL_FIX)
+        before.window, before.tensor = pooled(node, before.window), node.output[0]
+        return replace(values, shape=(before.shape[0], *before.window.pooled))
+    shape = reshaped(graph, node, values.shape)
+    if shape is None or len(shape) not in (1, 3):
+        raise unknown(node)
+    silent, side = values.silent, math.prod(values.shape) // len(values.silent)
+    if len(set(silent)) > 1:
+        whole = [x for x in silent for _ in range(side)]
+        silent = whole[:: len(whole) // shape[0]]
+        if [x for x in silent for _ in range(len(whole) // shape[0])] != whole:
+            raise refuse(node, "spikes without a spike differ within a map", "shift all spikes of a map alike")
+    else:
+        silent = silent[:1] * shape[0]
+    return Values(shape, silent, values.amplitude, values.largest)
+
+
+def _of_membranes(graph: Graph, node: NodeProto, stage: Stage) -> CompileError:
+    """The error for what takes spikes but gets the membranes of `stage`."""
+    if operator(node) in LAYERS:
+        return refuse(node, "no spikes between it and the layer before", f"put a spike there: {SPIKE_FIX}")
+    if operator(node) != "MaxPool" and reshaped(graph, node, stage.shape) is None:
+        return unknown(node)
+    return refuse(node, "it takes membranes, not spikes", f"put it behind the spike of the layer before it: {SPIKE_FIX}")
+
+
+def begin(graph: Graph, node: NodeProto, tensor: str, values: Values, found: list[Stage]) -> Stage:
+    """The layer that begins with this MatMul or Conv of spikes of these values; those of `found` are before it."""
+    if node.input[0] != tensor:
+        raise refuse(node, "the spikes are its second operand", "export it as spikes × weights (inputs, neurons)")
+    seen = None
+    if operator(node) == "Conv":
+        if found and not found[-1].window:
+            raise refuse(node, "a convolution behind a fully connected layer", "put all convolutions before the first of those")
+        if len(values.shape) != 3:
+            raise refuse(
+                node, f"it takes values (batch, {_sides(values.shape)})", "Reshape them to (batch, channels, height, width)"
+            )
+        kernel = constant_input(graph, node, 1, "weights")
+        seen = window(node, kernel, values.shape)
+        weights = kernel.reshape(len(kernel), -1).T
+        if seen.padding and any(values.silent):
+            shown = number(next(x for x in values.silent if x), 6)
+            fix = "use spikes of 0 and a positive number, or no padding"
+            raise refuse(node, f"its zeros stand beside spikes that are {shown} where there is none", fix)
+    else:
+        if len(values.shape) != 1:
+            raise refuse(node, f"it takes images (batch, {_sides(values.shape)})", FLATTEN)
+        weights = constant_input(graph, node, 1, "weight matrix")
+        if weights.ndim != 2 or weights.shape[0] != len(values.silent) or not weights.size:
+            inputs = len(values.silent)
+            raise refuse(node, f"weights of shape {weights.shape} on {inputs} inputs", f"they must be ({inputs}, neurons)")
+    _check_quantised(node, weights)
+    weights = weights.astype(np.int64)
+    columns = weights.shape[1]
+    bias = [Fraction(0)] * columns
+    places = len(weights) // len(values.silent)  # of the kernel
+    for n, row in enumerate(weights.tolist()):
+        if x := values.silent[n // places]:
             bias = [b + x * w for b, w in zip(bias, row, strict=True)]
-    scale = [values.amplitude] * neurons
-    return Stage(node, weights, scale, bias, tensor, values.largest, affines=[(scale, bias)])
+    scale, shape = [values.amplitude] * columns, (columns, *(seen.positions if seen else ()))
+    return Stage(node, weights, scale, bias, tensor, shape, seen, values.largest, affines=[(scale, bias)])
 
 
-def elementwise(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -> Step:
+def elementwise(graph: Graph, node: NodeProto, tensor: str, kind: int, shape: tuple[int, ...]) -> Step:
     """The function that `node` applies to `tensor`, exactly. Raises CompileError for an operator that is no such function."""
+    if len(shape) not in (1, 3):
+        raise refuse(node, f"it takes images (batch, {_sides(shape)})", FLATTEN)
     if operator(node) in AFFINE:
-        one = Stage(node, np.ones((1, neurons), np.int64), [Fraction(1)] * neurons, [Fraction(0)] * neurons, tensor)
+        one = Stage(node, np.ones((1, shape[0]), np.int64), [Fraction(1)] * shape[0], [Fraction(0)] * shape[0], tensor, shape)
         affine(graph, node, one, tensor)
         whole = kind in WHOLE and operator(node) == "Div"
         if whole and node.input[0] != tensor:
@@ -213,7 +290,7 @@ def elementwise(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: 
             return Fraction(math.trunc(y)) if whole else y
 
         return Step(node, apply, kind)
-    found = step(graph, node, tensor, kind, neurons)
+    found = step(graph, node, tensor, kind, shape)
     if found is None:
         raise unknown(node)
     return found
@@ -253,7 +330,7 @@ def close(stage: Stage, ends: tuple[int, int] | None = None) -> Values:
     if ends and (signs < 0).any():
         raise refuse(stage.steps[-1].node, "the neuron fires below its threshold, where its membrane lasts", SPIKE_FIX)
     stage.weights = stage.weights * signs
-    return Values([stage.silent] * len(found), stage.amplitude)
+    return Values(stage.shape, [stage.silent] * len(found), stage.amplitude)
 
 
 def _risks(stage: Stage, n: int, at: int, reach: int, lasts: bool) -> list[int]:
@@ -329,40 +406,38 @@ def _check_chained(node: NodeProto, tensor: str) -> None:
         raise refuse(node, "it does not continue the chain of layers", "use a plain chain of layers")
 
 
-def _integer_weights(graph: Graph, node: NodeProto, tensor: str, width: int) -> np.ndarray:
-    if node.input[0] != tensor:
-        raise refuse(node, "the spikes are its second operand", "export it as spikes × weights (inputs, neurons)")
-    weights = constant_input(graph, node, 1, "weight matrix")
-    if weights.ndim != 2 or weights.shape[0] != width or not weights.size:
-        raise refuse(node, f"weights of shape {weights.shape} on {width} inputs", f"they must be ({width}, neurons)")
+def _check_quantised(node: NodeProto, weights: np.ndarray) -> None:
     if (weights != np.rint(weights)).any():
         raise refuse(node, "its weights are not quantised", WEIGHTS_FIX)
     if np.abs(weights).max() > 1 << 15:
         raise refuse(node, "a weight of more than 16 bits", "train with weights of 8 bits or fewer")
-    return weights.astype(np.int64)
+
+
+def _sides(shape: tuple[int, ...]) -> str:
+    return ", ".join(map(str, shape))
 
 
 def _add(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None:
-    other = operand(graph, node, 1 if node.input[0] == tensor else 0, "addend", len(stage.bias))
+    other = operand(graph, node, 1 if node.input[0] == tensor else 0, "addend", stage.shape)
     stage.bias = [a + b for a, b in zip(stage.bias, other, strict=True)]
 
 
 def _sub(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None:
     if node.input[0] == tensor:
-        other = operand(graph, node, 1, "subtrahend", len(stage.bias))
+        other = operand(graph, node, 1, "subtrahend", stage.shape)
         stage.bias = [a - b for a, b in zip(stage.bias, other, strict=True)]
     else:
-        other = operand(graph, node, 0, "minuend", len(stage.bias))
+        other = operand(graph, node, 0, "minuend", stage.shape)
         stage.bias = [b - a for a, b in zip(stage.bias, other, strict=True)]
         stage.scale = [-a for a in stage.scale]
 
 
 def _mul(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None:
-    _multiply(stage, operand(graph, node, 1 if node.input[0] == tensor else 0, "factor", len(stage.bias)))
+    _multiply(stage, operand(graph, node, 1 if node.input[0] == tensor else 0, "factor", stage.shape))
 
 
 def _div(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None:
-    other = operand(graph, node, 1, "divisor", len(stage.bias))
+    other = operand(graph, node, 1, "divisor", stage.shape)
     if not all(other):
         raise refuse(node, "division by 0", "train again with a scale bounded away from 0")
     _multiply(stage, [1 / b for b in other])
@@ -372,7 +447,8 @@ def _batchnorm(graph: Graph, node: NodeProto, stage: Stage, tensor: str) -> None
     if attribute(node, "training_mode", 0):
         raise refuse(node, "it is in training mode", "export the network in evaluation mode")
     gamma, beta, mean, variance = (
-        operand(graph, node, n, what, len(stage.bias)) for n, what in enumerate(("gamma", "beta", "mean", "variance"), 1)
+        operand(graph, node, n, what, stage.shape, channels=True)
+        for n, what in enumerate(("gamma", "beta", "mean", "variance"), 1)
     )
     spread = [float(v) + attribute(node, "epsilon", 1e-5) for v in variance]
     if min(spread) <= 0:
@@ -394,3 +470,4 @@ AFFINE: dict[str, Callable[[Graph, NodeProto, Stage, str], None]] = {
     "Div": _div,
     "BatchNormalization": _batchnorm,
 }
+ARRANGE = ("Flatten", "Reshape", "MaxPool")  # what leaves spikes as they are but not where they are

@@ -68,7 +68,7 @@ Apply = Callable[[Fraction, int], Fraction]
 
 @dataclass
 class Step:
-    """One monotone function of a value, for each neuron."""
+    """One monotone function of a value, for each neuron or map of them."""
 
     node: NodeProto
     apply: Apply  # (value, neuron) → value
@@ -76,10 +76,11 @@ class Step:
     turns: Callable[[int], Fraction] | None = None  # it is monotone on either side of this, for each neuron
 
 
-def step(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -> Step | None:
+def step(graph: Graph, node: NodeProto, tensor: str, kind: int, shape: tuple[int, ...]) -> Step | None:
     """The function that `node` applies to `tensor` of ONNX type `kind`; None for an operator that is no such function.
 
-    Raises CompileError if its operands are not constants, one for each neuron or one for all.
+    shape: of a sample, (neurons,) or (maps, height, width). Raises CompileError if its operands are not constants, one for each
+    neuron or map or one for all.
     """
     op = operator(node)
     if op in UNARY:
@@ -89,20 +90,46 @@ def step(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) ->
         return None
     if node.input[0] != tensor and op not in ("Max", "Min", "Where", *COMPARISONS):
         raise refuse(node, f"{tensor!r} is not its first operand", "export a plain chain of operators")
-    return MAKERS[op](graph, node, tensor, kind, neurons)
+    return MAKERS[op](graph, node, tensor, kind, shape)
 
 
-def operand(graph: Graph, node: NodeProto, index: int, what: str, neurons: int) -> list[Fraction]:
-    """A constant operand, exactly, for each neuron."""
+def operand(
+    graph: Graph, node: NodeProto, index: int, what: str, shape: tuple[int, ...], channels: bool = False
+) -> list[Fraction]:
+    """A constant operand, exactly, for each neuron of samples of this shape, or for each map.
+
+    channels: it stands for their first axis if it has one axis alone, as those of a BatchNormalization do.
+    """
     value = constant_input(graph, node, index, what)
-    if value.size not in (1, neurons) or value.ndim > 2 or (value.ndim == 2 and value.shape[0] != 1):
-        raise refuse(node, f"{what} of shape {value.shape} on {neurons} neurons", "use one for each neuron or one for all")
-    return [Fraction(float(x)) for x in np.broadcast_to(value.reshape(-1), neurons)]
+    if channels and value.ndim == 1:
+        value = value.reshape(-1, *[1] * (len(shape) - 1))
+    return per_column(node, value, what, shape)
 
 
-def _compare(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -> Step:
+def per_column(node: NodeProto, value: np.ndarray, what: str, shape: tuple[int, ...]) -> list[Fraction]:
+    """What broadcasts to samples of this shape, (neurons,) or maps, for each neuron or map. Raises CompileError if it differs."""
+    whole, each = (1, *shape), "neuron" if len(shape) == 1 else "map"
+    try:
+        fits = value.ndim <= len(whole) and np.broadcast_shapes(value.shape, whole) == whole
+    except ValueError:
+        fits = False
+    if not fits:
+        raise refuse(node, f"{what} of shape {value.shape} on {_samples(shape)}", f"use one for each {each} or one for all")
+    columns = np.broadcast_to(value, whole).reshape(shape[0], -1)
+    if (columns != columns[:, :1]).any():
+        raise refuse(
+            node, f"{what} that differs from position to position of a map", "use one for each map, of shape (maps, 1, 1)"
+        )
+    return [Fraction(float(x)) for x in columns[:, 0]]
+
+
+def _samples(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} neurons" if len(shape) == 1 else f"maps of {'×'.join(map(str, shape))}"
+
+
+def _compare(graph: Graph, node: NodeProto, tensor: str, kind: int, shape: tuple[int, ...]) -> Step:
     function, first = COMPARISONS[operator(node)], node.input[0] == tensor
-    other = operand(graph, node, 1 if first else 0, "threshold", neurons)
+    other = operand(graph, node, 1 if first else 0, "threshold", shape)
     if first:
         apply: Apply = lambda x, n: Fraction(function(x, other[n]))  # noqa: E731
     else:
@@ -110,14 +137,14 @@ def _compare(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int
     return Step(node, apply, TensorProto.BOOL, (lambda n: other[n]) if operator(node) == "Equal" else None)
 
 
-def _extreme(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -> Step:
+def _extreme(graph: Graph, node: NodeProto, tensor: str, kind: int, shape: tuple[int, ...]) -> Step:
     function = max if operator(node) == "Max" else min
-    others = [operand(graph, node, n, "limit", neurons) for n, x in enumerate(node.input) if x != tensor]
+    others = [operand(graph, node, n, "limit", shape) for n, x in enumerate(node.input) if x != tensor]
     return Step(node, lambda x, n: function(x, *(other[n] for other in others)) if others else x, kind)
 
 
-def _clip(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -> Step:
-    low, high = ([_end(graph, node, at, name, neurons)] for at, name in ((1, "min"), (2, "max")))
+def _clip(graph: Graph, node: NodeProto, tensor: str, kind: int, shape: tuple[int, ...]) -> Step:
+    low, high = ([_end(graph, node, at, name, shape)] for at, name in ((1, "min"), (2, "max")))
 
     def apply(x: Fraction, n: int) -> Fraction:
         if low[0] is not None:
@@ -127,20 +154,20 @@ def _clip(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -
     return Step(node, apply, kind)
 
 
-def _end(graph: Graph, node: NodeProto, index: int, name: str, neurons: int) -> list[Fraction] | None:
+def _end(graph: Graph, node: NodeProto, index: int, name: str, shape: tuple[int, ...]) -> list[Fraction] | None:
     """An end of a Clip, which is an attribute up to opset 10; None if it has none."""
     value = attribute(node, name, None)
     if value is not None:
-        return [Fraction(value)] * neurons if math.isfinite(value) else None
+        return [Fraction(value)] * shape[0] if math.isfinite(value) else None
     if index >= len(node.input) or not node.input[index]:
         return None
     if node.input[index] in graph.constants and np.isinf(graph.constants[node.input[index]].astype(np.float64)).all():
         return None
-    return operand(graph, node, index, f"{name}imum", neurons)
+    return operand(graph, node, index, f"{name}imum", shape)
 
 
-def _where(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -> Step:
-    parts = [None if x == tensor else operand(graph, node, n, "operand", neurons) for n, x in enumerate(node.input)]
+def _where(graph: Graph, node: NodeProto, tensor: str, kind: int, shape: tuple[int, ...]) -> Step:
+    parts = [None if x == tensor else operand(graph, node, n, "operand", shape) for n, x in enumerate(node.input)]
     condition, yes, no = parts
     if sum(x is None for x in parts) != 1:
         raise refuse(node, f"it takes {tensor!r} twice", "choose between two constants")
@@ -153,7 +180,7 @@ def _where(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) 
     return Step(node, apply, made)
 
 
-def _cast(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -> Step:
+def _cast(graph: Graph, node: NodeProto, tensor: str, kind: int, shape: tuple[int, ...]) -> Step:
     to = attribute(node, "to", 0)
     exact = kind == TensorProto.BOOL and to in (TensorProto.FLOAT16, TensorProto.BFLOAT16)
     if to in FLOATS or exact:
@@ -165,8 +192,8 @@ def _cast(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -
     raise refuse(node, f"it rounds to {_name(to)}", "keep membranes and spikes in float32")
 
 
-def _quant(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -> Step:
-    scale, zero = (operand(graph, node, n, what, neurons) for n, what in ((1, "scale"), (2, "zero point")))
+def _quant(graph: Graph, node: NodeProto, tensor: str, kind: int, shape: tuple[int, ...]) -> Step:
+    scale, zero = (operand(graph, node, n, what, shape) for n, what in ((1, "scale"), (2, "zero point")))
     check_scale(node, constant_input(graph, node, 1, "scale"))
     bits, rounds = quant_bits(graph, node), ROUNDING[rounding_mode(node)]
     signed, narrow = bool(attribute(node, "signed", 1)), bool(attribute(node, "narrow", 1))
@@ -184,22 +211,24 @@ def _quant(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) 
     return Step(node, apply, TensorProto.FLOAT)
 
 
-def _bipolar(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -> Step:
-    scale = operand(graph, node, 1, "scale", neurons)
+def _bipolar(graph: Graph, node: NodeProto, tensor: str, kind: int, shape: tuple[int, ...]) -> Step:
+    scale = operand(graph, node, 1, "scale", shape)
     return Step(node, lambda x, n: scale[n] if x >= 0 else -scale[n], TensorProto.FLOAT)
 
 
-def _thresholds(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -> Step:
+def _thresholds(graph: Graph, node: NodeProto, tensor: str, kind: int, shape: tuple[int, ...]) -> Step:
     value = constant_input(graph, node, 1, "thresholds")
-    if value.ndim != 2 or value.shape[0] not in (1, neurons) or attribute(node, "data_layout", "") not in ("", "NC"):
-        raise refuse(node, f"thresholds of shape {value.shape} on {neurons} neurons", "export thresholds (neurons, 1)")
+    layout = attribute(node, "data_layout", "")
+    if value.ndim != 2 or value.shape[0] not in (1, shape[0]) or layout not in ("", "NC" if len(shape) == 1 else "NCHW"):
+        reason = f"thresholds of shape {value.shape} in the layout {layout or 'NC'} on {_samples(shape)}"
+        raise refuse(node, reason, "export thresholds (neurons, 1) or, of maps, (maps, 1) in the layout NCHW")
     rows = [[Fraction(float(x)) for x in row] for row in value]
     scale, bias = (Fraction(attribute(node, name, x)) for name, x in (("out_scale", 1.0), ("out_bias", 0.0)))
     return Step(node, lambda x, n: sum(x >= t for t in rows[n % len(rows)]) * scale + bias, TensorProto.FLOAT)
 
 
-def _quantise_linear(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -> Step:
-    scale, zero = _scale_and_zero(graph, node, neurons)
+def _quantise_linear(graph: Graph, node: NodeProto, tensor: str, kind: int, shape: tuple[int, ...]) -> Step:
+    scale, zero = _scale_and_zero(graph, node, shape)
     low, high, dtype = quantised_type(graph, node)
 
     def apply(x: Fraction, n: int) -> Fraction:
@@ -208,19 +237,18 @@ def _quantise_linear(graph: Graph, node: NodeProto, tensor: str, kind: int, neur
     return Step(node, apply, helper.np_dtype_to_tensor_dtype(dtype))
 
 
-def _dequantise_linear(graph: Graph, node: NodeProto, tensor: str, kind: int, neurons: int) -> Step:
-    scale, zero = _scale_and_zero(graph, node, neurons)
+def _dequantise_linear(graph: Graph, node: NodeProto, tensor: str, kind: int, shape: tuple[int, ...]) -> Step:
+    scale, zero = _scale_and_zero(graph, node, shape)
     return Step(node, lambda x, n: (x - zero[n]) * scale[n], TensorProto.FLOAT)
 
 
-def _scale_and_zero(graph: Graph, node: NodeProto, neurons: int) -> tuple[list[Fraction], list[Fraction]]:
-    scale, zero = along_axis(graph, node, (1, neurons))
+def _scale_and_zero(graph: Graph, node: NodeProto, shape: tuple[int, ...]) -> tuple[list[Fraction], list[Fraction]]:
+    scale, zero = along_axis(graph, node, (1, *shape))
     check_scale(node, scale)
-    scales, zeros = ([Fraction(float(v)) for v in np.broadcast_to(x, (1, neurons))[0]] for x in (scale, zero))
-    return scales, zeros
+    return per_column(node, scale, "scale", shape), per_column(node, zero, "zero point", shape)
 
 
-Maker = Callable[[Graph, NodeProto, str, int, int], Step]
+Maker = Callable[[Graph, NodeProto, str, int, tuple[int, ...]], Step]
 MAKERS: dict[str, Maker] = {
     **dict.fromkeys(COMPARISONS, _compare),
     **dict.fromkeys(("Max", "Min"), _extreme),

@@ -4,6 +4,7 @@ The executor runs each node by itself in onnxruntime, which takes and gives no 4
 alone is computed in one piece by onnxruntime before.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from spikeline_compiler.lower import read, read_stages
 
 QUIET = onnxruntime.SessionOptions()
 QUIET.log_severity_level = 3  # errors only
-ROWS = 4096  # rows executed at once: what a few hundred megabytes hold
+ROWS = 4096  # rows executed at once
+VALUES = 1 << 25  # at once, of all tensors together: what a few hundred megabytes hold
 
 
 def execute(model: onnx.ModelProto, rows: np.ndarray, tensors: list[str]) -> list[np.ndarray]:
@@ -42,9 +44,11 @@ def execute_steps(model: onnx.ModelProto, spikes: np.ndarray, tensors: list[str]
     states: the state inputs, 0 at first, and the output that each takes at the next step. Raises CompileError if it cannot.
     """
     batch, steps, _ = spikes.shape
-    chunk = min(ROWS, batch)
     pieces = []
     try:
+        wrapper = _with_batch(model, 1)
+        shapes = [wrapper.get_tensor_shape(x) or [] for x in wrapper.get_all_tensor_names()]
+        chunk = max(1, min(ROWS, batch, VALUES // sum(map(math.prod, shapes))))
         wrapper = _with_batch(model, chunk)
         name = wrapper.graph.input[0].name
         for start in range(0, batch, chunk):
@@ -163,7 +167,7 @@ def verify(path: Path | str, model: Model, spikes: np.ndarray) -> dict[str, int]
     result = {"images": batch, "time_steps": spikes.shape[1], "spikes_compared": compared}
     states = [x for x in trace.states if x is not None]
     for layer, values, state in zip(lasting, seen[len(layers) :], states, strict=True):
-        unit = np.array([float(abs(a)) for a in layer.scale])
+        unit = np.repeat([float(abs(a)) for a in layer.scale], math.prod(layer.shape[1:]))
         wrong |= (values / unit != state).any((1, 2))
     if graph.states:
         result["states_compared"] = sum(x.size for x in states)

@@ -54,6 +54,10 @@ wire [3:0]           config_encoder;
 wire                 config_exit;
 wire [31:0]          config_margin;
 wire [7:0]           config_latency_band;
+wire [2:0]           unused_convolutions;
+wire [18:0]          unused_windows;
+wire                 unused_new;
+wire [15:0]          config_size;
 wire [LAYERS*16-1:0] config_inputs;
 wire [LAYERS*16-1:0] config_neurons;
 wire [LAYERS-1:0]    config_continuous;
@@ -105,6 +109,10 @@ spk_loader #(
     .s_axis_tlast(s_axis_tlast),
     .s_axis_tready(s_axis_tready),
     .config_layers(config_layers),
+    .config_convolutions(unused_convolutions),
+    .config_size(config_size),
+    .config_windows(unused_windows),
+    .config_new(unused_new),
     .config_time_steps(config_time_steps),
     .config_decode(config_decode),
     .config_encoder(config_encoder),
@@ -276,7 +284,7 @@ reg                  was_images = 1'b0;
 reg                  was_loaded;
 reg                  was_fed;
 reg [7:0]            was_layers;
-reg [LAYERS*39+52:0] was_config;
+reg [LAYERS*39+68:0] was_config;
 reg [3:0]            stalled = 0;
 reg [63:0]           was_data;       // at the input
 reg                  was_waiting = 1'b0;
@@ -285,9 +293,9 @@ reg                  was_even = 1'b0; // the first write of a pair: of which lay
 reg [2*LAYERS+79:0]  was_written;
 wire [2*LAYERS+79:0] written = {threshold_write, bias_write, write_pair, write_data};
 wire                 pair_write = threshold_write != 0 || bias_write != 0;
-wire [LAYERS*39+52:0] config_now = {
+wire [LAYERS*39+68:0] config_now = {
     config_time_steps, config_decode, config_encoder, config_exit, config_margin[22:0], config_latency_band,
-    config_inputs, config_neurons, config_continuous, config_reset_zero, config_biased, config_leak
+    config_size, config_inputs, config_neurons, config_continuous, config_reset_zero, config_biased, config_leak
 };
 
 reg [2:0] accepted = 0; // for covers: kinds of whole packets, in order
@@ -376,6 +384,7 @@ always @* begin
     config_fits = config_layers <= LAYERS && config_time_steps != 0
         && config_encoder <= (DIRECT != 0 ? `SPK_ENCODER_DIRECT : `SPK_ENCODER_EVENTS);
     if (config_encoder == `SPK_ENCODER_DIRECT && config_time_steps > 8) config_fits = 1'b0;
+    if (config_size != config_inputs[15:0]) config_fits = 1'b0;
     for (l = 0; l < LAYERS; l = l + 1)
         if (l < config_layers) begin
             if (config_inputs[l*16 +: 16] == 0 || config_inputs[l*16 +: 16] > LAYER_INPUTS[l*16 +: 16])

@@ -50,6 +50,7 @@ spk_scan #(.INPUTS(INPUTS), .LANES(LANES), .LANE(LANE), .USER_BITS(USER_BITS)) s
     .s_ready(s_ready),
     .next_valid(next_valid),
     .next_user(next_user),
+    .hold(1'b0),
     .start(start),
     .done(done),
     .empty(empty),

@@ -68,16 +68,23 @@ def elaborated(geometry: Geometry) -> dict[str, Register]:
         if isinstance(node, ast.GenerateBlockSymbol) and node.isUninstantiated:
             return ast.VisitAction.Skip
         if isinstance(node, ast.AssignmentExpression) and node.isNonBlocking:
-            target = node.left
-            while not isinstance(target, ast.NamedValueExpression):  # a part of it
-                target = target.value
-            add(target.symbol, target.symbol.type.bitWidth)
+            for symbol in _written(node.left):
+                add(symbol, symbol.type.bitWidth)
         elif isinstance(node, ast.ParameterSymbol) and node.isLocalParam and node.value.value is not None:
             add(node, int(node.value.value))
         return ast.VisitAction.Advance
 
     driver.createCompilation().getRoot().visit(visit)
     return found
+
+
+def _written(target: Any) -> list[Any]:
+    """The variables that an assignment writes, or writes a part of."""
+    if isinstance(target, ast.NamedValueExpression):
+        return [target.symbol]
+    if isinstance(target, ast.ConcatenationExpression):
+        return [symbol for operand in target.operands for symbol in _written(operand)]
+    return _written(target.value)
 
 
 def constants(geometries: list[Geometry]) -> str:

@@ -77,14 +77,15 @@ def yosys(folder: Path, commands: Iterable[str], sources: Iterable[Path] | None 
 
 
 Cells = dict[str, int]  # how many of each type
+KEEP = "*spk_slice* *spk_fire* *spk_bank* *spk_convolve*"  # modules that are mapped by themselves
 
 
 def synthesise(
-    geometry: Geometry, synth: str, folder: Path, then: Iterable[str] = (), keep: str = "*spk_slice* *spk_fire*"
+    geometry: Geometry, synth: str, folder: Path, then: Iterable[str] = (), keep: str = KEEP
 ) -> tuple[Cells, dict[str, Cells], float]:
     """Run Yosys' `synth`, and `then`, on a geometry; return its cells, those of each kept module, and the seconds it took.
 
-    Files go to `folder`. Modules of `keep` are mapped by themselves, by default slices and what decides their neurons, all
+    Files go to `folder`. Modules of `keep` are mapped by themselves, by default those that a geometry has many of, all
     alike, and the rest is flattened around them: faster than all flat, and smaller, because flat Yosys orders the operands of
     an adder by name and half of the time in the way that costs a LUT more.
     """

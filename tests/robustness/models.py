@@ -37,7 +37,8 @@ class Onnx(Kind):
 
     def enter(self, rng: random.Random, folder: Path) -> None:
         out, more = folder / "model.img", ["--verify", "2"] if rng.random() < VERIFIED else []
-        command(compiler.register, "compile", folder / self.file, "--out", out, "--geometry", "tiny", "--json", *more)
+        geometry = rng.choice(("tiny", "tiny-conv"))
+        command(compiler.register, "compile", folder / self.file, "--out", out, "--geometry", geometry, "--json", *more)
         model_file.load(out)
 
 
@@ -66,7 +67,8 @@ class Model(Kind):
         command(info.register, "info", folder / self.file, *rng.choice(([], ["--json"])))
         network = model_file.load(folder / self.file).network
         if network.time_steps * max(network.sizes) <= ENOUGH:
-            with Accelerator(model=folder / self.file, backend="golden", geometry="tiny") as accelerator:
+            geometry = rng.choice(("tiny", "tiny-conv"))
+            with Accelerator(model=folder / self.file, backend="golden", geometry=geometry) as accelerator:
                 accelerator.infer(Spikes(np.ones((1, network.time_steps, network.sizes[0]), np.uint8)))
 
 

@@ -25,7 +25,7 @@ OPS = (
         "Reshape",
     ),
     *("Dropout", "Cast", "Greater", "QuantizeLinear", "DequantizeLinear", "Clip", "Max", "Floor", "Constant", "Transpose", "If"),
-    *("Relu", "Conv", "Softmax", "Trunc", "IntQuant", "Loop", "", "é", "NoSuch"),
+    *("Relu", "Conv", "MaxPool", "AveragePool", "Softmax", "Trunc", "IntQuant", "Loop", "", "é", "NoSuch"),
     *("Where", "CastLike", "Not", "Sign", "Expand", "ConstantOfShape", "Shape", "Concat", "Slice", "Gather", "Unsqueeze"),
     *("MultiThreshold", "Equal", "Abs", "Round", "Ceil", "Min", "Reciprocal", "Sqrt", "Squeeze"),
 )

@@ -8,13 +8,16 @@ import numpy as np
 from spikeline.model import model_file
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Encoder, Reset
+from support import convolutions
 
 
 @cache
 def models() -> tuple[model_file.Model, ...]:
-    """One of every encoder and width of weights, of one to eight layers, discontinuous and continuous."""
+    """One of every encoder and width of weights, of one to eight layers, discontinuous and continuous, and some convolutions."""
     note = {"dataset": {"name": "mnist"}}
-    return tuple(model_file.build(network(kind), note if kind % 2 else {}) for kind in range(24))
+    networks = [network(kind) for kind in range(24)]
+    networks += [convolutions.network(np.random.default_rng(kind), side=6, maps=4) for kind in range(6)]
+    return tuple(model_file.build(x, note if kind % 2 else {}) for kind, x in enumerate(networks))
 
 
 def network(kind: int) -> Network:

@@ -41,9 +41,16 @@ class Graph:
     def spike(self, tensor: str) -> str:
         return self.quant(tensor, 1.0, 1, 0, "FLOOR")
 
-    def model(self, inputs: dict[str, int], outputs: dict[str, int], metadata: dict[str, str], opset: int = 13) -> ModelProto:
+    def conv(self, tensor: str, maps: int, channels: int, kernel: int, **attributes) -> str:
+        stored = self.constant(self.weights(maps, channels, kernel, kernel) * 0.25)
+        bias = self.constant(self.weights(maps) * 0.25)
+        return self.node("Conv", tensor, self.quant(stored, 0.25, 4, 1, "ROUND"), bias, **attributes)
+
+    def model(self, inputs: dict, outputs: dict, metadata: dict[str, str], opset: int = 13) -> ModelProto:
+        """Inputs and outputs by name: of how many values, or of which shape."""
         values = [
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, n)) for name, n in x.items()] for x in (inputs, outputs)
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, *np.ravel(n).tolist())) for name, n in x.items()]
+            for x in (inputs, outputs)
         ]
         graph = helper.make_graph(self.nodes, "step", *values, self.constants)
         opsets = [helper.make_opsetid("", opset), helper.make_opsetid(QONNX, 1)]
@@ -126,6 +133,31 @@ def lasting(reset: str = "subtract") -> ModelProto:
     return g.model(inputs, {"out": CLASSES, "v0_out": HIDDEN}, LASTING | {"reset": reset})
 
 
+def convolved() -> ModelProto:
+    """Two convolutions, one of flat spikes made maps, a bias for each map, a BatchNormalization, pooling."""
+    g = Graph()
+    maps = g.node("Reshape", "spikes", g.constant((-1, 1, 3, 4), np.int64))
+    x = g.spike(g.conv(maps, 3, 1, 3, pads=[1, 1, 1, 1], kernel_shape=[3, 3]))
+    x = g.node("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+    spread = [g.constant(v) for v in (np.full(2, -0.5), np.ones(2), np.zeros(2), np.ones(2))]
+    x = g.node("BatchNormalization", g.conv(x, 2, 3, 1, auto_pad="VALID", strides=[1, 1], dilations=[1, 1], group=1), *spread)
+    x = g.spike(g.node("Mul", x, g.constant(np.full((2, 1, 1), 2.0))))
+    g.node("Identity", g.dense(g.node("Flatten", x), 4, CLASSES), output="out")
+    return g.model({"spikes": INPUTS}, {"out": CLASSES}, METADATA)
+
+
+def convolved_lasting() -> ModelProto:
+    """A convolution of images whose membranes last."""
+    g = Graph()
+    x = g.node("Add", "v0_in", g.conv("spikes", 3, 1, 3, strides=[2, 2], pads=[1, 1, 1, 1]))
+    s = g.spike(x)
+    x = g.node("Sub", x, s)
+    g.node("Clip", x, g.constant(-(1 << 10) * 0.25), g.constant(((1 << 10) - 1) * 0.25), output="v0_out")
+    g.node("Add", "v_out_in", g.dense(g.node("Flatten", s), 12, CLASSES), output="out")
+    inputs = {"spikes": (1, 3, 4), "v0_in": (3, 2, 2), "v_out_in": CLASSES}
+    return g.model(inputs, {"out": CLASSES, "v0_out": (3, 2, 2)}, LASTING | {"leak": "0"})
+
+
 def seeds() -> tuple[ModelProto, ...]:
-    """All of them; each compiles for the geometry `tiny`."""
-    return plain(), folded(), foreign(), odd(), lasting(), lasting("zero")
+    """All of them; each compiles for the geometry `tiny` or, of the last two, `tiny-conv`."""
+    return plain(), folded(), foreign(), odd(), lasting(), lasting("zero"), convolved(), convolved_lasting()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import cocotb
 import numpy as np
-from bench import SEEDS, Receiver, Sender, integer, pulse, reset, signed, start
+from bench import SEEDS, Receiver, Sender, integer, pulse, signed, start
 from cocotb.triggers import FallingEdge, RisingEdge
 from monitors import Channel
 
@@ -62,9 +62,7 @@ class Bench:
         """A window that fits: of every size, and often of the smallest and the widest."""
         for _ in range(10_000):
             kernel, stride, pool = int(self.rng.choice(KERNELS)), int(self.rng.integers(1, 3)), bool(self.rng.integers(2))
-            height, width = (
-                int(x) for x in self.rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, LARGEST_SIDE - 1, LARGEST_SIDE], 2)
-            )
+            height, width = (int(x) for x in self.rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, LARGEST_SIDE - 1, LARGEST_SIDE], 2))
             channels = int(self.rng.integers(1, 1 + min(ROUNDS * self.in_maps, self.rows // kernel**2)))
             made = Window(channels, height, width, kernel, stride, int(self.rng.integers(2)) * (kernel // 2), pool)
             # What a step takes: a cycle for each spike in each round.
@@ -188,7 +186,9 @@ async def classify(bench: Bench, layer: Layer, spikes: np.ndarray, direct: bool)
             expected += bench.expected(layer, trace.spikes[0][b, 0], user | 1)
     got = await bench.sink.take(len(expected))
     found = [(end, data & 0xFFF if end else data, 0 if end else mask) for end, data, mask in got]
-    assert found == expected, next((n, window, layer.columns, *x) for n, x in enumerate(zip(found, expected)) if x[0] != x[1])
+    assert found == expected, next(
+        (n, window, layer.columns, *x) for n, x in enumerate(zip(found, expected, strict=False)) if x[0] != x[1]
+    )
     assert bench.dut.idle.value == 1
     assert bench.reads == spikes.sum()
     if layer.continuous:

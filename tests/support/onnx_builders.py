@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from spikeline.model import model_file
-from spikeline.model.geometry import Geometry, LayerGeometry
+from spikeline.model.geometry import ConvolutionGeometry, Geometry, LayerGeometry
 from spikeline.model.spec import Decode
 from spikeline_compiler import commands
 from spikeline_compiler.lower import compile_onnx
@@ -17,21 +18,28 @@ from spikeline_compiler.verify import verify
 
 QONNX = "qonnx.custom_op.general"
 METADATA = {"integration": "discontinuous", "encoder": "bernoulli", "time_steps": "2"}
+CONV_FORMS = ("quant", "qcdq", "floats", "plain")
 WEIGHT_FORMS = ("quant", "transposed", "gemm", "gemm_transposed", "qcdq", "qcdq_float", "plain")
 
 
-def geometry(weight_bits=8, membrane_bits=24, layers=8, size=64, classes=64):
+def geometry(weight_bits=8, membrane_bits=24, layers=8, size=64, classes=64, convolutions=0):
     room = tuple(LayerGeometry(size, size, 2) for _ in range(layers))
     return dataclasses.replace(
-        Geometry.load("tiny"), layers=room, weight_bits=weight_bits, membrane_bits=membrane_bits, classes=classes
+        Geometry.load("tiny"),
+        layers=room,
+        weight_bits=weight_bits,
+        membrane_bits=membrane_bits,
+        classes=classes,
+        convolutions=(ConvolutionGeometry(16, 4096, 4096, 4096),) * convolutions,
     )
 
 
 class Builder:
-    """Writes a chain of ONNX nodes, `x` being the tensor at its end."""
+    """Writes a chain of ONNX nodes, `x` being the tensor at its end; inputs: their number, or the shape of a sample."""
 
     def __init__(self, inputs, batch=1, **metadata):
-        self.x, self.inputs, self.batch = "spikes", inputs, batch
+        self.shape = inputs if isinstance(inputs, tuple) else (inputs,)
+        self.x, self.inputs, self.batch = "spikes", math.prod(self.shape), batch
         self.metadata = METADATA | metadata
         self.nodes, self.constants, self.opset = [], [], 13
         self.spikes = []  # tensors
@@ -104,6 +112,27 @@ class Builder:
             self.then("Add", *bias)
         return self
 
+    def conv(self, weights, scale=1.0, bits=8, form="quant", bias=None, **attributes):
+        """Convolve by int (maps, channels, K, K) weights times scale, a number or (maps,); stored as `form` says."""
+        weights = np.asarray(weights)
+        scale = np.broadcast_to(np.asarray(scale, np.float32), len(weights))
+        per_map = scale[:, None, None, None]
+        bias = () if bias is None else (self.const(bias),)
+        if form == "quant":
+            return self.then("Conv", self.weights(weights * per_map, per_map, bits), *bias, **attributes)
+        if form == "qcdq":
+            channels = (self.const(scale), self.const(np.zeros(len(scale)), np.int8))
+            return self.then(
+                "Conv", self.node("DequantizeLinear", self.const(weights, np.int8), *channels, axis=0), *bias, **attributes
+            )
+        if form == "floats":
+            return self.then("Conv", self.const(weights * per_map), *bias, **attributes)
+        self.then("Conv", self.const(weights), **attributes).then("Mul", self.const(per_map[:, 0]))
+        return self.then("Add", self.node("Reshape", *bias, self.const([1, -1, 1, 1], np.int64))) if bias else self
+
+    def pool(self, **attributes):
+        return self.then("MaxPool", **{"kernel_shape": [2, 2], "strides": [2, 2]} | attributes)
+
     def weights(self, values, scale, bits):
         if bits == 1:
             return self.node("BipolarQuant", self.const(values), self.const(scale))
@@ -121,7 +150,7 @@ class Builder:
         graph = helper.make_graph(
             self.nodes,
             "step",
-            inputs or [tensor("spikes", TensorProto.FLOAT, [self.batch, self.inputs])],
+            inputs or [tensor("spikes", TensorProto.FLOAT, [self.batch, *self.shape])],
             outputs or [tensor(self.x, TensorProto.FLOAT, [self.batch, None])],
             self.constants,
         )
@@ -168,7 +197,7 @@ def assert_equal_to_onnx(builder, folder, room=None, spikes=None):
     result = verify(folder / "model.onnx", model_file.build(network), spikes)
     assert result["onnx_mismatches"] == 0
     firing = network.layers if network.decode == Decode.SPIKE_COUNT else network.layers[:-1]
-    assert result["spikes_compared"] == spikes.shape[0] * spikes.shape[1] * sum(x.neurons for x in firing)
+    assert result["spikes_compared"] == spikes.shape[0] * spikes.shape[1] * sum(x.outputs for x in firing)
     return network
 
 

@@ -14,7 +14,7 @@ class Step(Builder):
     def __init__(self, inputs, state_bits=13, free=(), **metadata):
         super().__init__(inputs, **(METADATA | {"state_bits": str(state_bits)} | metadata))
         self.state_bits, self.free = state_bits, free
-        self.taken, self.left = [], []  # state inputs and outputs, as (name, neurons)
+        self.taken, self.left = [], []  # state inputs and outputs, as (name, neurons or shape)
         self.amplitude = 1.0
 
     def both(self, op, a, b):
@@ -26,10 +26,12 @@ class Step(Builder):
         self.nodes[-1].output[0] = name
         return name
 
-    def current(self, weights, scale, biases):
-        """Σ and its bias; integer weights (inputs, neurons), one scale or one for each neuron."""
-        form = "gemm_transposed" if "gemm" in self.free else "quant"
-        self.dense(weights, scale / self.amplitude, 8, form)
+    def current(self, weights, scale, biases, **convolution):
+        """Σ and its bias; integer weights (inputs, neurons) or (maps, channels, K, K), one scale or one for each column."""
+        if np.ndim(weights) == 4:
+            self.conv(weights, np.ravel(scale) / self.amplitude, 8, **convolution)
+        else:
+            self.dense(weights, scale / self.amplitude, 8, "gemm_transposed" if "gemm" in self.free else "quant")
         if "identity" in self.free:
             self.then("Identity")
         if biases is not None and "late" not in self.free:
@@ -59,10 +61,14 @@ class Step(Builder):
             return self.both("Min", self.both("Max", tensor, low), high)
         return self.node("Clip", tensor, low, high, name=f"clip{len(self.left)}")
 
-    def hidden(self, weights, scale=2.0**-3, biases=None, leak=0, reset="subtract", amplitude=1.0):
-        n, neurons = len(self.left), np.shape(weights)[1]
+    def hidden(self, weights, scale=2.0**-3, biases=None, leak=0, reset="subtract", amplitude=1.0, positions=(), **convolution):
+        """A layer whose membrane lasts; of a convolution the `positions` of a map and the attributes of its Conv."""
+        n, columns = len(self.left), np.shape(weights)[0 if positions else 1]
+        neurons, each = (columns, *positions), (-1, *[1] * len(positions))
+        scale = np.reshape(scale, each) if np.ndim(scale) else scale
+        biases = None if biases is None else np.reshape(biases, each)
         self.taken.append((f"v{n}_in", neurons))
-        self.current(weights, scale, biases)
+        self.current(weights, scale, biases, **convolution)
         membrane = self.integrate(self.leaked(f"v{n}_in", scale, leak), scale, biases)
         spikes = self.spike(scale=amplitude, name=f"spike{n}").x
         if reset == "subtract":
@@ -84,10 +90,11 @@ class Step(Builder):
         return self
 
     def model(self, outputs=None, inputs=None):
-        def info(name, size):
-            return helper.make_tensor_value_info(name, TensorProto.FLOAT, [self.batch, size])
+        def info(name, shape):
+            sides = shape if isinstance(shape, tuple) else (shape,)
+            return helper.make_tensor_value_info(name, TensorProto.FLOAT, [self.batch, *sides])
 
-        inputs = inputs or [info("spikes", self.inputs), *(info(*x) for x in self.taken)]
+        inputs = inputs or [info("spikes", self.shape), *(info(*x) for x in self.taken)]
         model = super().model(outputs or [info(*x) for x in self.left], inputs)
         if "unnamed" in self.free:  # other tensors names, paired by position alone
             names = {name: f"tensor{n}" for n, (name, _) in enumerate(self.taken + self.left[1:])}

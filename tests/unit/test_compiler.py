@@ -434,7 +434,7 @@ def test_direct_input(tmp_path, planes):
 def test_direct_input_needs_a_geometry_that_takes_it(tmp_path):
     spikes_only = dataclasses.replace(geometry(), direct=False)
     with pytest.raises(
-        CompileError, match="takes no direct input; take a geometry that does, such as k26-256, tiny, z020-256-direct"
+        CompileError, match="takes no direct input; take a geometry that does, such as k26-256, tiny, tiny-conv, z020-256-direct"
     ):
         compiled(pixels().dense(np.ones((4, 3))), tmp_path, spikes_only)
 

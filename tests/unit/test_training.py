@@ -23,7 +23,6 @@ import onnx
 from spikeline.errors import PresetError
 from spikeline_training import checkpoint, commands, preset
 from spikeline_training.augment import augment
-from spikeline_training.layers import sums
 from spikeline_training.network import SpikingNetwork
 from spikeline_training.neurons import Fire
 from spikeline_training.quantiser import Spike, weight_quantiser
@@ -58,27 +57,27 @@ def test_the_step_that_training_takes_is_brevitas_to_the_bit():
         assert torch.equal(own, theirs)
 
     network = SpikingNetwork(dataclasses.replace(TINY, sizes=(50, 30, 10), weight_bits=4))
-    linear, spikes = network.layers[0].linear, (torch.rand(64, 50) < 0.2).float()
-    found = []
-    for forward in (lambda s: sums(linear, s), linear):
+    layer, spikes = network.layers[0], (torch.rand(64, 50) < 0.2).float()
+    linear, found = layer.linear, []
+    for forward in (lambda s: layer.sums(s, linear.quant_weight().value), linear):
         linear.weight.grad = None
         found.append([*with_gradient(forward, spikes), linear.weight.grad])
     for own, theirs in zip(*found, strict=True):
         assert torch.equal(own, theirs)
 
 
-@pytest.mark.parametrize("per_neuron", [True, False])
+@pytest.mark.parametrize("per_column", [True, False])
 @pytest.mark.parametrize("bits", [1, 2, 3, 4, 8])
-def test_weights_are_scaled_integers_of_the_symmetric_range(bits, per_neuron):
+def test_weights_are_scaled_integers_of_the_symmetric_range(bits, per_column):
     torch.manual_seed(bits)
-    layer = qnn.QuantLinear(500, 6, False, weight_quant=weight_quantiser(bits, per_neuron))
+    layer = qnn.QuantLinear(500, 6, False, weight_quant=weight_quantiser(bits, per_column))
     quantised = layer.quant_weight()
     integers = (quantised.value / quantised.scale).round()
     assert torch.equal(quantised.value, integers * quantised.scale)
     largest = max(1, 2 ** (bits - 1) - 1)
     expected = {-1, 1} if bits == 1 else set(range(-largest, largest + 1))
     assert set(integers.flatten().tolist()) == expected
-    assert quantised.scale.numel() == (6 if per_neuron else 1)
+    assert quantised.scale.numel() == (6 if per_column else 1)
     quantised.value.sum().backward()
     assert (layer.weight.grad == 1).all()
 
@@ -488,7 +487,7 @@ def test_layers_and_steps_can_be_overruled(tmp_path):
     run("train", "--preset", "tiny", "--out", tmp_path, "--hidden", "8,12", "--time-steps", 3, "--epochs", 1)
     network, trained, history = checkpoint.load(tmp_path / "checkpoint.pt")
     assert trained.sizes == (784, 8, 12, 10)
-    assert [layer.neurons for layer in network.layers] == [8, 12, 10]
+    assert [layer.columns for layer in network.layers] == [8, 12, 10]
     assert history[0]["time_steps"] == trained.time_steps == 3
     with pytest.raises(PresetError, match=r"hidden = \(8, 0\)"):
         run("train", "--preset", "tiny", "--out", tmp_path, "--hidden", "8,0")

@@ -24,7 +24,7 @@ from spikeline.files import atomic
 from spikeline.model import golden
 from spikeline.model.encode import to_pixels
 from spikeline_training import checkpoint
-from spikeline_training.graph import Step, quiet, write
+from spikeline_training.graph import HANDING_ON, Step, quiet, write
 from spikeline_training.integers import convert_layers
 from spikeline_training.layers import stack
 from spikeline_training.scoring import score
@@ -70,13 +70,13 @@ def export(
     """Write a stack of layers to `out` (.onnx) and the proof beside it (.proof.json); return the proof.
 
     `module` holds layers of spikeline_training.layers in the order of the data: one of them, nn.Sequential or nn.ModuleList;
-    Dropout, Flatten and Identity between them change nothing. It is scored on the test samples of `data`, a name or path that
-    `--data` takes, which `encoder` turns into spikes of `time_steps` steps, with `eval_seed` if it draws. The proof runs the
-    file in the QONNX executor on the first `images` of them, and compares every spike, all states, the class values and the
-    class with the Brevitas model of one step and the golden model. `root` is the folder of the data set's files; `strict`
-    refuses recordings that are otherwise mended. Raises PresetError for what is no stack or no integer network, DataError for
-    bad data, SpikelineError for a mismatch; no file is left then. Wherever the program may be killed, the model is the old one
-    or the new, and a proof is that of the model.
+    Dropout, Flatten, Unflatten and Identity between them change nothing. It is scored on the test samples of `data`, a name or
+    path that `--data` takes, which `encoder` turns into spikes of `time_steps` steps, with `eval_seed` if it draws. The proof
+    runs the file in the QONNX executor on the first `images` of them, and compares every spike, all states, the class values
+    and the class with the Brevitas model of one step and the golden model. `root` is the folder of the data set's files;
+    `strict` refuses recordings that are otherwise mended. Raises PresetError for what is no stack or no integer network,
+    DataError for bad data, SpikelineError for a mismatch; no file is left then. Wherever the program may be killed, the model
+    is the old one or the new, and a proof is that of the model.
     """
     source = find(str(data), root, strict)
     return _export(module, Path(out), source, source.facts, False, encoder, time_steps, images, eval_seed, {})
@@ -149,19 +149,20 @@ def prove(model: onnx.ModelProto, step: Step, spikes: np.ndarray) -> dict[str, A
         total = np.zeros(values[:, 0].shape)  # class values so far, of a graph that does not sum them up
         rows = to_pixels(batch)[:, None] if network.direct else batch  # (B, D, N): what the graph takes
         for t in range(network.decisions):
-            s = torch.from_numpy(rows[:, t]).float()
+            s = torch.from_numpy(rows[:, t]).float().view(-1, *step.input_shape)
             ran, value, after = _execute(model, s.numpy(), ours)
             with torch.no_grad():
-                fired, expected, *left = step.trace(s, *theirs)
-            for n, (got, brevitas) in enumerate(zip(ran, fired, strict=True)):
+                fired, handed_on, expected, *left = step.trace(s, *theirs)
+            for n, ((got, passed), brevitas, passes) in enumerate(zip(ran, fired, handed_on, strict=True)):
                 _same(f"spikes of layer {n} at step {t}", got, brevitas.numpy())
-                _same(f"spikes of layer {n} at step {t} (integers)", got, reference.spikes[n][:, t])
+                _same(f"spikes that layer {n} hands on at step {t}", passed, passes.flatten(1).numpy())
+                _same(f"spikes of layer {n} at step {t} (integers)", passed, reference.spikes[n][:, t])
                 compared += got.size
             for n, got, brevitas in zip(stateful, after, left, strict=True):
                 _same(f"membranes of layer {n} at step {t}", got, brevitas.numpy())
                 states = reference.states[n]
                 assert states is not None
-                _same(f"integer membranes of layer {n} at step {t}", got / scales[n], states[:, t])
+                _same(f"integer membranes of layer {n} at step {t}", got.reshape(len(batch), -1) / scales[n], states[:, t])
                 membranes += got.size
             _same(f"class values at step {t}", value, expected.numpy())
             total = value if step.accumulates else total + value
@@ -186,8 +187,8 @@ def _same(what: str, ours: np.ndarray, theirs: np.ndarray) -> None:
 
 def _execute(
     model: onnx.ModelProto, spikes: np.ndarray, states: list[np.ndarray]
-) -> tuple[list[np.ndarray], np.ndarray, list[np.ndarray]]:
-    """Spikes of the layers that fire, class values and states of a batch, from the QONNX executor."""
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray, list[np.ndarray]]:
+    """Of a batch, from the QONNX executor: spikes of each layer and what it hands on, (B, outputs), class values and states."""
     with quiet():
         copy = onnx.ModelProto.FromString(model.SerializeToString())
         for value in (*copy.graph.input, *copy.graph.output):
@@ -196,5 +197,11 @@ def _execute(
         wrapped = ModelWrapper(copy).transform(InferShapes())
         inputs, outputs = [x.name for x in copy.graph.input], [x.name for x in copy.graph.output]
         context = execute_onnx(wrapped, dict(zip(inputs, [spikes, *states], strict=True)), return_full_exec_context=True)
-    fired = [x.output[0] for x in copy.graph.node if x.name.endswith("_spike")]
-    return [context[x] for x in fired], context[outputs[0]], [context[x] for x in outputs[1:]]
+    fired: list[tuple[np.ndarray, np.ndarray]] = []
+    for node in copy.graph.node:
+        made = context[node.output[0]]
+        if node.name.endswith("_spike"):
+            fired.append((made, made.reshape(len(made), -1)))
+        elif node.op_type in HANDING_ON:
+            fired[-1] = (fired[-1][0], made.reshape(len(made), -1))
+    return fired, context[outputs[0]], [context[x] for x in outputs[1:]]

@@ -15,6 +15,7 @@ import brevitas.nn as qnn
 import numpy as np
 import onnx
 import torch
+import torch.nn.functional as F
 from brevitas.export.onnx.qonnx.function import BrevitasQuantOp
 from brevitas.export.onnx.qonnx.handler import BrevitasActQuantProxyHandler
 from brevitas.export.onnx.qonnx.manager import QONNXManager
@@ -34,6 +35,7 @@ from spikeline_training.quantiser import Spike
 
 INPUT = "spikes"
 OUTPUTS = {Decode.MEMBRANE: "membrane", Decode.SPIKE_COUNT: "output_spikes"}
+HANDING_ON = ("MaxPool", "Flatten")  # nodes between the spikes of a convolution and the next layer
 PIXELS = "pixels"  # the input of a network with direct input: 0 … 255, 0 for the bits that are not sent
 
 
@@ -49,14 +51,11 @@ class Step(nn.Module):
         scales = [affine.scale for affine in affines]
         if network.direct:  # a pixel's unsent bits are 0, so it is a multiple of what one unit of the integers is
             scales[0] = scales[0] * np.float32(2.0 ** (network.time_steps - PIXEL_BITS))
-        self.sums = nn.ModuleList(
-            _linear(x.weights.T, scale, weight_bits) for x, scale in zip(network.layers, scales, strict=True)
-        )
-        self.biases = nn.ModuleList(Bias(a.bias) if a.bias.any() else nn.Identity() for a in affines)
+        self.sums = nn.ModuleList(_sum(x, scale, weight_bits) for x, scale in zip(network.layers, scales, strict=True))
+        self.biases = nn.ModuleList(_bias(x, a.bias) for x, a in zip(network.layers, affines, strict=True))
         self.spikes = nn.ModuleList(qnn.QuantIdentity(act_quant=Spike) for _ in self.firing)
         # A layer that is reset to zero may have any threshold; what it lacks to 1 is added where its spike is made.
-        shifts = [_shift(x, a) for x, a in zip(self.firing, affines, strict=False)]
-        self.shifts = nn.ModuleList(Bias(x) if x.any() else nn.Identity() for x in shifts)
+        self.shifts = nn.ModuleList(_bias(x, _shift(x, a)) for x, a in zip(self.firing, affines, strict=False))
         self.eval()
 
     @property
@@ -65,32 +64,45 @@ class Step(nn.Module):
         stateful = [n for n, layer in enumerate(self.network.layers) if layer.continuous]
         return [f"v{n}_in" for n in stateful], [f"v{n}_out" for n in stateful]
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one sample in the graph: (N,), or of a convolution (channels, height, width)."""
+        first = self.network.layers[0]
+        return (first.window.channels, first.window.height, first.window.width) if first.window else (first.inputs,)
+
     def forward(self, spikes: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Spikes (B, N) of 0 and 1, the states (B, H) of layers that have one and, if any has, the class values (B, 10) so far.
 
-        Of direct input the first are no spikes but pixels, 0 to 255.
+        Of convolutions spikes are maps (B, C, H, W), and so are states. Of direct input the first are no spikes but pixels,
+        0 to 255.
 
         Returns the class values, of this step alone or up to it, then the states after it. Of a network whose output fires,
         class values are not summed up and its spikes are returned.
         """
-        return self.trace(spikes, *states)[1:]  # type: ignore[return-value]
+        return self.trace(spikes, *states)[2:]  # type: ignore[return-value]
 
     def trace(self, spikes: Tensor, *states: Tensor) -> tuple[Any, ...]:
-        """As `forward`, before it the spikes (B, H) of each layer that fires."""
-        fired, before, after = [], iter(states), list[Tensor]()
+        """As `forward`, before it the spikes of all neurons of each layer that fires, and those that it hands on."""
+        fired, handed_on, before, after = list[Tensor](), list[Tensor](), iter(states), list[Tensor]()
         for n, layer in enumerate(self.firing):
-            if not layer.continuous:
-                spikes = self.spikes[n](self._current(n, spikes))
-                fired.append(spikes)
-                continue
-            v = self._leaked(n, next(before)) + self._current(n, spikes)
-            spikes = self.spikes[n](self.shifts[n](v))
-            fired.append(spikes)
-            v = v - spikes if layer.reset == Reset.SUBTRACT else v * (1 - spikes)
-            grid, largest = float(self.affines[n].scale), 2 ** (layer.state_bits - 1)
-            after.append(torch.clip(v, -grid * largest, grid * (largest - 1)))
+            current = self._current(n, spikes)
+            v = self._leaked(n, next(before)) + current if layer.continuous else current
+            s = self.spikes[n](self.shifts[n](v) if layer.continuous else v)
+            spikes = self._handed_on(n, s)
+            fired.append(s)
+            handed_on.append(spikes)
+            if layer.continuous:
+                v = v - s if layer.reset == Reset.SUBTRACT else v * (1 - s)
+                grid, largest = float(self.affines[n].scale), 2 ** (layer.state_bits - 1)
+                after.append(torch.clip(v, -grid * largest, grid * (largest - 1)))
         values = self._current(-1, spikes) if self.reads_membranes else spikes
-        return fired, next(before) + values if self.accumulates else values, *after
+        return fired, handed_on, next(before) + values if self.accumulates else values, *after
+
+    def _handed_on(self, n: int, spikes: Tensor) -> Tensor:
+        """What layer n gives to the next: its spikes, those of a convolution pooled, and flat if the next is fully connected."""
+        if self.network.layers[n].pools:
+            spikes = F.max_pool2d(spikes, 2)
+        return torch.flatten(spikes, 1) if n + 1 == self.network.convolutions else spikes
 
     def _leaked(self, n: int, v: Tensor) -> Tensor:
         grid, leak = float(self.affines[n].scale), self.network.layers[n].leak
@@ -102,18 +114,23 @@ class Step(nn.Module):
 
     def start(self, batch: int) -> list[Tensor]:
         """The states before the first step."""
-        sizes = [x.neurons for x in self.network.layers if x.continuous] + [self.network.sizes[-1]] * self.accumulates
-        return [torch.zeros(batch, size) for size in sizes]
+        shapes = [(x.columns, *(x.window.positions if x.window else ())) for x in self.network.layers if x.continuous]
+        return [torch.zeros(batch, *shape) for shape in shapes + [(self.network.sizes[-1],)] * self.accumulates]
 
 
 def _shift(layer: Layer, affine: Affine) -> np.ndarray:
-    """By what the thresholds of a layer fall short of 1, float32 (neurons,); 0 where membranes do not last."""
-    fires_at = affine.scale.astype(np.float64) * layer.thresholds if layer.continuous else np.ones(layer.neurons)
+    """By what the thresholds of a layer fall short of 1, float32 (columns,); 0 where membranes do not last."""
+    fires_at = affine.scale.astype(np.float64) * layer.thresholds if layer.continuous else np.ones(layer.columns)
     return (1 - fires_at).astype(np.float32)
 
 
+def _bias(layer: Layer, bias: np.ndarray) -> nn.Module:
+    """What adds a bias (columns,) to a layer's sums, nothing if it is 0."""
+    return Bias(bias.reshape(-1, 1, 1) if layer.window else bias) if bias.any() else nn.Identity()
+
+
 class Bias(nn.Module):
-    """The bias apart from its layer, so that it stays a node of its own beside a plain MatMul."""
+    """The bias apart from its layer, so that it stays a node of its own beside a plain MatMul or Conv."""
 
     def __init__(self, bias: np.ndarray) -> None:
         super().__init__()
@@ -123,9 +140,14 @@ class Bias(nn.Module):
         return x + self.bias
 
 
-def _linear(weights: np.ndarray, scale: np.ndarray, bits: int) -> qnn.QuantLinear:
-    """A Brevitas layer without bias whose quantised weights are exactly scale * weights: integers (O, I), scale (O,) or ()."""
-    real_scale = torch.tensor(scale.reshape(-1, 1) if scale.ndim else scale)
+def _sum(layer: Layer, scale: np.ndarray, bits: int) -> nn.Module:
+    """The Brevitas layer, without a bias, whose quantised weights are exactly scale * weights; scale (columns,) or ()."""
+    window, weights = layer.window, torch.from_numpy(np.ascontiguousarray(layer.weights.T)).float()
+    if window:
+        weights = weights.view(-1, window.channels, window.kernel, window.kernel)
+    real_scale = torch.tensor(scale)
+    if scale.ndim:
+        real_scale = real_scale.view(-1, *[1] * (weights.dim() - 1))
     quantiser = Int8WeightPerTensorFloat.let(
         bit_width=bits,
         narrow_range=True,
@@ -133,9 +155,13 @@ def _linear(weights: np.ndarray, scale: np.ndarray, bits: int) -> qnn.QuantLinea
         scaling_impl_type=ScalingImplType.CONST,
         scaling_init=real_scale * max(1, 2 ** (bits - 1) - 1),  # Brevitas' constant is the largest value
     )
-    layer = qnn.QuantLinear(weights.shape[1], weights.shape[0], False, weight_quant=quantiser)
-    layer.weight = nn.Parameter(torch.from_numpy(np.ascontiguousarray(weights)).float() * real_scale)
-    return layer
+    if window:
+        how = (window.channels, layer.columns, window.kernel, window.stride, window.padding)
+        made: qnn.QuantConv2d | qnn.QuantLinear = qnn.QuantConv2d(*how, bias=False, weight_quant=quantiser)
+    else:
+        made = qnn.QuantLinear(layer.inputs, layer.columns, False, weight_quant=quantiser)
+    made.weight = nn.Parameter(weights * real_scale)
+    return made
 
 
 class _SpikeHandler(BrevitasActQuantProxyHandler):
@@ -156,7 +182,7 @@ def write(step: Step, extra: Mapping[str, str] | None = None) -> onnx.ModelProto
     with quiet():
         exported = _Manager.export(
             step,
-            args=(torch.zeros(1, step.network.sizes[0]), *step.start(1)),
+            args=(torch.zeros(1, *step.input_shape), *step.start(1)),
             input_names=[PIXELS if step.network.direct else INPUT, *states, *["v_out_in"] * step.accumulates],
             output_names=[OUTPUTS[step.network.decode], *after],
             dynamo=False,
@@ -194,6 +220,7 @@ def _metadata(step: Step) -> dict[str, str]:
 def _name(graph: onnx.GraphProto, step: Step) -> None:
     """Put the nodes in the order of the data flow and name nodes and tensors by layer and role."""
     makers = {node.output[0]: node for node in graph.node}
+    behind = {node.input[0]: node.output[0] for node in graph.node if node.op_type in HANDING_ON}
     constants, output = {x.name for x in graph.initializer}, graph.output[0].name
     ordered: list[onnx.NodeProto] = []
 
@@ -206,7 +233,9 @@ def _name(graph: onnx.GraphProto, step: Step) -> None:
 
     fired = [x.output[0] for x in graph.node if x.op_type == "Quant" and x.input[0] not in constants]  # by layers
     for n, spikes in enumerate(fired):
-        add(spikes)
+        while spikes:
+            add(spikes)
+            spikes = behind.get(spikes, "")
         add(f"v{n}_out")
     add(output)
     nodes = [deepcopy(node) for node in ordered]
@@ -256,7 +285,7 @@ def _roles(step: Step) -> Iterator[tuple[str, str, str, str, list[str]]]:
             yield "Mul", name, "leak_amount", "leak_amount", ["grid"]
             yield "Sub", name, "leak_sub", "leaked", []
         yield "BipolarQuant" if binary else "Quant", name, "weight_quant", "weight_quantised", weight
-        yield "MatMul", name, "matmul", "sum", []
+        yield ("Conv", name, "conv", "sum", []) if layer.window else ("MatMul", name, "matmul", "sum", [])
         if isinstance(step.biases[n], Bias):
             yield "Add", name, "bias_add", "current" if integrates else "membrane", ["bias"]
         if integrates:
@@ -266,6 +295,10 @@ def _roles(step: Step) -> Iterator[tuple[str, str, str, str, list[str]]]:
         if isinstance(step.shifts[n], Bias):
             yield "Add", name, "threshold_add", "shifted", ["threshold_shift"]
         yield "Quant", name, "spike", "spikes", ["spike_scale", "spike_zero_point", "spike_bits"]
+        if layer.pools:
+            yield "MaxPool", name, "pool", "pooled", []
+        if n + 1 == step.network.convolutions:
+            yield "Flatten", name, "flatten", "flat", []
         if not layer.continuous:
             continue
         if layer.reset == Reset.SUBTRACT:

@@ -3,9 +3,9 @@
 A trained layer is integer weights, a scale and a bias: in each step, the membrane of a neuron receives scale * u + bias, where
 u is the integer sum of the weights of its input spikes, and a hidden neuron fires iff its membrane is 1 or more.
 
-Of a layer without a state, BatchNorm is in scale and bias, one of each a neuron. Only the smallest sum that fires matters to
-the spikes, the integer threshold θ = ceil((1 - bias) / scale), so scale and bias are free as long as they give the same θ.
-We choose those with which float arithmetic cannot go wrong:
+Of a layer without a state, BatchNorm is in scale and bias, one of each a neuron, of a convolution one of each a map. Only the
+smallest sum that fires matters to the spikes, the integer threshold θ = ceil((1 - bias) / scale), so scale and bias are free
+as long as they give the same θ. We choose those with which float arithmetic cannot go wrong:
 
 * the scale is the nearest power of two, so every product and every sum of a layer is exact in float32;
 * the bias puts the boundary half way between two reachable sums, scale * (θ - 1/2) + bias = 1.
@@ -16,7 +16,7 @@ and its integers are read off. So are those of every output layer, which never f
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -37,8 +37,8 @@ LARGEST_BIAS = (1 << 31) - 1  # more than a network takes
 class Affine:
     """What a float graph makes of a layer's integer sums u: scale * u + bias, exactly. A hidden neuron fires at 1."""
 
-    scale: np.ndarray  # float32, powers of two: (neurons,), or () for the whole layer
-    bias: np.ndarray  # float32 (neurons,)
+    scale: np.ndarray  # float32, powers of two: (columns,), or () for the whole layer
+    bias: np.ndarray  # float32 (columns,)
 
 
 def integers(network: SpikingNetwork) -> Network:
@@ -73,14 +73,15 @@ def _convert(layer: trained.Layer, planes: int = 0) -> tuple[Layer, Affine]:
         quantised = layer.linear.quant_weight()  # type: ignore[operator]
         gain, bias = (x.double().numpy() for x in layer.affine())
     scale = quantised.scale.double().reshape(-1, 1)
-    weights = (quantised.value.double() / scale).round().to(torch.int8).numpy()
+    weights = (quantised.value.flatten(1).double() / scale).round().to(torch.int8).numpy()  # (O, I), of a kernel (O, C · K · K)
     weights = np.where(gain < 0, -1, 1).astype(np.int8).reshape(-1, 1) * weights  # keeps every scale positive
     scale = np.abs(gain) * scale.flatten().numpy() * 2.0**-planes
     if not layer.fires:
         return _output(weights, scale, bias)
-    if isinstance(layer, trained.ContinuousDense):
+    if isinstance(layer, trained.ContinuousNeurons):
         return _stateful(weights, scale, bias, layer)
-    return snap(weights, scale, bias, (1 << planes) - 1 if planes else 1)
+    whole, affine = snap(weights, scale, bias, (1 << planes) - 1 if planes else 1)
+    return replace(whole, window=layer.window), affine
 
 
 def snap(weights: np.ndarray, scale: np.ndarray, bias: np.ndarray, largest: int = 1) -> tuple[Layer, Affine]:
@@ -108,14 +109,16 @@ def threshold(scale: np.float32, bias: np.float32, reach: int) -> int:
     return min(max(math.ceil(gap / Fraction(float(scale))), -int(reach)), int(reach) + 1)
 
 
-def _stateful(weights: np.ndarray, scale: np.ndarray, bias: np.ndarray, neurons: trained.ContinuousDense) -> tuple[Layer, Affine]:
+def _stateful(
+    weights: np.ndarray, scale: np.ndarray, bias: np.ndarray, neurons: trained.ContinuousNeurons
+) -> tuple[Layer, Affine]:
     """A hidden layer whose membranes last."""
     biases, grid = _multiples(bias, scale), float(scale[0])
     if grid > 1:
         raise PresetError(f"the scale {grid:g} of a layer is above the threshold 1: the training diverged; lower peak_lr")
     thresholds, reset = np.full(len(biases), round(1 / grid), np.int32), Reset[neurons.reset.upper()]
     given = biases if neurons.bias.requires_grad else None
-    layer = Layer(weights.T.copy(), thresholds, neurons.state_bits, given, neurons.leak, reset)
+    layer = Layer(weights.T.copy(), thresholds, neurons.state_bits, given, neurons.leak, reset, neurons.window)
     return layer, Affine(np.array(grid, np.float32), (biases * grid).astype(np.float32))
 
 

@@ -8,9 +8,12 @@ A network is a stack of them, in `torch.nn.Sequential` or in a loop of your own,
   back-propagation through time. What is trained is the integer arithmetic itself on a grid: weights, biases and membranes are
   multiples of one power of two, so float32 is exact and nothing is rounded afterwards.
 
-The threshold is 1. `spikeline_training.export` writes a stack as ONNX.
+Layers are fully connected, or convolutions over maps of spikes, (channels, height, width) instead of I, by a `Window` of
+`spikeline.model.network`. The threshold is 1.
+`spikeline_training.export` writes a stack as ONNX.
 """
 
+import math
 from typing import Any
 
 import brevitas.nn as qnn
@@ -19,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spikeline.errors import PresetError
+from spikeline.model.network import Window
 from spikeline_training.neurons import Fire, Neurons
 from spikeline_training.quantiser import power_of_two_quantiser, weight_quantiser
 
@@ -28,37 +32,73 @@ STACK = "stack those of spikeline_training.layers in torch.nn.Sequential"
 MEMBRANE_OFFSET = 0.5
 # Standard deviations of the initial weights: with about a hundred spikes an image, membranes come to about 1.
 HIDDEN_SPREAD, OUTPUT_SPREAD = 0.1, 0.05
+KERNEL_SPIKES = 1 / 8  # that a place of a kernel sees in all steps, to begin with; few enough, and membranes come to about 1
 
 
 class Layer(nn.Module):
-    """Fully connected, `inputs` to `neurons`, with weights of `weight_bits` bits: 1 (±1), 2 (-1, 0, 1), 3, 4 or 8."""
+    """Fully connected, of `inputs` to so many neurons, or a convolution by a window to so many maps: the `columns`.
+
+    Weights have `weight_bits` bits: 1 (±1), 2 (-1, 0, 1), 3, 4 or 8.
+    """
 
     fires = True  # or is a readout
+    axes = 1  # before those of the spikes of one step: (B, …), of continuous layers (T, B, …)
 
-    def __init__(self, inputs: int, neurons: int, weight_bits: int, quantiser: Any) -> None:
+    def __init__(self, inputs: int | Window, columns: int, weight_bits: int, quantiser: Any) -> None:
         super().__init__()
-        self.inputs, self.neurons, self.weight_bits = inputs, neurons, weight_bits
-        self.linear = qnn.QuantLinear(inputs, neurons, False, weight_quant=quantiser)
+        self.columns, self.weight_bits = columns, weight_bits
+        self.window = inputs if isinstance(inputs, Window) else None
+        if isinstance(inputs, Window):
+            if fault := inputs.fault():
+                raise PresetError(f"a convolution has {fault}")
+            self.linear = qnn.QuantConv2d(
+                inputs.channels, columns, inputs.kernel, inputs.stride, inputs.padding, bias=False, weight_quant=quantiser
+            )
+        else:
+            self.linear = qnn.QuantLinear(inputs, columns, False, weight_quant=quantiser)
 
     def initialise(self) -> None:
         """Draw the initial weights, where PyTorch's are not what is wanted."""
 
     def affine(self) -> tuple[Tensor, Tensor]:
         """What makes a membrane of weights that are integers times `linear.quant_weight().scale`: gain and bias, (O,) or ()."""
-        return torch.ones(()), torch.zeros(self.neurons)
+        return torch.ones(()), torch.zeros(self.columns)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the spikes that it makes of one sample's: (neurons,), or maps, height and width."""
+        return (self.columns, *(self.window.pooled if self.window else ()))
+
+    def sums(self, spikes: Tensor, weights: Tensor, bias: Tensor | None = None) -> Tensor:
+        """What it adds up, (…, O), for spikes (…, I), or of maps (…, C, H, W), flat or not: (…, O, H, W), before pooling.
+
+        It is QuantLinear or QuantConv2d without the wrappers, which cost half as much again.
+        """
+        if self.window is None:
+            return F.linear(spikes, weights, bias)
+        window, samples = self.window, spikes.shape[: self.axes]
+        maps = spikes.reshape(-1, window.channels, window.height, window.width)
+        return F.conv2d(maps, weights, bias, window.stride, window.padding).unflatten(0, samples)
+
+    def pooled(self, maps: Tensor) -> Tensor:
+        """The largest of 2×2 positions, if the window says so."""
+        if self.window is None or not self.window.pool:
+            return maps
+        return F.max_pool2d(maps.flatten(0, -4), 2).unflatten(0, maps.shape[:-3])
 
 
-class DiscontinuousDense(Layer):
-    """A layer of neurons that keep nothing between time steps: s = (BatchNorm(W s) + 1/2 >= 1). Weights have a scale a neuron."""
+class DiscontinuousNeurons(Layer):
+    """A layer of neurons that keep nothing between time steps: s = (BatchNorm(W s) + 1/2 >= 1). Weights have a scale a column."""
 
-    def __init__(self, inputs: int, neurons: int, weight_bits: int = 4) -> None:
-        super().__init__(inputs, neurons, weight_bits, weight_quantiser(weight_bits, per_neuron=True))
-        self.norm = nn.BatchNorm1d(neurons)
+    def __init__(self, inputs: int | Window, columns: int, weight_bits: int) -> None:
+        super().__init__(inputs, columns, weight_bits, weight_quantiser(weight_bits, per_column=True))
+        self.norm = nn.BatchNorm2d(columns) if self.window else nn.BatchNorm1d(columns)
         self.spike = Fire()
 
     def forward(self, spikes: Tensor) -> Tensor:
-        """Spikes of one time step, (B, I) of 0 and 1, to spikes (B, O)."""
-        return self.spike(self.norm(sums(self.linear, spikes)) + MEMBRANE_OFFSET)
+        """Spikes of one time step, (B, I) of 0 and 1, to spikes (B, O), or of a convolution (B, O, H, W)."""
+        membranes = self.norm(self.sums(spikes, self.linear.quant_weight().value))  # type: ignore[operator, union-attr]
+        return self.spike(self.pooled(membranes) + MEMBRANE_OFFSET)  # any of them fires iff the largest does
 
     def affine(self) -> tuple[Tensor, Tensor]:
         """Of BatchNorm, (O,) each."""
@@ -67,17 +107,31 @@ class DiscontinuousDense(Layer):
         return gain, norm.bias.double() + MEMBRANE_OFFSET - gain * norm.running_mean.double()  # type: ignore[union-attr]
 
 
+class DiscontinuousDense(DiscontinuousNeurons):
+    """Fully connected neurons that keep nothing between time steps."""
+
+    def __init__(self, inputs: int, neurons: int, weight_bits: int = 4) -> None:
+        super().__init__(inputs, neurons, weight_bits)
+
+
+class DiscontinuousConvolution(DiscontinuousNeurons):
+    """Maps of neurons that keep nothing between time steps. Raises PresetError for a window that the accelerator cannot take."""
+
+    def __init__(self, window: Window, maps: int, weight_bits: int = 4) -> None:
+        super().__init__(window, maps, weight_bits)
+
+
 class DiscontinuousReadout(Layer):
     """The output membranes of single steps, without neurons. They have one scale and no bias, so integers compare like them."""
 
     fires = False
 
     def __init__(self, inputs: int, classes: int, weight_bits: int = 4) -> None:
-        super().__init__(inputs, classes, weight_bits, weight_quantiser(weight_bits, per_neuron=False))
+        super().__init__(inputs, classes, weight_bits, weight_quantiser(weight_bits, per_column=False))
 
     def forward(self, spikes: Tensor) -> Tensor:
         """Spikes of one time step, (B, I) of 0 and 1, to what the step adds to the class values, (B, classes)."""
-        return sums(self.linear, spikes)
+        return self.sums(spikes, self.linear.quant_weight().value)  # type: ignore[operator, union-attr]
 
 
 class ContinuousLayer(Layer):
@@ -86,9 +140,11 @@ class ContinuousLayer(Layer):
     `sparse`: the spikes need no gradient and few of them are 1, as in a first layer; then it is faster, and the same to the bit.
     """
 
-    def __init__(self, inputs: int, neurons: int, weight_bits: int, bias: bool, spread: float, sparse: bool) -> None:
-        super().__init__(inputs, neurons, weight_bits, power_of_two_quantiser(weight_bits))
-        self.bias = nn.Parameter(torch.zeros(neurons), requires_grad=bias)
+    axes = 2
+
+    def __init__(self, inputs: int | Window, columns: int, weight_bits: int, bias: bool, spread: float, sparse: bool) -> None:
+        super().__init__(inputs, columns, weight_bits, power_of_two_quantiser(weight_bits))
+        self.bias = nn.Parameter(torch.zeros(columns), requires_grad=bias)
         self.spread, self.sparse = spread, sparse
         self.initialise()
 
@@ -96,22 +152,45 @@ class ContinuousLayer(Layer):
         nn.init.normal_(self.linear.weight, std=self.spread)  # type: ignore[arg-type]
 
     def current(self, spikes: Tensor) -> tuple[Tensor, float]:
-        """What is added to the membranes, (T, B, O), for spikes (T, B, I), and the grid."""
+        """What is added to the membranes, (T, B, O, …), for spikes (T, B, I), or maps of them, and the grid."""
         weights, bias, grid = on_grid(self.linear, self.bias)
-        linear = SparseLinear.apply if self.sparse else F.linear
-        return linear(spikes, weights, bias), grid
+        return (SparseLinear.apply if self.sparse else self.sums)(spikes, weights, bias), grid
 
     def affine(self) -> tuple[Tensor, Tensor]:
         """The bias."""
         return torch.ones(()), self.bias
 
 
-class ContinuousDense(ContinuousLayer):
+class ContinuousNeurons(ContinuousLayer):
     """A layer of neurons whose membranes last: v = v - leak + W s + bias; fires at 1; then v = v - 1, or 0.
 
     `leak`: in each step but the first v loses v / 2^leak, 0 for no leak. `reset`: "subtract" or "zero". `state_bits`: v
     saturates at the ends of so many bits of the grid; one less than the accelerator's membranes have.
     """
+
+    def __init__(
+        self,
+        inputs: int | Window,
+        columns: int,
+        weight_bits: int,
+        leak: int,
+        reset: str,
+        state_bits: int,
+        bias: bool,
+        spread: float,
+        sparse: bool = False,
+    ) -> None:
+        super().__init__(inputs, columns, weight_bits, bias, spread, sparse)
+        self.leak, self.reset, self.state_bits = leak, reset, state_bits
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        """Spikes of all time steps, (T, B, I) of 0 and 1, to spikes (T, B, O), or of a convolution (T, B, O, H, W)."""
+        current, grid = self.current(spikes)
+        return self.pooled(Neurons.apply(current, grid, self.leak, self.reset == "zero", self.state_bits))
+
+
+class ContinuousDense(ContinuousNeurons):
+    """Fully connected neurons whose membranes last."""
 
     def __init__(
         self,
@@ -124,13 +203,24 @@ class ContinuousDense(ContinuousLayer):
         bias: bool = False,
         sparse: bool = False,
     ) -> None:
-        super().__init__(inputs, neurons, weight_bits, bias, HIDDEN_SPREAD, sparse)
-        self.leak, self.reset, self.state_bits = leak, reset, state_bits
+        super().__init__(inputs, neurons, weight_bits, leak, reset, state_bits, bias, HIDDEN_SPREAD, sparse)
 
-    def forward(self, spikes: Tensor) -> Tensor:
-        """Spikes of all time steps, (T, B, I) of 0 and 1, to spikes (T, B, O)."""
-        current, grid = self.current(spikes)
-        return Neurons.apply(current, grid, self.leak, self.reset == "zero", self.state_bits)
+
+class ContinuousConvolution(ContinuousNeurons):
+    """Maps of neurons whose membranes last. Raises PresetError for a window that the accelerator cannot take."""
+
+    def __init__(
+        self,
+        window: Window,
+        maps: int,
+        weight_bits: int = 4,
+        leak: int = 0,
+        reset: str = "subtract",
+        state_bits: int = 13,
+        bias: bool = False,
+    ) -> None:
+        spread = 1 / math.sqrt(max(1.0, window.fan_in * KERNEL_SPIKES))
+        super().__init__(window, maps, weight_bits, leak, reset, state_bits, bias, spread)
 
 
 class ContinuousReadout(ContinuousLayer):
@@ -162,7 +252,7 @@ def stack(module: nn.Module) -> list[Layer]:
 def _flat(module: nn.Module) -> list[Layer]:
     if isinstance(module, Layer):
         return [module]
-    if isinstance(module, nn.Dropout | nn.Flatten | nn.Identity):
+    if isinstance(module, nn.Dropout | nn.Flatten | nn.Unflatten | nn.Identity):
         return []
     if isinstance(module, nn.Sequential | nn.ModuleList):
         return [layer for child in module for layer in _flat(child)]
@@ -170,15 +260,10 @@ def _flat(module: nn.Module) -> list[Layer]:
 
 
 def on_grid(linear: nn.Module, bias: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Weights (O, I) and biases (O,) as multiples of the grid, their gradients straight through, and the grid."""
+    """Weights (O, …) and biases (O,) as multiples of the grid, their gradients straight through, and the grid."""
     weights = linear.quant_weight()  # type: ignore[operator]
     grid = float(weights.scale)
     return weights.value, bias + ((bias / grid).round() * grid - bias).detach(), grid
-
-
-def sums(linear: nn.Module, spikes: Tensor) -> Tensor:
-    """What a layer adds up, (…, O), for spikes (…, I): QuantLinear without its wrappers, which cost half as much again."""
-    return F.linear(spikes, linear.quant_weight().value)  # type: ignore[operator]
 
 
 class SparseLinear(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""The network of a preset: a stack of layers, with dropout between them, that tells how much it spikes."""
+"""The network of a preset: convolutions if it has some, then fully connected layers; it tells how much it spikes."""
 
 from itertools import pairwise
 
@@ -6,20 +6,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikeline_training.layers import ContinuousDense, ContinuousReadout, DiscontinuousDense, DiscontinuousReadout, Layer
+from spikeline.model.network import Window
+from spikeline_training.layers import (
+    ContinuousConvolution,
+    ContinuousDense,
+    ContinuousReadout,
+    DiscontinuousConvolution,
+    DiscontinuousDense,
+    DiscontinuousReadout,
+    Layer,
+)
 from spikeline_training.preset import Preset
 
 
 class SpikingNetwork(nn.Module):
-    """Fully connected network of either integration; its last layer fires if the preset's output is `spike_count`."""
+    """Network of either integration; its last layer fires if the preset's output is `spike_count`."""
 
     def __init__(self, preset: Preset) -> None:
         super().__init__()
         self.preset = preset
+        windows = preset.windows
         *hidden, last = pairwise(preset.sizes)
         output = _dense if preset.output == "spike_count" else _readout
         with torch.random.fork_rng(devices=[]):
-            layers = [_dense(*sizes, preset, first=n == 0) for n, sizes in enumerate(hidden)]
+            layers = [_convolution(w, x.maps, preset) for w, x in zip(windows, preset.convolutions, strict=True)]
+            layers += [_dense(*x, preset, first=n == 0) for n, x in enumerate(hidden) if n >= len(windows)]
             self.layers = nn.ModuleList([*layers, output(*last, preset, first=not hidden)])
         for layer in self.layers:  # PyTorch's draws of all layers, then ours: a seed has always meant this network
             layer.linear.reset_parameters()  # type: ignore[operator, union-attr]
@@ -37,10 +48,21 @@ class SpikingNetwork(nn.Module):
         *hidden, output = self.layers
         rates = []
         for layer in hidden:
-            s = layer(s)
+            s = layer(_flat(s, layer))
             rates.append(s.mean())
             s = drop(s, self.preset.hidden_dropout, self.training)
-        return output(s), rates
+        return output(_flat(s, output)), rates
+
+
+def _flat(spikes: Tensor, layer: nn.Module) -> Tensor:
+    """Spikes as a layer takes them: maps one after another where it is fully connected."""
+    return spikes.flatten(layer.axes) if layer.window is None else spikes  # type: ignore[arg-type]
+
+
+def _convolution(window: Window, maps: int, preset: Preset) -> Layer:
+    if preset.integration == "discontinuous":
+        return DiscontinuousConvolution(window, maps, preset.weight_bits)
+    return ContinuousConvolution(window, maps, preset.weight_bits, preset.leak, preset.reset, preset.state_bits, preset.bias)
 
 
 def _dense(inputs: int, neurons: int, preset: Preset, first: bool) -> Layer:

@@ -15,7 +15,7 @@ from spikeline.errors import DataError, PresetError
 from spikeline.files import read
 from spikeline.model import encode
 from spikeline.model.model_file import dataset_fault
-from spikeline.model.network import MAX_LAYERS
+from spikeline.model.network import KERNELS, MAX_LAYERS, Window
 
 FOLDER = Path(__file__).parent / "presets"
 LARGEST = 1 << 16  # bytes of a file
@@ -31,13 +31,25 @@ INTEGRATIONS = ("discontinuous", "continuous")
 OUTPUTS = ("membrane", "spike_count")  # what the class is read from
 ENCODERS = (*encode.ENCODERS, "events")
 HIDDEN = "hidden = [256, 256]"
+CONVOLUTION = "{ maps = 16, kernel = 3, stride = 2, padding = 1, pool = true }"
 OF_TIME = ("latency", "events")  # encoders whose spikes mean nothing without the steps before
 
 
-def _key(default: Any, legal: str, low: float = -math.inf, high: float = math.inf, choices: tuple = ()) -> Any:
+def _key(default: Any, legal: str, low: float = -math.inf, high: float = math.inf, choices: tuple = (), item: type = int) -> Any:
     if isinstance(default, dict):
         return field(default_factory=dict, metadata={"legal": legal, "choices": ()})
-    return field(default=default, metadata={"legal": legal, "low": low, "high": high, "choices": choices})
+    return field(default=default, metadata={"legal": legal, "low": low, "high": high, "choices": choices, "item": item})
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution of a preset: a table of its `convolutions`. See `spikeline.model.network.Window`."""
+
+    maps: int = _key(16, "1..4096", 1, 4096)
+    kernel: int = _key(3, " or ".join(map(str, KERNELS)), choices=KERNELS)
+    stride: int = _key(1, "1 or 2", choices=(1, 2))
+    padding: int = _key(0, "0, or 1 for a kernel of 3", choices=(0, 1))
+    pool: bool = _key(False, "true or false, of 2×2 spikes", choices=(False, True))
 
 
 @dataclass(frozen=True)
@@ -45,8 +57,16 @@ class Preset:
     """One training run. A TOML file sets some keys; the others keep the defaults below."""
 
     name: str = _key("", "text; the file's stem")
-    hidden: tuple[int, ...] = _key((256, 256), f"neurons of each hidden layer, 1..4096; none to {MAX_LAYERS - 1} layers")
+    convolutions: tuple[Convolution, ...] = _key(
+        (),
+        f"a table each, such as [{CONVOLUTION}], before the hidden layers, with which they are at most {MAX_LAYERS - 1}",
+        item=Convolution,
+    )
+    hidden: tuple[int, ...] = _key(
+        (256, 256), f"neurons of each fully connected hidden layer, 1..4096; none to {MAX_LAYERS - 1} layers"
+    )
     sizes: tuple[int, ...] = _key((), f"inputs and classes of the data, between them 1..4096; leave it out and give {HIDDEN!r}")
+    maps: tuple[int, ...] = _key((), "channels, height and width of the data, for convolutions; leave it out")
     integration: str = _key("discontinuous", " or ".join(map(repr, INTEGRATIONS)), choices=INTEGRATIONS)
     output: str = _key("membrane", " or ".join(map(repr, OUTPUTS)), choices=OUTPUTS)
     leak: int = _key(0, "0 (none) to 15, a shift; of continuous integration", 0, 15)
@@ -94,10 +114,26 @@ class Preset:
         """Of a sample of its data; see `DataSet.shape`."""
         return tuple(self.dataset["shape"])
 
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Of its convolutions, the first of which goes over the maps of its data."""
+        windows: list[Window] = []
+        for n, x in enumerate(self.convolutions):
+            channels, height, width = (self.convolutions[n - 1].maps, *windows[-1].pooled) if n else self.maps
+            windows.append(Window(channels, height, width, x.kernel, x.stride, x.padding, x.pool))
+        return tuple(windows)
+
+    @property
+    def convolved(self) -> tuple[int, ...]:
+        """Spikes that each convolution hands on."""
+        return tuple(x.maps * math.prod(window.pooled) for x, window in zip(self.convolutions, self.windows, strict=True))
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as in TOML: what a checkpoint keeps."""
-        hidden = self.sizes[1:-1] if self.sizes else self.hidden
-        return dataclasses.asdict(self) | {"hidden": list(hidden), "sizes": list(self.sizes), "dataset": dict(self.dataset)}
+        values = dataclasses.asdict(self) | {"dataset": dict(self.dataset)}
+        if self.sizes:
+            values["hidden"] = self.sizes[1 + len(self.convolutions) : -1]
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 
 def load(name_or_file: str, source: DataSet | None = None, **overrides: Any) -> Preset:
@@ -176,19 +212,17 @@ def from_dict(values: Mapping[str, Any], origin: str, source: DataSet | None = N
 
     Sizes are derived from the data: of `source`, else what the values say was read of them, else what `data` finds.
     """
-    fields = {f.name: f for f in dataclasses.fields(Preset)}
-    for key in values:
-        if key not in fields:
-            raise PresetError(f"{origin}: unknown key {key!r}; known are {', '.join(fields)}")
-    checked = {key: _checked(fields[key], value, origin) for key, value in values.items()}
-    preset = Preset(**checked)
+    checked = _checked_all(Preset, values, origin)
+    preset, fields = Preset(**checked), {f.name: f for f in dataclasses.fields(Preset)}
 
     def refuse(key: str, why: str) -> PresetError:
         legal = fields[key].metadata["legal"]
         return PresetError(f"{origin}: {key} = {_shown(getattr(preset, key))} {why}; legal is {legal}")
 
     if preset.sizes and (preset.dataset or "hidden" not in checked):  # resolved, or from before sizes were derived
-        preset = dataclasses.replace(preset, hidden=preset.sizes[1:-1])
+        preset = dataclasses.replace(preset, hidden=preset.sizes[1 + len(preset.convolutions) : -1])
+    if preset.convolutions and len(preset.convolutions) + len(preset.hidden) >= MAX_LAYERS:
+        raise refuse("convolutions", f"and {len(preset.hidden)} hidden layers are too many")
     if len(preset.hidden) >= MAX_LAYERS or not all(1 <= size <= 4096 for size in preset.hidden):
         raise refuse("hidden" if "hidden" in checked else "sizes", "are no hidden layers")
     if preset.encoder in OF_TIME and preset.integration != "continuous":
@@ -219,13 +253,20 @@ def from_dict(values: Mapping[str, Any], origin: str, source: DataSet | None = N
             with contextlib.suppress(DataError):
                 preset = dataclasses.replace(preset, pool=source.pool_of(preset.sizes[0]))
         inputs = source.inputs(preset.encoder, preset.pool)
+        maps = source.maps(preset.encoder, preset.pool) if preset.convolutions else ()
     except DataError as error:
         raise refuse("data", f"does not go with encoder = {preset.encoder!r}: {error}") from None
     if preset.augments and len(source.shape) != 2:
         raise refuse(
             "data", f"has samples of shape {source.shape}: rotation, scale, shear, shift and elastic need rows and columns"
         )
-    sizes = (inputs, *preset.hidden, len(source.classes))
+    if preset.maps not in ((), maps):
+        raise refuse("maps", f"does not agree with {source.title}, which makes {'×'.join(map(str, maps))} of it")
+    preset = dataclasses.replace(preset, maps=maps)
+    for n, window in enumerate(preset.windows):
+        if fault := window.fault():
+            raise refuse("convolutions", f"of {source.title}: number {n} has {fault}")
+    sizes = (inputs, *preset.convolved, *preset.hidden, len(source.classes))
     if preset.sizes not in ((), sizes):
         raise refuse("sizes", f"does not agree with {source.title}, which makes {'-'.join(map(str, sizes))} of it")
     facts = source.facts | ({"pool": preset.pool} if preset.encoder == "events" and source.sensor else {})
@@ -235,14 +276,14 @@ def from_dict(values: Mapping[str, Any], origin: str, source: DataSet | None = N
 def _resolved(preset: Preset) -> bool:
     """Whether a preset says soundly what data it was resolved to, as a checkpoint keeps it."""
     facts = preset.dataset
-    return (
-        dataset_fault(facts) is None
-        and facts["name"] == preset.data
-        and {"shape", "classes"} <= facts.keys()
-        and len(preset.sizes) > 1
-        and min(preset.sizes) > 0
-        and preset.sizes[-1] == len(facts["classes"])
-    )
+    if dataset_fault(facts) is not None or facts["name"] != preset.data or not {"shape", "classes"} <= facts.keys():
+        return False
+    if len(preset.sizes) < 2 or min(preset.sizes) < 1 or preset.sizes[-1] != len(facts["classes"]):
+        return False
+    if not preset.convolutions:
+        return True
+    sound = len(preset.maps) == 3 and all(window.fault() is None for window in preset.windows)
+    return sound and preset.sizes[:-1] == (math.prod(preset.maps), *preset.convolved, *preset.hidden)
 
 
 def _shown(value: Any) -> str:
@@ -252,14 +293,26 @@ def _shown(value: Any) -> str:
         return "a number of thousands of digits"
 
 
+def _checked_all(kind: type, values: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """The values of a table, a Preset or a Convolution, in the types of their keys, or a PresetError."""
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    for key in values:
+        if key not in fields:
+            raise PresetError(f"{origin}: unknown key {_shown(key)}; known are {', '.join(fields)}")
+    return {key: _checked(fields[key], value, origin) for key, value in values.items()}
+
+
 def _checked(key: dataclasses.Field, value: Any, origin: str) -> Any:
     """The value in its key's type, or a PresetError."""
     legal = key.metadata["legal"]
     wanted = dict if key.default is dataclasses.MISSING else type(key.default)
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     if wanted is tuple and isinstance(value, list | tuple):
-        fits = all(isinstance(n, int) and not isinstance(n, bool) for n in value)
-        value = tuple(value)
+        item = key.metadata["item"]
+        if item is int:
+            fits, value = all(isinstance(n, int) and not isinstance(n, bool) for n in value), tuple(value)
+        elif fits := all(isinstance(table, dict) for table in value):
+            value = tuple(item(**_checked_all(item, table, f"{origin}: {key.name} {n}")) for n, table in enumerate(value))
     elif wanted is float and (is_integer or isinstance(value, float)):
         fits = -1e300 < value < 1e300  # a whole number may have no float
         value = float(value) if fits else value

@@ -22,12 +22,12 @@ class Spike(Uint8ActPerTensorFloat):
     min_val, max_val, scaling_stats_op = 0.0, 1.0, None
 
 
-def weight_quantiser(bits: int, per_neuron: bool) -> Any:
-    """Brevitas injector of signed weights of `bits` bits with a scale per neuron, or one for the whole layer.
+def weight_quantiser(bits: int, per_column: bool) -> Any:
+    """Brevitas injector of signed weights of `bits` bits with a scale for each neuron or map, or one for the whole layer.
 
     1 bit is ±1; more are the symmetric range -(2^(bits-1) - 1)..2^(bits-1) - 1, so 2 bits are -1, 0 and 1.
     """
-    return Int8WeightPerTensorFloat.let(tensor_quant=StraightThrough, bit_width=bits, narrow_range=True, per_neuron=per_neuron)
+    return Int8WeightPerTensorFloat.let(tensor_quant=StraightThrough, bit_width=bits, narrow_range=True, per_column=per_column)
 
 
 class StraightThrough(nn.Module):
@@ -38,20 +38,20 @@ class StraightThrough(nn.Module):
     Those two shortcuts are what makes this a third of the cost of the general quantiser.
     """
 
-    def __init__(self, bit_width: int, per_neuron: bool) -> None:
+    def __init__(self, bit_width: int, per_column: bool) -> None:
         super().__init__()
         self.largest = 2 ** (bit_width - 1) - 1  # 0 for ±1
-        self.per_neuron = per_neuron
+        self.per_column = per_column
         self.bit_width, self.zero_point = torch.tensor(float(bit_width)), torch.tensor(0.0)
 
     def forward(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Weight (O, I) to its quantised value (O, I), scale (O, 1) or (), zero point and bit width."""
+        """Weight (O, …) to its quantised value (O, …), scale (O, 1, …) or (), zero point and bit width."""
         size = weight.detach().abs()
-        axes = (1,) if self.per_neuron else (0, 1)
+        axes = tuple(range(int(self.per_column), weight.dim()))
         if self.largest <= 1:
-            scale = size.mean(axes, keepdim=self.per_neuron)
+            scale = size.mean(axes, keepdim=self.per_column)
         else:
-            scale = size.amax(axes, keepdim=self.per_neuron) / self.largest
+            scale = size.amax(axes, keepdim=self.per_column) / self.largest
         scale = scale.clamp_min(1e-10)
         return _Round.apply(weight, scale, self.largest), scale, self.zero_point, self.bit_width
 
@@ -90,7 +90,7 @@ class PowerOfTwo(nn.Module):
         self.bit_width, self.zero_point = torch.tensor(float(bit_width)), torch.tensor(0.0)
 
     def forward(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Weight (O, I) to its quantised value (O, I), scale (), zero point and bit width."""
+        """Weight (O, …) to its quantised value (O, …), scale (), zero point and bit width."""
         best = self.reach * float(weight.detach().std()) / max(self.largest, 1)
         exponent = round(math.log2(max(best, 2.0**-20))) if math.isfinite(best) else math.nan  # weights that diverged show it
         scale = torch.tensor(2.0**exponent)

@@ -15,8 +15,14 @@ from spikeline.cli.arguments import folder_to_write, name_or_path, positive
 from spikeline.errors import ModelError, PresetError
 from spikeline.files import read_json
 
-PRESETS = {"discontinuous": "mnist-dc-256", "continuous": "mnist-cc-latency", "events": "mnist-cc-events"}
-FOLDERS = {"discontinuous": "build/demo", "continuous": "build/demo-continuous", "events": "build/demo-events"}
+PRESETS = {
+    "discontinuous": "mnist-dc-256",
+    "continuous": "mnist-cc-latency",
+    "events": "mnist-cc-events",
+    "convolution": "mnist-conv-fast",
+}
+FOLDERS = {mode: "build/demo" if mode == "discontinuous" else f"build/demo-{mode}" for mode in PRESETS}
+GEOMETRIES = {mode: "z020-conv" if mode == "convolution" else "z020-256" for mode in PRESETS}
 SHIPPED = Path(__file__).parents[1] / "models"
 FLOW = {"training": "brevitas", "compiler": "qonnx"}  # packages in the order of the data, and what they need
 TRAINABLE = "pip install 'spikeline[train]'"
@@ -47,9 +53,8 @@ def register(subparsers: argparse._SubParsersAction, command: Callable[[list[str
     demo.add_argument(
         "--geometry",
         type=name_or_path,
-        default="z020-256",
         metavar="NAME",
-        help="Geometry of the simulated accelerator: a shipped one or a .json file (default: %(default)s).",
+        help="Geometry of the simulated accelerator: a shipped one or a .json file (default: z020-256, or that of the mode).",
     )
     demo.add_argument(
         "--images", type=positive, metavar="N", help="Number of test images to classify, from the first on (default: all)."
@@ -71,7 +76,8 @@ def run(args: argparse.Namespace, command: Callable[[list[str]], int]) -> None:
     model = out / "model.img"
     if not train:
         model = shipped(preset, installed)
-    for words in commands(preset if train else None, model, out, args.geometry, args.images):
+    geometry = args.geometry or GEOMETRIES[args.mode]
+    for words in commands(preset if train else None, model, out, geometry, args.images):
         print(f"$ spikeline {shlex.join(words)}", flush=True)
         if status := command(words):
             sys.exit(status)

@@ -2,9 +2,13 @@
 
 import argparse
 import json
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from spikeline.cli.arguments import path
+
+if TYPE_CHECKING:
+    from spikeline.model.network import Layer
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -24,6 +28,8 @@ def run(args: argparse.Namespace) -> None:
     layers: list[dict[str, Any]] = []
     for n, x in enumerate(network.layers):
         layer: dict[str, Any] = {"inputs": x.inputs, "neurons": x.neurons, "membrane_range": network.membrane_range(n)}
+        if x.window:
+            layer |= {"outputs": x.outputs, "maps": x.columns, "window": asdict(x.window)}
         for kind in ("threshold", "bias", "weight") if x.continuous else ("threshold", "weight"):
             layer[f"{kind}_bytes"] = next(packets).nbytes - 16  # header and checksum
         if x.continuous:
@@ -51,9 +57,16 @@ def run(args: argparse.Namespace) -> None:
     for n, layer in enumerate(layers):
         low, high = layer["membrane_range"]
         sizes = f"{layer['weight_bytes']:>8} B {layer['threshold_bytes']:>9} B"
-        print(f"{n:>5} {layer['inputs']:>7} {layer['neurons']:>8} {sizes}  {low} … {high}{_lasting(layer)}")
+        kind = _convolution(network.layers[n])
+        print(f"{n:>5} {layer['inputs']:>7} {layer['neurons']:>8} {sizes}  {low} … {high}{kind}{_lasting(layer)}")
     print(f"membranes need {network.membrane_bits} bits; {loaded.nbytes} bytes of packets; CRC-32 {loaded.crc:08x}")
     print(f"trained on {loaded.dataset or 'a data set that it does not name'}")
+
+
+def _convolution(layer: "Layer") -> str:
+    if layer.window is None:
+        return ""
+    return f"; convolution {layer.window}, into {layer.columns}×{'×'.join(map(str, layer.window.pooled))}"
 
 
 def _lasting(layer: dict[str, Any]) -> str:

@@ -75,6 +75,15 @@ class DataSet:
             raise DataError(f"the network takes events, and {self.title} has images; take a network with an encoder")
         return self.sensor.inputs(pool) if self.sensor else self.shape[1]
 
+    def maps(self, encoder: str, pool: int = 1) -> tuple[int, int, int]:
+        """Channels, height and width of those inputs. Raises DataError if they have none, or do not suit."""
+        self.inputs(encoder, pool)
+        if encoder == "events" and self.sensor:
+            return (self.sensor.polarities, *self.sensor.cells(pool))
+        if encoder == "events" or len(self.shape) != 2:
+            raise DataError(f"{self.title} has samples of shape {self.shape}, and a convolution needs rows and columns")
+        return (1, self.shape[0], self.shape[1])
+
     def pool_of(self, inputs: int, known: int | None = None) -> int:
         """The side of a cell, in sensor pixels, that makes so many inputs: `known`, or the smallest. Raises DataError."""
         if self.sensor is None or known:

@@ -82,15 +82,14 @@ class Driver(Backend):
         sizes = GEOMETRY.unpack(self.device.read(Register.GEOMETRY))
         parallel = self.device.read(Register.PARALLEL)
         features = FEATURES.unpack(self.device.read(Register.FEATURES))
-        first = features["convolutions"]
-        cores = [LAYER.unpack(self.device.read(Register.LAYER + 4 * n)) for n in range(sizes["layers"])]
+        first = features["convolutions"]  # of the fully connected ones
+        layers = [LAYER.unpack(self.device.read(Register.LAYER + 4 * n)) for n in range(sizes["layers"])]
         rooms = [CONVOLUTION.unpack(self.device.read(Register.CONVOLUTION + 4 * n)) for n in range(first)]
-        lanes = [parallel >> 4 * n & 15 for n in range(len(cores))]
         return Geometry(
             name,
-            tuple(LayerGeometry(**x, spikes_per_cycle=n) for x, n in zip(cores[first:], lanes[first:], strict=True)),
+            tuple(LayerGeometry(**x, spikes_per_cycle=parallel >> 4 * n & 15) for n, x in enumerate(layers) if n >= first),
             convolutions=tuple(
-                ConvolutionGeometry(maps=x["neurons"], rows=x["inputs"], **room) for x, room in zip(cores, rooms, strict=False)
+                ConvolutionGeometry(x["neurons"], x["inputs"], **room) for x, room in zip(layers, rooms, strict=False)
             ),
             inputs=self.device.read(Register.INPUTS) if first else 0,
             clock_mhz=clock_mhz,
@@ -342,7 +341,8 @@ class Driver(Backend):
             value = read(low)  # captures the high word
             return read(low + 4) << 32 | value
 
-        cores = self.geometry.cores(self.model.network) if self.model else range(len(self.geometry.layers))
+        every = range(len(self.geometry.convolutions) + len(self.geometry.layers))
+        cores = self.geometry.cores(self.model.network) if self.model else every
         return Counters(
             images=wide(Register.IMAGES_LO),
             steps=wide(Register.STEPS_LO),

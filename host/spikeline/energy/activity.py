@@ -57,6 +57,7 @@ from spikeline.energy.register_bits import (
     SERIAL_BITS,
     TAG_BITS,
 )
+from spikeline.errors import ModelError
 from spikeline.measure import cycles
 from spikeline.model import golden
 from spikeline.model.geometry import Geometry, LayerGeometry
@@ -117,7 +118,10 @@ def built_for(network: Network, spikes_per_cycle: tuple[int, ...] = (4, 2), cloc
     """Hardware of the network's own sizes: no room that it does not use, weights of the bits that it needs.
 
     spikes_per_cycle: of the layers; the last number holds for the layers that follow. Not a geometry to be simulated.
+    Raises ModelError for convolutions, of which no activity is known.
     """
+    if network.convolutions:
+        raise ModelError("energy is estimated of fully connected layers only; name a model without convolutions")
     lanes = [spikes_per_cycle[min(n, len(spikes_per_cycle) - 1)] for n in range(len(network.layers))]
     return Geometry(
         name="built for the network",

@@ -102,12 +102,17 @@ the last drop or SETTLE cycles after the last event.
 """
 
 import math
+from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from spikeline.errors import ModelError
+from spikeline.measure.convolution_cycles import convolve
 from spikeline.model import golden
 from spikeline.model.geometry import Geometry
+from spikeline.model.model_file import row_order
 from spikeline.model.network import Network
 from spikeline.model.spec import Encoder
 
@@ -218,6 +223,31 @@ class _Events:
         return ended + 1
 
 
+class _Convolved:
+    """Input of the fully connected layers through convolutions; see `convolution_cycles`. It has a step for each decision."""
+
+    def __init__(self, source: Any, offers: Generator[int, int, None], work: dict[str, int]):
+        self.source, self.offers, self.begun = source, offers, False
+        self._work = work
+
+    @property
+    def work(self) -> dict[str, int]:
+        return self.source.work | self._work
+
+    @property
+    def settled(self) -> int:
+        return self.source.settled
+
+    def begin(self) -> None:
+        """Nothing."""
+
+    def offer(self, taken: int, _last_step: bool, _last_but_one: bool, _leave: float) -> int | None:
+        if self.begun:
+            return self.offers.send(taken)
+        self.begun = True
+        return next(self.offers)
+
+
 class _Encoder:
     """Input of a PIXELS packet, through the encoder."""
 
@@ -282,17 +312,31 @@ def predict(
     """
     batch, time_steps, inputs = spikes.shape
     decisions = network.decisions
-    source: _Encoder | _Events | _Words = _Words(inputs)
+    source: _Convolved | _Encoder | _Events | _Words = _Words(inputs)
     if input == "pixels":
         source = _Encoder(inputs, network.encoder == Encoder.BERNOULLI)
     elif input == "events":
         source = _Events(spikes.reshape(-1, inputs).sum(1).tolist(), time_steps)
-    scans = [scan(x, room.spikes_per_cycle) for x, room in zip([spikes, *trace.spikes[:-1]], geometry.layers, strict=False)]
+    first, steps = network.convolutions, time_steps
+    if first:
+        if network.exit_margin is not None and not every_step:
+            raise ModelError("the cycle model does not know of early exit behind convolutions; leave out the exit margin")
+        work_of: dict[str, int] = {}
+        seen = scan(spikes, 1)
+        steps = decisions
+        offers = convolve(geometry, network, seen, spikes.reshape(-1, inputs), trace, source, LOADER - 1, time_steps, work_of)
+        source = _Convolved(source, offers, work_of)
+    connected = network.layers[first:]
+    inputs_of = [spikes, *trace.spikes[:-1]][first:]  # what enters the fully connected layers
+    if first:  # which come position by position
+        inputs_of[0] = inputs_of[0][..., row_order(connected[0], network.layers[first - 1])]
+    scans = [scan(x, room.spikes_per_cycle) for x, room in zip(inputs_of, geometry.layers, strict=False)]
     compare = geometry.classes + DECODE
     result = compare + (-(-network.layers[-1].neurons // 2) if scores else 0)
     used = [decisions] * batch if every_step else trace.steps.tolist()
     # Of each layer, cycles from the end of one step that goes on to that of the next; and from there to the queue's output.
-    serial = [layer.continuous or (network.direct and k == 0) for k, layer in enumerate(network.layers)]
+    direct = network.direct and not first  # layer 0 takes planes
+    serial = [layer.continuous or (direct and k == 0) for k, layer in enumerate(connected)]
     apart = [geometry.group if x else 0 for x in serial]
     pipeline = [geometry.group + SERIAL if x else PIPELINE for x in serial]
 
@@ -311,10 +355,10 @@ def predict(
     for image in range(batch):
         source.begin()
         leave = math.inf  # when the image is given up
-        for step in range(time_steps):
-            n = image * time_steps + step
-            decision = step - (time_steps - decisions)  # its number, below 0 if layer 0 makes none
-            offered = source.offer(passed[0], step == time_steps - 1, step == time_steps - 2, leave)
+        for step in range(steps):
+            n = (image + 1) * time_steps - steps + step
+            decision = step - (steps - decisions)  # its number, below 0 if layer 0 makes none
+            offered = source.offer(passed[0], step == steps - 1, step == steps - 2, leave)
             if offered is None:
                 break
             handed[n] = True
@@ -327,7 +371,7 @@ def predict(
                 if drop:
                     break
                 taken[k, n] = True
-                m = image * decisions + decision if k else n
+                m = n if direct and not k else image * decisions + decision
                 room = left[k][-QUEUE] + 1 if len(left[k]) >= QUEUE else 0
                 start = max(finish[k], accept + SCAN, room)
                 finish[k] = start + busiest[k][m]
@@ -356,6 +400,11 @@ def predict(
                     decided = max(decided, free)
                     free = decided + compare
                     decode_work += compare
+    if first:
+        handed[:] = True
+        convolved = np.ones((first, batch, time_steps), bool)
+        convolved[1:, :, : time_steps - decisions] = False
+        taken = np.concatenate([convolved.reshape(first, -1), taken])
     return Prediction(
         max(free, decided, *passed, source.settled) + 1,
         source.work | {f"layer {k}": cycles for k, cycles in enumerate(work)} | {"decode": decode_work},

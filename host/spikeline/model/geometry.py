@@ -7,9 +7,10 @@ from typing import Any
 
 from spikeline.errors import DeviceError, ModelError
 from spikeline.files import read_json
-from spikeline.model.network import Layer, Network
+from spikeline.model.network import MAX_LAYERS, Layer, Network
 
 FOLDER = Path(__file__).parent / "geometries"
+MAX_CONVOLUTIONS = 4  # that registers have room for
 ROUNDS = 8  # that a convolution core can go through the spikes
 CHANNELS = 511  # that can enter one
 INPUT_CHANNELS = 8  # that can enter the first
@@ -145,7 +146,8 @@ class Geometry:
 
     def _check(self, path: Path) -> None:
         sound = (
-            1 <= len(self.layers) <= 8 - len(self.convolutions)
+            1 <= len(self.layers) <= MAX_LAYERS - len(self.convolutions)
+            and len(self.convolutions) <= MAX_CONVOLUTIONS
             and self.weight_bits in (2, 4, 8)
             and 4 <= self.membrane_bits <= 24
             and 2 <= self.classes <= self.lanes
@@ -165,10 +167,10 @@ class Geometry:
             and all(x.neurons % self.lanes == 0 for x in self.layers)
             and 0 <= self.inputs < 1 << 16
             and all(
-                0 < x.maps <= 64
+                x.maps in (8, 16, 32, 64)
                 and x.maps % self.lanes == 0
                 and 16 <= x.rows <= 4096
-                and 16 <= x.words <= 4096
+                and 16 <= x.words <= 512
                 and 16 <= x.positions <= 4096
                 and x.distributed in (0, 1)
                 for x in self.convolutions
@@ -179,8 +181,8 @@ class Geometry:
                 f"{path} is not sound; a geometry has 1 to 8 layers, each with as many inputs as the one before has neurons, "
                 f"neurons in multiples of 64 / weight_bits, 1, 2, 4 or 8 spikes per cycle, weights of 2, 4 or 8 bits, membranes "
                 f"of 4 to 24 bits, an even number of classes up to 64 / weight_bits, a clock of 1 to 1000 MHz, a leak up to 15 "
-                "if continuous, groups of 8, 16 or 32 neurons, at most 64 / weight_bits, and convolutions, counted as layers, "
-                "of 16 to 4096 rows, words and positions and maps in multiples of 64 / weight_bits up to 64"
+                "if continuous, groups of 8, 16 or 32 neurons, at most 64 / weight_bits, and up to 4 convolutions, counted as "
+                "layers, of 8, 16, 32 or 64 maps, a multiple of 64 / weight_bits, 16 to 4096 rows and positions, 16 to 512 words"
             )
 
     @property
@@ -203,7 +205,10 @@ class Geometry:
             problems.append(f"weights are packed for {network.weight_bits} bits, the accelerator has {self.weight_bits}")
         first = network.convolutions  # of the fully connected ones
         if first > len(self.convolutions):
-            problems.append(f"{first} convolutions, the accelerator has {len(self.convolutions)}")
+            known = sorted(p.stem for p in FOLDER.glob("*.json") if len(Geometry.load(p.stem).convolutions) >= first)
+            which = f" ({', '.join(known)} {'has' if len(known) == 1 else 'have'} as many)" if known else ""
+            what = "convolution" if first == 1 else "convolutions"
+            problems.append(f"{first} {what}, the accelerator has {len(self.convolutions)}{which}")
         if len(network.layers) - first > len(self.layers):
             problems.append(f"{len(network.layers) - first} layers, the accelerator has {len(self.layers)}")
         if first and network.sizes[0] > self.input_room:

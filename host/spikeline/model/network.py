@@ -13,6 +13,7 @@ MAX_LAYERS = 8  # that registers and image headers have room for
 VALUE_BITS = 32  # of a class value: the output membrane or spike count summed over the time steps
 KERNELS = (1, 3)  # kernel sizes of a convolution
 LARGEST_SIDE = 64  # of a map
+PATCH_VALUES = 1 << 24  # that a convolution looks at in one go, of which each takes 4 bytes
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,12 @@ class Window:
         height, width = self.positions
         return (height // 2, width // 2) if self.pool else (height, width)
 
+    def __str__(self) -> str:
+        """3×3 over 1×28×28, stride 2, padding 1, 2×2 pooling"""
+        parts = [f"{self.kernel}×{self.kernel} over {self.channels}×{self.height}×{self.width}"]
+        parts += [f"stride {self.stride}"] * (self.stride > 1) + [f"padding {self.padding}"] * (self.padding > 0)
+        return ", ".join(parts + ["2×2 pooling"] * self.pool)
+
     def fault(self) -> str | None:
         """What is wrong with it, None if nothing is."""
         if self.kernel not in KERNELS:
@@ -72,15 +79,17 @@ class Window:
         around = ((0, 0), (0, 0), (self.padding, self.padding), (self.padding, self.padding))
         views = np.lib.stride_tricks.sliding_window_view(np.pad(maps, around), (1, 1, self.kernel, self.kernel))
         views = views[:, :, :: self.stride, :: self.stride, 0, 0]  # (B, C, H, W, K, K)
-        return views.transpose(0, 2, 3, 1, 4, 5).reshape(len(maps), -1, self.fan_in)
+        return views.transpose(0, 2, 3, 1, 4, 5).reshape(len(maps), math.prod(self.positions), self.fan_in)
 
     def pooling(self, fired: np.ndarray) -> np.ndarray:
         """What is handed on of `fired`, bool (…, maps · positions): (…, maps · pooled)."""
         if not self.pool:
             return fired
         height, width = self.pooled
-        maps = fired.reshape(*fired.shape[:-1], -1, *self.positions)[..., : 2 * height, : 2 * width]
-        return maps.reshape(*maps.shape[:-2], height, 2, width, 2).any((-3, -1)).reshape(*fired.shape[:-1], -1)
+        columns = fired.shape[-1] // math.prod(self.positions)
+        maps = fired.reshape(*fired.shape[:-1], columns, *self.positions)[..., : 2 * height, : 2 * width]
+        over = maps.reshape(*maps.shape[:-2], height, 2, width, 2).any((-3, -1))
+        return over.reshape(*fired.shape[:-1], columns * height * width)
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,11 @@ class Layer:
         return self.biases is not None and bool(self.biases.any())
 
     @property
+    def pools(self) -> bool:
+        """Are its spikes pooled?"""
+        return self.window is not None and self.window.pool
+
+    @property
     def columns(self) -> int:
         """Neurons, or maps of neurons, that have weights and a threshold of their own."""
         return self.weights.shape[1]
@@ -142,8 +156,12 @@ class Layer:
         weights = self.weights.astype(np.float32)
         if self.window is None:
             return (spikes.astype(np.float32) @ weights).astype(np.int32)
-        sums = self.window.patches(spikes).astype(np.float32) @ weights  # (B, positions, maps)
-        return sums.transpose(0, 2, 1).reshape(len(spikes), -1).astype(np.int32)
+        sums = np.empty((len(spikes), self.columns, math.prod(self.window.positions)), np.int32)
+        rows = max(1, PATCH_VALUES // (sums.shape[-1] * self.window.fan_in))
+        for at in range(0, len(spikes), rows):
+            patches = self.window.patches(spikes[at : at + rows]).astype(np.float32)
+            sums[at : at + rows] = (patches @ weights).transpose(0, 2, 1)
+        return sums.reshape(len(spikes), self.neurons)
 
     def of_neurons(self, columns: np.ndarray) -> np.ndarray:
         """Thresholds or biases, (columns,), for each neuron, (neurons,)."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -232,8 +231,7 @@ def compare(layers: list[FloatLayer], imported: Imported, spikes: np.ndarray) ->
 
 def _template(dense: list[Dense], time_steps: int, encoder: str) -> Network:
     """A network of the right sizes, for finding its data before there are integers."""
-    sizes = [dense[0].inputs, *(x.neurons for x in dense)]
-    layers = tuple(Layer(np.zeros((i, o), np.int8), np.zeros(o, np.int32)) for i, o in pairwise(sizes))
+    layers = tuple(Layer(np.zeros(x.weights.shape[::-1], np.int8), np.zeros(x.columns, np.int32), window=x.window) for x in dense)
     try:
         return Network(layers, 8, time_steps, Encoder[encoder.upper()])
     except ModelError as error:

@@ -10,11 +10,11 @@ Whether the weights then still fit their bits, and all membranes their state, is
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spikeline.model.network import Layer
+from spikeline.model.network import Layer, Window
 from spikeline.model.spec import Reset
 from spikeline_training.integers import Affine, snap
 from spikeline_training.nir.reference import FloatLayer
@@ -39,6 +39,7 @@ class Integers:
     leak: int = 0
     reset: Reset = Reset.ZERO
     lasting: bool = True
+    window: Window | None = None  # of a convolution, whose rows are maps
 
     def state_bits(self, steps: int) -> int:
         """The fewest bits of a state that no spike train of so many steps can saturate."""
@@ -73,9 +74,11 @@ class Integers:
             return Layer(weights.T.copy(), -biases), Affine(scale, biases.astype(np.float32) * scale)
         if not self.lasting:
             ones = np.ones(len(weights))
-            return snap(weights, ones, 1.5 - (self.thresholds - self.biases))  # half-way between two sums
+            layer, affine = snap(weights, ones, 1.5 - (self.thresholds - self.biases))  # half-way between two sums
+            return replace(layer, window=self.window), affine
         given = biases if biases.any() else None
-        layer = Layer(weights.T.copy(), self.thresholds.astype(np.int32), state_bits, given, self.leak, self.reset)
+        thresholds = self.thresholds.astype(np.int32)
+        layer = Layer(weights.T.copy(), thresholds, state_bits, given, self.leak, self.reset, self.window)
         return layer, Affine(np.array(self.grid, np.float32), (biases * self.grid).astype(np.float32))
 
 
@@ -121,6 +124,7 @@ def integers(layer: FloatLayer, steps: int, bits: int) -> Integers:
         leak,
         neuron.reset if not stateless else Reset.ZERO,
         not stateless,
+        layer.dense.window,
     )
     if found.state_bits(steps) > MOST_STATE_BITS:
         raise InexactError(

@@ -38,12 +38,20 @@ class Dense(nn.Module):
 
     def forward(self, spikes: Tensor) -> Tensor:
         weights, bias, grid = on_grid(self.linear, self.bias)
-        current = F.linear(spikes, weights, bias)
+        current = F.linear(spikes, weights, bias) if self.start.window is None else self._convolved(spikes, weights, bias)
         if self.start.thresholds is None:
             return current
         if not self.start.lasting:
             return Fire()(current)
         return Neurons.apply(current, grid, self.start.leak, self.start.reset == Reset.ZERO, self.state_bits)
+
+    def _convolved(self, spikes: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+        """As F.linear, of maps."""
+        window = self.start.window
+        assert window is not None
+        maps = spikes.reshape(-1, window.channels, window.height, window.width)
+        kernel = weights.reshape(len(weights), window.channels, window.kernel, window.kernel)
+        return F.conv2d(maps, kernel, bias, window.stride, window.padding).reshape(*spikes.shape[:2], -1)
 
     def integers(self) -> Integers:
         """What it is in integers."""

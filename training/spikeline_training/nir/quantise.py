@@ -15,7 +15,7 @@ import numpy as np
 
 from spikeline.errors import CompileError, ModelError
 from spikeline.model import golden
-from spikeline.model.network import Network
+from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Reset
 from spikeline_training.nir.exact import FEWEST_STATE_BITS, MOST_STATE_BITS, Integers, largest
 from spikeline_training.nir.reference import FloatLayer
@@ -64,14 +64,16 @@ def _firing(layer: FloatLayer, spikes: np.ndarray, wanted: np.ndarray, bits: int
                 w, b = factor[:, None] * weights, factor * bias + extra * 2.0**-leak * (leak > 0)
                 found = _rounded(w * 2**power, b * 2**power, 2**power, bits, 2.0**-power)
                 reset = neuron.reset if lasting else Reset.ZERO
-                return Fitted(replace(found, leak=leak, reset=reset, lasting=lasting), w, b)
+                found = replace(found, leak=leak, reset=reset, lasting=lasting, window=layer.dense.window)
+                return Fitted(found, w, b)
 
             possible, errors = [], []
             for factor in FACTORS:
                 made = execute(scaled(np.full(len(weights), factor)).integers, spikes, bits)
                 if made is not None:
                     possible.append(factor)
-                    errors.append(np.square(made.sum(1) - wanted).mean(0))  # (neurons,)
+                    error = np.square(made.sum(1) - wanted).reshape(len(wanted), layer.dense.columns, -1)
+                    errors.append(error.mean((0, 2)))  # (columns,)
             if possible:
                 yield float(np.min(errors, 0).mean()), scaled(np.array(possible)[np.argmin(errors, 0)])
 
@@ -93,11 +95,15 @@ def _summing(layer: FloatLayer, spikes: np.ndarray, wanted: np.ndarray, bits: in
 def execute(integers: Integers, spikes: np.ndarray, bits: int) -> np.ndarray | None:
     """Spikes, or what each step adds to the class values, (B, T, neurons); None if one step can overflow its state."""
     decode = Decode.SPIKE_COUNT if integers.thresholds is not None else Decode.MEMBRANE
+    layer = integers.layer(state_bits(integers))[0]
+    end = Layer(np.zeros((layer.outputs, 1), np.int8), np.ones(1, np.int32))
+    behind = [end] if layer.window else []  # no network ends in a convolution
     try:
-        network = Network((integers.layer(state_bits(integers))[0],), 8, spikes.shape[1], decode=decode)
+        network = Network((layer, *behind), 8, spikes.shape[1], decode=decode)
     except ModelError:
         return None
-    return golden.run(network, spikes).counted
+    trace = golden.run(network, spikes)
+    return trace.spikes[0] if behind else trace.counted
 
 
 def state_bits(integers: Integers) -> int:

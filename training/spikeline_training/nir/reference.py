@@ -19,15 +19,20 @@ class FloatLayer:
 
 
 def currents(layer: FloatLayer, spikes: np.ndarray) -> np.ndarray:
-    """W s + b, float32 (B, T, neurons), of spikes (B, T, inputs)."""
+    """W s + b, float32 (B, T, columns, positions), of spikes (B, T, inputs)."""
     dense, (batch, steps, _) = layer.dense, spikes.shape
-    sums = spikes.reshape(batch * steps, -1).astype(np.float32) @ dense.weights.T.astype(np.float32)
-    return (sums + dense.bias.astype(np.float32)).reshape(batch, steps, -1)
+    rows, weights = spikes.reshape(batch * steps, -1), dense.weights.T.astype(np.float32)
+    seen = dense.window.patches(rows) if dense.window else rows[:, None]  # (B · T, positions, fan-in)
+    sums = seen.astype(np.float32) @ weights + dense.bias.astype(np.float32)
+    return sums.swapaxes(1, 2).reshape(batch, steps, dense.columns, dense.positions)
 
 
 def fire(neuron: Neuron, current: np.ndarray) -> np.ndarray:
-    """Spikes of neurons, float32 (B, T, neurons): 0 and 1, more only of those that fire several times in a step."""
-    keep, gain, threshold = (np.asarray(x, np.float32) for x in (neuron.keep, neuron.gain, neuron.threshold))
+    """Spikes of neurons, float32 (B, T, neurons): 0 and 1, more only of those that fire several times in a step.
+
+    current: float32 (B, T, columns, positions).
+    """
+    keep, gain, threshold = (np.reshape(x, (-1, 1)).astype(np.float32) for x in (neuron.keep, neuron.gain, neuron.threshold))
     fired, v, spikes = np.empty_like(current), np.zeros_like(current[:, 0]), np.zeros_like(current[:, 0])
     for t in range(current.shape[1]):
         v = keep * v + gain * current[:, t]
@@ -39,7 +44,7 @@ def fire(neuron: Neuron, current: np.ndarray) -> np.ndarray:
         if not neuron.late:
             v = v - spikes * threshold if neuron.reset == Reset.SUBTRACT else np.where(spikes > 0, np.float32(0), v)
         fired[:, t] = spikes
-    return fired
+    return fired.reshape(*fired.shape[:2], -1)
 
 
 def run(layers: list[FloatLayer], spikes: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
@@ -48,7 +53,7 @@ def run(layers: list[FloatLayer], spikes: np.ndarray) -> tuple[list[np.ndarray],
     for layer in layers:
         current = currents(layer, x)
         if layer.neuron is None:
-            return fired, current.sum(1)
+            return fired, current.sum(1)[..., 0]
         x = fire(layer.neuron, current)
         fired.append(x)
     return fired, x.sum(1)

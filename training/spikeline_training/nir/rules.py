@@ -24,7 +24,7 @@ FROM = "name the framework that wrote it with --from, or its time step with --dt
 
 @dataclass(frozen=True)
 class Neuron:
-    """The neurons of one layer; gain and threshold float64 (neurons,)."""
+    """The neurons of one layer; gain and threshold float64 (neurons,), of a convolution (maps,)."""
 
     keep: float  # share of the membrane that is left by the next step: 1 for IF, 0 for neurons without a memory
     gain: np.ndarray
@@ -94,7 +94,7 @@ def neuron(layer: Dense, rule: Rule, reset: Reset, dt: float | None = None) -> N
     kind = type(node).__name__
     if kind == "Threshold":
         threshold = _each(layer, node.threshold)
-        return Neuron(0.0, np.ones(layer.neurons), _positive(layer, threshold), Reset.ZERO, strict=True)
+        return Neuron(0.0, np.ones(layer.columns), _positive(layer, threshold), Reset.ZERO, strict=True)
     for key in ("v_leak", "v_reset"):
         if np.any(np.asarray(getattr(node, key, 0.0)) != 0):
             raise refusal(
@@ -126,12 +126,18 @@ def _clean(values: np.ndarray) -> np.ndarray:
 
 
 def _each(layer: Dense, values: Any) -> np.ndarray:
-    """A parameter for each neuron, float64 (neurons,). Raises CompileError for another number of them."""
+    """A parameter for each neuron or map, float64 (columns,). Raises CompileError for another number of them."""
     flat = np.asarray(values, np.float64).reshape(-1)
-    if flat.size not in (1, layer.neurons):
-        reason = f"{flat.size} neurons behind weights for {layer.neurons}"
+    if flat.size == layer.outputs:
+        maps = flat.reshape(layer.columns, layer.positions)
+        if (maps != maps[:, :1]).any():
+            reason = "its neurons differ from position to position of a map"
+            raise refusal(layer.neuron_name, layer.neuron, reason, "train with one threshold and time constant for each map")
+        flat = maps[:, 0]
+    if flat.size not in (1, layer.columns):
+        reason = f"{flat.size} neurons behind weights for {layer.outputs}"
         raise refusal(layer.neuron_name, layer.neuron, reason, "export the network again")
-    return np.broadcast_to(flat, (layer.neurons,))
+    return np.broadcast_to(flat, (layer.columns,))
 
 
 def _positive(layer: Dense, threshold: np.ndarray) -> np.ndarray:
