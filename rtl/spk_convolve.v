@@ -400,7 +400,7 @@ reg [5:0]              fire_x_left_reg;
 reg [1:0]              fire_y_bank_reg;
 reg [1:0]              fire_x_bank_reg;
 reg [HALF_BITS-1:0]    fire_y_word_reg;
-reg [4:0]              fire_x_word_reg;
+reg [HALF_BITS-1:0]    fire_x_word_reg;
 reg [HALF_BITS-1:0]    fire_round_word_reg;
 reg [ROUND_BITS-1:0]   fire_round_reg;
 reg                    fire_lower_reg; // of 2×2 positions
@@ -423,17 +423,15 @@ endfunction
 
 wire [15:0]          wide_line = {11'd0, columns};
 wire [15:0]          wide_words = {6'd0, words};
-wire [15:0]          wide_x_word = {11'd0, fire_x_word_reg};
 wire [HALF_BITS-1:0] line_words = wide_line[HALF_BITS-1:0];
 wire [HALF_BITS-1:0] half_words = wide_words[HALF_BITS-1:0];
-wire [HALF_BITS-1:0] fire_x_word = wide_x_word[HALF_BITS-1:0];
 localparam [HALF_BITS-1:0] ONE = 1;
 wire [HALF_BITS+1:0] y_next = further(fire_y_bank_reg, fire_y_word_reg, line_words, pool);
-wire [HALF_BITS+1:0] x_next = further(fire_x_bank_reg, fire_x_word, ONE, pool);
+wire [HALF_BITS+1:0] x_next = further(fire_x_bank_reg, fire_x_word_reg, ONE, pool);
 wire [HALF_BITS+1:0] y_here = fire_lower_reg ? further(fire_y_bank_reg, fire_y_word_reg, line_words, 1'b0)
     : {fire_y_bank_reg, fire_y_word_reg};
-wire [HALF_BITS+1:0] x_here = fire_right_reg ? further(fire_x_bank_reg, fire_x_word, ONE, 1'b0)
-    : {fire_x_bank_reg, fire_x_word};
+wire [HALF_BITS+1:0] x_here = fire_right_reg ? further(fire_x_bank_reg, fire_x_word_reg, ONE, 1'b0)
+    : {fire_x_bank_reg, fire_x_word_reg};
 
 wire [ADDRESS_BITS-1:0] fire_address
     = {fire_half_reg, y_here[HALF_BITS-1:0] + x_here[HALF_BITS-1:0] + fire_round_word_reg};
@@ -449,7 +447,7 @@ always @(posedge aclk) begin
             fire_round_word_reg <= fire_round_last ? {HALF_BITS{1'b0}} : fire_round_word_reg + half_words;
         end
         if (fire_round_last) begin
-            {fire_x_bank_reg, fire_x_word_reg} <= {x_next[HALF_BITS +: 2], x_next[4:0]};
+            {fire_x_bank_reg, fire_x_word_reg} <= x_next;
             fire_x_left_reg <= fire_x_left_reg - 1'b1;
         end
         if (fire_x_last) begin

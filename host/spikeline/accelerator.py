@@ -209,8 +209,9 @@ class Accelerator:
     def trace(self, given: Any) -> Inside:
         """Run input as `infer` takes it, in one transfer, and look inside: what every neuron did at every step.
 
-        Returns the spikes of each layer, bool (B, T, neurons); u − θ of the output layer, int32 (B, T, classes); the
-        membranes of each layer that is continuous after each step, int32 (B, T, neurons).
+        Returns the spikes that leave each layer, bool (B, T, outputs); u − θ of the output layer, int32 (B, T, classes); the
+        membranes of each layer that is continuous after each step, int32 (B, T, neurons). Of a convolution these are maps one
+        after another; of a neuron in an odd last row or column that pooling drops the membrane is 0. T is 1 with direct input.
         Raises DeviceError on a device that cannot be looked into.
         """
         with self._call() as backend:

@@ -27,6 +27,7 @@ namespace {
 
 const int neurons[] = {SPK_NEURONS};  // of each layer core, given by the build
 constexpr int layers = sizeof neurons / sizeof *neurons;
+constexpr int convolutions = SPK_CONVOLUTIONS, cores = convolutions + layers;  // cores: those of convolutions are the first
 constexpr int membrane_words = (SPK_CLASSES * SPK_MEMBRANE_BITS + 31) / 32;
 constexpr int bus_timeout = 1000;  // cycles
 
@@ -109,7 +110,7 @@ struct Sim {
     uint64_t araddr = 0, awaddr = 0, wdata = 0;
 
     bool record = false;
-    std::vector<uint32_t> spikes[layers], membranes[layers], states[layers];
+    std::vector<uint32_t> spikes[cores], membranes[cores], states[cores];
 
 #if VM_TRACE_SAIF
     std::unique_ptr<VerilatedSaifC> saif;
@@ -219,7 +220,15 @@ struct Sim {
         const auto& root = *top.rootp;
 #define LAYER(n, name) INSIDE(core__DOT__layer__BRA__##n##__KET____DOT__core__DOT__##name)
 #define KEEP_STATE(n) \
-    if (LAYER(n, shift)) append(states[n], LAYER(n, states), 0, neurons[n] / SPK_GROUP * (SPK_MEMBRANE_BITS - 1));
+    if (LAYER(n, shift)) \
+        append(states[convolutions + n], LAYER(n, states), 0, neurons[n] / SPK_GROUP * (SPK_MEMBRANE_BITS - 1));
+#define CONVOLUTION(n, name) INSIDE(core__DOT__convolve__DOT__core__BRA__##n##__KET____DOT__convolution__DOT__##name)
+#define KEEP_CONVOLUTION(n) \
+    if (CONVOLUTION(n, decided)) append(states[n], CONVOLUTION(n, states), 0, maps[n] * (SPK_MEMBRANE_BITS - 1)); \
+    if (CONVOLUTION(n, m_valid) && CONVOLUTION(n, m_ready)) { \
+        spikes[n].push_back(uint32_t(CONVOLUTION(n, m_end)) << 31 | CONVOLUTION(n, m_data)); \
+        append(spikes[n], CONVOLUTION(n, m_spikes), 0, 64); \
+    }
 #if SPK_LAYERS > 0
         KEEP_STATE(0)
 #endif
@@ -244,11 +253,24 @@ struct Sim {
 #if SPK_LAYERS > 7
         KEEP_STATE(7)
 #endif
+#if SPK_CONVOLUTIONS > 0
+        const int maps[] = {SPK_MAPS};  // that a convolution core decides side by side
+        KEEP_CONVOLUTION(0)
+#endif
+#if SPK_CONVOLUTIONS > 1
+        KEEP_CONVOLUTION(1)
+#endif
+#if SPK_CONVOLUTIONS > 2
+        KEEP_CONVOLUTION(2)
+#endif
+#if SPK_CONVOLUTIONS > 3
+        KEEP_CONVOLUTION(3)
+#endif
         const uint32_t moved = INSIDE(core__DOT__link_valid) & INSIDE(core__DOT__link_ready);
         for (int layer = 0, from = 0; moved && layer < layers; from += neurons[layer++]) {
             if (!(moved >> layer & 1)) continue;
-            append(spikes[layer], INSIDE(core__DOT__link_spikes), from, neurons[layer]);
-            append(membranes[layer], INSIDE(core__DOT__link_membranes),
+            append(spikes[convolutions + layer], INSIDE(core__DOT__link_spikes), from, neurons[layer]);
+            append(membranes[convolutions + layer], INSIDE(core__DOT__link_membranes),
                    layer * SPK_CLASSES * SPK_MEMBRANE_BITS, SPK_CLASSES * SPK_MEMBRANE_BITS);
         }
     }
@@ -390,16 +412,18 @@ EXPORT int sim_coverage(Sim* sim, const char* path) {
 // Record what passes from layer to layer, from empty.
 EXPORT void sim_record(Sim* sim, int on) {
     sim->record = on;
-    for (int layer = 0; layer < layers; ++layer) {
-        sim->spikes[layer].clear();
-        sim->membranes[layer].clear();
-        sim->states[layer].clear();
+    for (int core = 0; core < cores; ++core) {
+        sim->spikes[core].clear();
+        sim->membranes[core].clear();
+        sim->states[core].clear();
     }
 }
-// Words recorded of a layer: 0 its spikes, 1 its first neurons' membranes as they passed on, 2 what lasts of its
-// membranes, if it is continuous, one of each group after another; copied to `out` unless null.
-EXPORT std::size_t sim_recorded(const Sim* sim, int layer, int what, uint32_t* out) {
-    const auto& words = what == 0 ? sim->spikes[layer] : what == 1 ? sim->membranes[layer] : sim->states[layer];
+// Words recorded of a core: 0 its spikes, 1 its first neurons' membranes as they passed on, 2 what lasts of its membranes, if
+// it is continuous, one of each group after another; copied to `out` unless null. Of a convolution the spikes are three
+// words a position, {is it the end of a step; its place: see spk_convolve.v} and a bit for each map; it has no membranes
+// of 1, and its states are those of the maps of a position, one position after another.
+EXPORT std::size_t sim_recorded(const Sim* sim, int core, int what, uint32_t* out) {
+    const auto& words = what == 0 ? sim->spikes[core] : what == 1 ? sim->membranes[core] : sim->states[core];
     if (out) std::memcpy(out, words.data(), words.size() * sizeof(uint32_t));
     return words.size();
 }

@@ -11,6 +11,7 @@ from spikeline.model import golden
 from support.recipes import Recipe, build
 
 SHARE = 100  # networks in a search
+CONVOLVED = 220  # and in one of convolutions
 
 
 @pytest.fixture
@@ -21,10 +22,18 @@ def bench(tmp_path):
 
 
 def test_all_agree(bench):
-    search(bench, SHARE, 3)
+    search(bench, SHARE, 3, convolved=False)
     kinds = {"continuous", "discontinuous", "leak", "sent as events", "sent as direct"}
     assert not kinds - bench.seen.keys(), "the search is as wide as it says"
     assert bench.seen["spikes"] > 1000
+
+
+def test_all_convolutions_agree(bench):
+    search(bench, CONVOLVED, 3, convolved=True)
+    kinds = {"kernel 1×1", "kernel 3×3", "stride 1", "stride 2", "padded", "pooled", "several rounds", "early exit", "leak"}
+    kinds |= {f"{n} convolutions" for n in (1, 2, 3)} | {"continuous", "discontinuous", "sent as events", "sent as direct"}
+    assert not kinds - bench.seen.keys(), "the search is as wide as it says"
+    assert bench.seen["spikes"] > 10_000
 
 
 def test_what_failed_once(bench):

@@ -8,6 +8,10 @@ from support.networks import TINY
 
 BUILT = verilated.parameters(TINY)
 LAYER = ("INPUTS", "NEURONS", "PARALLEL", "WEIGHT_BITS", "MEMBRANE_BITS", "CLASSES", "CONTINUOUS", "MAX_LEAK", "DIRECT", "GROUP")
+CONVOLVE = (
+    "MAPS", "IN_MAPS", "ROWS", "WORDS", "POSITIONS", "DISTRIBUTED", "WEIGHT_BITS", "MEMBRANE_BITS", "CONTINUOUS", "MAX_LEAK",
+    "DIRECT",
+)  # fmt: skip
 CASES = [
     ("crc", {}),
     *[("fifo", {"WIDTH": width, "DEPTH": depth}) for width, depth in ((8, 2), (64, 16), (16, 4))],
@@ -32,6 +36,15 @@ CASES = [
             (17, 24, 1, 8, 13, 8, 0, 0, 1, 8),
             (40, 32, 8, 2, 10, 4, 1, 0, 0, 32),
             (33, 16, 2, 4, 11, 16, 1, 1, 0, 16),
+        )
+    ],
+    *[
+        ("convolve", dict(zip(CONVOLVE, case, strict=True)))
+        for case in (
+            (16, 1, 128, 32, 64, 0, 4, 12, 1, 4, 1),
+            (16, 8, 600, 16, 64, 0, 8, 16, 1, 8, 0),
+            (32, 16, 100, 44, 130, 1, 2, 9, 0, 0, 1),
+            (8, 16, 1000, 64, 1000, 1, 8, 13, 1, 0, 0),
         )
     ],
     ("regs", BUILT),

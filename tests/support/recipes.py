@@ -1,14 +1,17 @@
 """Recipes of random networks: small numbers that hypothesis can shrink and JSON can keep, and the ONNX file that they make."""
 
-from dataclasses import asdict, dataclass
+import itertools
+import math
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from spikeline.device.packets import Batch, Events, Pixels, Spikes
-from spikeline.model.geometry import Geometry
-from spikeline.model.network import Layer, Network
+from spikeline.model.geometry import ConvolutionGeometry, Geometry
+from spikeline.model.network import KERNELS, LARGEST_SIDE, Layer, Network, Window
 from spikeline.model.spec import Decode, Encoder, Reset
 from support.onnx_builders import SPIKE_FORMS, WEIGHT_FORMS, Builder
 from support.onnx_steps import Step
@@ -16,11 +19,12 @@ from support.onnx_steps import Step
 HERE = Path(__file__).parent
 
 
-GEOMETRIES = ("tiny", str(HERE / "four.json"), str(HERE / "two.json"))
+GEOMETRIES = ("tiny", str(HERE / "four.json"), str(HERE / "two.json"), "tiny-conv")
 WEIGHTS = ("random", "extreme", "largest", "smallest", "zero", "sparse")
 THRESHOLDS = ("low", "middle", "always", "never", "edge")
 SENT = ("spikes", "events", "threshold", "bernoulli", "latency", "direct")
-INPUTS = ("random", "zeros", "ones", "sparse", "alternating")
+INPUTS = ("random", "zeros", "ones", "sparse", "alternating", "one map")
+LARGEST_MAPS = 96
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Recipe:
     """A network, its input and the stalls of the streams."""
 
     geometry: int  # of GEOMETRIES
-    sizes: tuple[int, ...]  # of the inputs and of every layer, at least two
+    sizes: tuple[int, ...]  # of the inputs and of every layer, at least two: spikes that leave it in a step
     bits: int  # of a weight: 1, 2, 3, 4 or 8
     time_steps: int
     continuous: bool
@@ -44,26 +48,46 @@ class Recipe:
     inputs: tuple[str, ...]  # per image
     stalls: tuple[int, int]  # of sender and receiver, in tenths
     seed: int
+    shape: tuple[int, int, int] = (1, 1, 1)  # channels, height and width of the inputs, if there are convolutions
+    convolutions: tuple[tuple[int, int, int, bool, bool], ...] = ()  # maps, kernel, stride, padded, pooled
+    exit_margin: int = -1  # below 0: none
 
     @staticmethod
     def of(values: dict) -> "Recipe":
         """The recipe that `as_dict` wrote."""
+        values["convolutions"] = [tuple(x) for x in values.get("convolutions", ())]
         return Recipe(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
     def as_dict(self) -> dict:
         """Plain values for JSON."""
         return asdict(self)
 
+    @property
+    def windows(self) -> tuple[Window | None, ...]:
+        """Of each layer; None of those that are fully connected."""
+        made, shape = [], self.shape
+        for maps, *how in self.convolutions:
+            made.append(window(shape, *how))
+            shape = maps, *made[-1].pooled
+        return (*made, *[None] * (len(self.sizes) - 1 - len(made)))
+
 
 @st.composite
-def recipes(draw) -> Recipe:
-    """Every kind of network that fits one of the geometries."""
-    which = draw(st.integers(0, len(GEOMETRIES) - 1))
+def recipes(draw, convolved: bool | None = None) -> Recipe:
+    """Every kind of network that fits one of the geometries; convolved: with convolutions, or without."""
+    convolved = draw(st.booleans()) if convolved is None else convolved
+    able = [n for n, x in enumerate(GEOMETRIES) if not convolved or Geometry.load(x).convolutions]
+    which = draw(st.sampled_from(able))
     room = Geometry.load(GEOMETRIES[which])
-    count = draw(st.integers(1, len(room.layers)))
-    sizes = [draw(st.integers(1, room.layers[0].inputs))]
-    sizes += [draw(st.integers(1, room.layers[n].neurons)) for n in range(count - 1)]
-    sizes += [draw(st.integers(1, min(room.classes, room.layers[count - 1].neurons)))]
+    shape, convolutions, sizes = (1, 1, 1), [], []
+    if convolved:
+        units = room.convolutions[: draw(st.integers(1, len(room.convolutions)))]
+        shape, convolutions, sizes = _convolutions(draw, units, room)
+    connected = draw(st.integers(1, len(room.layers)))
+    sizes = sizes or [draw(st.integers(1, room.layers[0].inputs))]
+    sizes += [draw(st.integers(1, room.layers[n].neurons)) for n in range(connected - 1)]
+    sizes += [draw(st.integers(1, min(room.classes, room.layers[connected - 1].neurons)))]
+    count = len(sizes) - 1
     continuous = room.continuous and draw(st.booleans())
     each = st.lists(st.sampled_from(WEIGHTS), min_size=count, max_size=count)
     ends = st.lists(st.sampled_from(THRESHOLDS), min_size=count, max_size=count)
@@ -89,7 +113,50 @@ def recipes(draw) -> Recipe:
         inputs=tuple(draw(st.lists(st.sampled_from(INPUTS), min_size=1, max_size=6))),
         stalls=(draw(st.integers(0, 9)), draw(st.integers(0, 9))),
         seed=draw(st.integers(0, 2**32 - 1)),
+        shape=shape,
+        convolutions=tuple(convolutions),
+        exit_margin=draw(st.integers(-40, 40)) if sizes[-1] > 1 else -1,
     )
+
+
+def window(shape: tuple[int, int, int], kernel: int, stride: int, padded: bool, pooled: bool) -> Window:
+    """A convolution of maps of this shape, (channels, height, width)."""
+    return Window(*shape, kernel, stride, kernel // 2 if padded else 0, pooled)
+
+
+HOW = [x for x in itertools.product(KERNELS, (1, 2), (False, True), (False, True)) if not (x[0] == 1 and x[2])]
+
+
+def _convolutions(draw, units: tuple[ConvolutionGeometry, ...], room: Geometry) -> tuple[tuple[int, int, int], list, list[int]]:
+    """The shape of the inputs, a convolution for each of the units, and the sizes up to the first fully connected layer."""
+    channels = draw(st.integers(1, 8))
+    height = draw(st.integers(1, min(LARGEST_SIDE, room.inputs // channels)))
+    width = draw(st.integers(1, min(LARGEST_SIDE, room.inputs // (channels * height))))
+    first = shape = channels, height, width
+    made, sizes = [], [math.prod(first)]
+    for unit in units:
+        most = {
+            how: _most_maps(unit, window(shape, *how), room.layers[0].inputs if unit is units[-1] else 1 << 15) for how in HOW
+        }
+        fitting = [how for how in HOW if most[how]]
+        assume(fitting)
+        how = draw(st.sampled_from(fitting))
+        maps = draw(st.integers(1, most[how]))
+        made.append((maps, *how))
+        shape = maps, *window(shape, *how).pooled
+        sizes.append(math.prod(shape))
+    return first, made, sizes
+
+
+def _most_maps(unit: ConvolutionGeometry, window: Window, outputs: int) -> int:
+    """How many maps the unit has room for if no more spikes may leave it than `outputs`; 0 if not for one."""
+    if window.fault():
+        return 0
+    for maps in range(min(LARGEST_MAPS, outputs // math.prod(window.pooled)), 0, -1):
+        layer = Layer(np.zeros((window.fan_in, maps), np.int8), np.zeros(maps, np.int32), window=window)
+        if unit.misfit(layer) is None:
+            return maps
+    return 0
 
 
 def batch(recipe: Recipe) -> Batch:
@@ -101,7 +168,9 @@ def batch(recipe: Recipe) -> Batch:
         if kind == "ones":
             one[:] = 1
         elif kind == "alternating":
-            one[::2] = 1
+            one[..., ::2] = 1
+        elif kind == "one map":
+            one.reshape(-1, recipe.shape[0], one.shape[-1] // recipe.shape[0])[:, rng.integers(recipe.shape[0])] = 1
         elif kind != "zeros":
             one[:] = rng.random(shape) < {"random": 0.4, "sparse": 0.05}[kind]
     if recipe.sent == "spikes":
@@ -112,12 +181,13 @@ def batch(recipe: Recipe) -> Batch:
     return Pixels((images * levels).astype(np.uint8), recipe.seed, recipe.seed % 1000)
 
 
-def build(recipe: Recipe) -> tuple[Builder, Network]:
-    """The ONNX file's builder, and the network that it means."""
+def build(recipe: Recipe) -> tuple[Builder | None, Network]:
+    """The ONNX file's builder, if there are no convolutions, and the network that it means."""
     room = Geometry.load(GEOMETRIES[recipe.geometry])
     rng = np.random.default_rng([recipe.seed, 0])
     state_bits = room.membrane_bits - 1
-    count = len(recipe.sizes) - 1
+    windows = recipe.windows
+    count = len(windows)
     encoder = "bernoulli" if recipe.sent in ("spikes", "events") else recipe.sent
     metadata = {"time_steps": str(recipe.time_steps), "encoder": encoder}
     if recipe.continuous:
@@ -127,21 +197,24 @@ def build(recipe: Recipe) -> tuple[Builder, Network]:
     else:
         builder = Builder(recipe.sizes[0], output="spike_count" if recipe.spike_count else "membrane", **metadata)
     layers = []
-    for n in range(count):
+    for n, window in enumerate(windows):
         last = n == count - 1
         weights = _weights(recipe, n, rng)
         if recipe.continuous:
-            layers.append(_continuous(builder, recipe, n, weights, state_bits, last, rng))
+            layer = _continuous(builder, recipe, n, weights, state_bits, last, rng)
         else:
             reads_membrane = last and not recipe.spike_count
-            layers.append(_discontinuous(builder, recipe, n, weights, room.membrane_bits, reads_membrane, rng))
+            layer = _discontinuous(builder, recipe, n, weights, room.membrane_bits, reads_membrane, rng)
+        layers.append(replace(layer, window=window))
     decode = Decode.SPIKE_COUNT if recipe.spike_count else Decode.MEMBRANE
-    return builder, Network(tuple(layers), room.weight_bits, recipe.time_steps, Encoder[encoder.upper()], decode)
+    network = Network(tuple(layers), room.weight_bits, recipe.time_steps, Encoder[encoder.upper()], decode)
+    return None if recipe.convolutions else builder, network
 
 
 def _weights(recipe: Recipe, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Integers (inputs, neurons) of the recipe's bits, in the narrow range, so that they may be negated."""
-    shape = recipe.sizes[n], recipe.sizes[n + 1]
+    """Integers (fan-in, columns) of the recipe's bits, in the narrow range, so that they may be negated."""
+    window = recipe.windows[n]
+    shape = (window.fan_in, recipe.convolutions[n][0]) if window else (recipe.sizes[n], recipe.sizes[n + 1])
     high = max(1, 2 ** (recipe.bits - 1) - 1)
     kind = recipe.weights[n]
     if recipe.bits == 1 and kind in ("random", "zero", "sparse"):

@@ -11,39 +11,21 @@ from spikeline.model import golden, model_file
 from spikeline.model.encode import encode
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Encoder
+from spikeline.simulation.recorded import inside
 from support import networks
 from support.memory import change, send
-
-
-def trace(device, network):
-    """What the device recorded, cut to the neurons in use."""
-    last = len(network.layers) - 1
-    spikes = [device.recorded_spikes(n)[:, : layer.neurons] for n, layer in enumerate(network.layers)]
-    return spikes, device.recorded_membranes(last)[:, : network.sizes[-1]]
-
-
-def unused_neurons(device, network):
-    return sum(int(device.recorded_spikes(n)[:, layer.neurons :].sum()) for n, layer in enumerate(network.layers))
+from support.traces import same_inside
 
 
 def check(driver, network, spikes):
     """Run once with the values and compare everything with the golden model."""
-    device, reference = driver.device, golden.run(network, spikes, states=True)
-    device.record(True)
+    reference = golden.run(network, spikes, states=True)
+    driver.device.record(True)
     labels, steps, values = driver.run(spikes, scores=True)
     np.testing.assert_array_equal(labels, reference.labels)
     np.testing.assert_array_equal(values, reference.values)
     assert (steps == network.decisions).all()
-    fired, membranes = trace(device, network)
-    for got, expected in zip(fired, reference.spikes, strict=True):
-        np.testing.assert_array_equal(got, expected.reshape(got.shape))
-    if not network.layers[-1].continuous:
-        np.testing.assert_array_equal(membranes, reference.membranes.reshape(membranes.shape))
-    for n, states in enumerate(reference.states):
-        if states is not None:
-            got = device.recorded_states(n)[:, : states.shape[-1]]
-            np.testing.assert_array_equal(got, states.reshape(got.shape))
-    assert unused_neurons(device, network) == 0
+    same_inside(inside(driver.device, network), network, reference)
     return reference
 
 
@@ -252,14 +234,13 @@ def test_encoder_on_chip_makes_the_same_spikes(driver, random_network, seed):
             pixels = rng.integers(0, 256, (batch, network.sizes[0])).astype(np.uint8)
             pixels[rng.random(pixels.shape) < 0.2] = rng.choice([0, 127, 128, 255])
             spikes = encode(pixels, network.encoder.name.lower(), network.time_steps, seed, first_image=5)
-            reference = golden.run(network, spikes)
+            reference = golden.run(network, spikes, states=True)
             change(driver.device, rng)
             driver.device.record(True)
             labels, _, values = driver.run_pixels(pixels, seed, 5, scores=True)
             np.testing.assert_array_equal(labels, reference.labels)
             np.testing.assert_array_equal(values, reference.values)
-            for got, expected in zip(trace(driver.device, network)[0], reference.spikes, strict=True):
-                np.testing.assert_array_equal(got, expected.reshape(got.shape))
+            same_inside(inside(driver.device, network), network, reference)
             np.testing.assert_array_equal(driver.run(spikes, scores=False)[0], reference.labels)
 
 

@@ -123,6 +123,21 @@ def test_membrane_range_is_that_of_the_whole_kernel(net):
     assert membranes.max() <= high
 
 
+@given(networks(convolutions=1), seeds)
+def test_what_pooling_drops_is_not_decided(net, seed):
+    layer = net.layers[0]
+    values = np.random.default_rng(seed).integers(1, 99, (2, layer.neurons))
+    decided = layer.decided(values)
+    assert set(decided[decided != values].tolist()) <= {0}
+    some = np.zeros(layer.neurons, bool)
+    for n in range(layer.neurons):
+        some[n] = True
+        assert layer.handed_on(some).any() == decided[0, n].astype(bool)
+        some[n] = False
+    dense = net.layers[-1]
+    assert dense.decided(values) is values
+
+
 def test_words_for_a_window():
     assert str(Window(1, 28, 28, 3, 2, 1, True)) == "3×3 over 1×28×28, stride 2, padding 1, 2×2 pooling"
     assert str(Window(16, 7, 5, 1)) == "1×1 over 16×7×5"

@@ -13,8 +13,8 @@ from spikeline.errors import DeviceError
 from spikeline.model.geometry import Geometry
 from spikeline.model.model_file import Model
 
-# Spikes of each layer, bool (B, T, neurons); u − θ of the output layer, int32 (B, T, classes); and of each layer that is
-# continuous, else None, its membranes, int32 (B, T, neurons).
+# Spikes that leave each layer, bool (B, T, outputs); u − θ of the output layer, int32 (B, T, classes); and of each layer that
+# is continuous, else None, its membranes, int32 (B, T, neurons), 0 of neurons that pooling drops. T is 1 with direct input.
 Inside = tuple[list[np.ndarray], np.ndarray, list[np.ndarray | None]]
 
 

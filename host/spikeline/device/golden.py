@@ -52,7 +52,8 @@ class Golden(Backend):
     def trace(self, batch: Batch) -> Inside:
         network = self.require_model().network
         trace = golden.run(network, batch.trains(network), states=True)
-        return trace.spikes, trace.membranes, trace.states
+        states = [None if v is None else x.decided(v) for x, v in zip(network.layers, trace.states, strict=True)]
+        return trace.spikes, trace.membranes, states
 
     def counters(self) -> Counters:
         steps = self.model.network.time_steps if self.model else 0

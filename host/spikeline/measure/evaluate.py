@@ -262,9 +262,9 @@ def _compare_inside(accelerator: Accelerator, network: Network, spikes: np.ndarr
     lasting = golden.run(network, spikes, states=True).states
     fired, membranes, states = accelerator.trace(Spikes(spikes))
     pairs = [] if network.layers[-1].continuous else [(membranes, reference.membranes[:traced])]  # else among the states
-    for got, expected in zip(states, lasting, strict=True):
+    for layer, got, expected in zip(network.layers, states, lasting, strict=True):
         if got is not None and expected is not None:
-            pairs.append((got, expected))
+            pairs.append((got, layer.decided(expected)))
     return {
         "spikes_compared": sum(x.size for x in fired),
         "spike_mismatches": sum(int((x != y[:traced]).sum()) for x, y in zip(fired, reference.spikes, strict=True)),

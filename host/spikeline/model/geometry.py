@@ -11,6 +11,9 @@ from spikeline.model.network import MAX_LAYERS, Layer, Network
 
 FOLDER = Path(__file__).parent / "geometries"
 MAX_CONVOLUTIONS = 4  # that registers have room for
+ROUNDS = 8  # that a convolution core can go through the spikes
+CHANNELS = 511  # that can enter one
+INPUT_CHANNELS = 8  # that can enter the first
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class ConvolutionGeometry:
         assert window is not None
         height, width = window.positions
         needs = {
+            "rounds": (rounds, ROUNDS),
+            "channels": (window.channels, CHANNELS),
             "words of weights": (window.fan_in * rounds, self.rows),
             "words of membranes": (-(-height // 3) * -(-width // 3) * rounds, self.words),
             "places to hand spikes on": (math.prod(window.pooled) * rounds + 1, self.positions),
@@ -209,6 +214,9 @@ class Geometry:
             problems.append(f"{len(network.layers) - first} layers, the accelerator has {len(self.layers)}")
         if first and network.sizes[0] > self.input_room:
             problems.append(f"{network.sizes[0]} inputs, the accelerator has {self.input_room}")
+        window = network.layers[0].window
+        if window and window.channels > INPUT_CHANNELS:
+            problems.append(f"{window.channels} maps of inputs, the accelerator takes {INPUT_CHANNELS}")
         for n, (layer, unit) in enumerate(zip(network.layers[:first], self.convolutions, strict=False)):
             if misfit := unit.misfit(layer):
                 problems.append(f"layer {n} {misfit}")

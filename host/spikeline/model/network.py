@@ -171,6 +171,16 @@ class Layer:
         """The spikes that leave, (…, outputs), of those that its neurons fire, bool (…, neurons)."""
         return self.window.pooling(fired) if self.window else fired
 
+    def decided(self, membranes: np.ndarray) -> np.ndarray:
+        """`membranes`, (…, neurons), with 0 for those that pooling drops: the accelerator never decides them."""
+        if self.window is None or not self.window.pool:
+            return membranes
+        height, width = (2 * side for side in self.window.pooled)
+        maps = membranes.reshape(*membranes.shape[:-1], self.columns, *self.window.positions)
+        kept = np.zeros_like(maps)
+        kept[..., :height, :width] = maps[..., :height, :width]
+        return kept.reshape(membranes.shape)
+
     @property
     def membrane_range(self) -> tuple[int, int]:
         """Smallest and largest value of u − θ, and of each of its partial sums, for any spikes in any order.

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import numpy as np
-
 from spikeline.device.backend import Inside
 from spikeline.device.board import Board, BoardDriver
 from spikeline.device.packets import Batch
 from spikeline.model.geometry import Geometry
 from spikeline.simulation.board import SimulatedBoard
+from spikeline.simulation.recorded import inside
 
 
 class SimulatedDriver(BoardDriver):
@@ -27,25 +26,12 @@ class SimulatedDriver(BoardDriver):
 
     def trace(self, batch: Batch) -> Inside:
         network = self.require_model().network
-        simulator = self._simulated.simulator
-
-        def shaped(values: np.ndarray, neurons: int) -> np.ndarray:
-            return values[:, :neurons].reshape(len(batch), network.decisions, neurons)
-
-        simulator.record(True)
+        self.simulator.record(True)
         try:
             self.classify([batch] if len(batch) else [])
-            fired = [shaped(simulator.recorded_spikes(n), layer.neurons) for n, layer in enumerate(network.layers)]
-            states = [
-                shaped(simulator.recorded_states(n), layer.neurons) if layer.continuous else None
-                for n, layer in enumerate(network.layers)
-            ]
-            membranes = states[-1]
-            if membranes is None:
-                membranes = shaped(simulator.recorded_membranes(len(network.layers) - 1), network.sizes[-1])
-            return fired, membranes, states
+            return inside(self.simulator, network)
         finally:
-            simulator.record(False)
+            self.simulator.record(False)
 
     def sleep(self, seconds: float) -> None:
         """Not at all: the clock of the simulated hardware runs while it is looked at."""

