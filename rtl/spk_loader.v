@@ -514,6 +514,7 @@ always @(posedge aclk)
                 new_leak_reg[k*4 +: 4] <= s_axis_tdata[`SPK_CONFIG_LAYER_LEAK];
                 new_state_bits_reg[k*5 +: 5] <= s_axis_tdata[`SPK_CONFIG_LAYER_STATE_BITS];
             end
+        if (CONVOLUTIONS == 0) new_windows_reg <= 0;
         for (k = 0; k < CONVOLUTIONS; k = k + 1)
             if (word_reg != 0 && layer_word == k) new_windows_reg[k*19 +: 19] <= s_axis_tdata[63:45];
     end
