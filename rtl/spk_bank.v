@@ -7,8 +7,8 @@
 //           2  current + sum, or twice the current, or 0
 //           3  it is written
 //
-// What the two stages before have not written yet is taken from them, so that positions side by side may follow each
-// other. A word holds all maps that are summed at once.
+// What the two operations before have not written yet is taken from them, so that positions side by side may follow each
+// other. Distributed RAM is read and written in stage 2. A word holds all maps that are summed at once.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -49,21 +49,12 @@ module spk_bank #(
     input  wire [                  63:0] write_data
 );
 
-localparam STYLE = DISTRIBUTED != 0 ? "distributed" : "block";
-
 reg  [MAPS*WEIGHT_BITS-1:0]   weights_reg; // stage 1
 reg  [MAPS*SUM_BITS-1:0]      sums_reg;    // stage 2
-reg  [MAPS*MEMBRANE_BITS-1:0] read_reg;
 reg  [ADDRESS_BITS-1:0]       address_reg;
 reg                           update_reg;
 reg                           clear_reg;
 reg                           twice_reg;
-reg  [MAPS*MEMBRANE_BITS-1:0] write_reg;   // stage 3
-reg  [ADDRESS_BITS-1:0]       write_address_reg;
-reg                           write_valid_reg;
-reg  [MAPS*MEMBRANE_BITS-1:0] wrote_reg;   // a stage later
-reg  [ADDRESS_BITS-1:0]       wrote_address_reg;
-reg                           wrote_valid_reg;
 wire [MAPS*MEMBRANE_BITS-1:0] next;
 
 genvar p;
@@ -77,17 +68,35 @@ generate
     end
 endgenerate
 
-(* ram_style = STYLE *) reg [MAPS*MEMBRANE_BITS-1:0] words [0:WORDS-1];
-
-always @(posedge aclk) begin
-    if (write_valid_reg) words[write_address_reg] <= write_reg;
-    read_reg <= words[address];
-end
-
-wire newest = write_valid_reg && write_address_reg == address_reg;
-wire newer = wrote_valid_reg && wrote_address_reg == address_reg;
-
-assign currents = newest ? write_reg : newer ? wrote_reg : read_reg;
+generate
+    if (DISTRIBUTED != 0) begin : at_once // it is read and written in the same cycle
+        (* ram_style = "distributed" *) reg [MAPS*MEMBRANE_BITS-1:0] words [0:WORDS-1];
+        assign currents = words[address_reg];
+        always @(posedge aclk) if (update_reg) words[address_reg] <= next;
+    end else begin : in_turn
+        (* ram_style = "block" *) reg [MAPS*MEMBRANE_BITS-1:0] words [0:WORDS-1];
+        reg [MAPS*MEMBRANE_BITS-1:0] read_reg;
+        reg [MAPS*MEMBRANE_BITS-1:0] write_reg; // stage 3
+        reg [ADDRESS_BITS-1:0]       write_address_reg;
+        reg                          write_valid_reg;
+        reg [MAPS*MEMBRANE_BITS-1:0] wrote_reg; // a stage later
+        reg [ADDRESS_BITS-1:0]       wrote_address_reg;
+        reg                          wrote_valid_reg;
+        wire newest = write_valid_reg && write_address_reg == address_reg;
+        wire newer = wrote_valid_reg && wrote_address_reg == address_reg;
+        assign currents = newest ? write_reg : newer ? wrote_reg : read_reg;
+        always @(posedge aclk) begin
+            if (write_valid_reg) words[write_address_reg] <= write_reg;
+            read_reg <= words[address];
+            write_reg <= next;
+            write_address_reg <= address_reg;
+            write_valid_reg <= update_reg;
+            wrote_reg <= write_reg;
+            wrote_address_reg <= write_address_reg;
+            wrote_valid_reg <= write_valid_reg;
+        end
+    end
+endgenerate
 
 genvar m;
 generate
@@ -110,12 +119,6 @@ always @(posedge aclk) begin
     update_reg <= update;
     clear_reg <= clear;
     twice_reg <= twice;
-    write_reg <= next;
-    write_address_reg <= address_reg;
-    write_valid_reg <= update_reg;
-    wrote_reg <= write_reg;
-    wrote_address_reg <= write_address_reg;
-    wrote_valid_reg <= write_valid_reg;
 end
 
 endmodule
