@@ -232,6 +232,7 @@ comma := ,
 
 $(MODELS)/mnist-dc-512/model.img: GEOMETRY = z020-512
 $(MODELS)/mnist-dc-1024/model.img: GEOMETRY = z020-1024
+$(foreach name,mnist-conv-fast mnist-conv-best mnist-conv-events fashion-conv,$(MODELS)/$(name)/model.img): GEOMETRY = z020-conv
 
 %/model.onnx: %/.trained
 	$(SPIKELINE) export --checkpoint $(@D)/checkpoint.pt --out $@ --verify 1000

@@ -11,7 +11,7 @@
 `default_nettype none
 
 module spk_locate #(
-    // Bits of the spike vector, 16 to 16384; a map has at most 64 columns and 63 rows, and there are at most 8
+    // Bits of the spike vector, 16 to 16384, of up to 8 maps of at most 64 rows and columns
     parameter integer INPUTS = 784,
     parameter integer TAG_BITS = 8,
     parameter integer USER_BITS = TAG_BITS + 4,
@@ -41,6 +41,7 @@ module spk_locate #(
 localparam INDEX_BITS = $clog2(INPUTS);
 localparam PRECISION = 20;
 localparam LINE_BITS = 9; // of channel · height + y
+localparam PRODUCT_BITS = PRECISION + (INDEX_BITS >= LINE_BITS ? INDEX_BITS + 1 : LINE_BITS);
 
 wire                  scan_ready;
 wire                  scan_next_valid;
@@ -92,7 +93,7 @@ wire [6:0]        width_less_one = config_width - 7'd1;
 always @(posedge aclk) reciprocal_reg <= reciprocals[width_less_one[5:0]];
 
 // Stage 1: the product; stage 2: the line; stage 3: the place. The end of a step goes along with its user bits.
-reg [INDEX_BITS+PRECISION:0] product_reg;
+reg [PRODUCT_BITS-1:0]       product_reg;
 reg [INDEX_BITS-1:0]         index_1_reg;
 reg [INDEX_BITS-1:0]         index_2_reg;
 reg [LINE_BITS-1:0]          line_reg;

@@ -14,6 +14,7 @@ spk_scan #(.INPUTS(40), .LANES(1), .LANE(0), .USER_BITS(1)) dut (
     .s_spikes(s_spikes),
     .s_user(1'b0),
     .s_valid(s_valid),
+    .hold(1'b0),
     .start(dut.next_valid && dut.done)
 );
 

@@ -378,7 +378,7 @@ static int convolution_fits(const struct spk_device *device, const struct column
     const uint32_t rounds = core->neurons != 0U ? divide_up(kept->columns, core->neurons) : UINT16_MAX;
     return (uint64_t)kept->rows * rounds <= core->inputs &&
            (uint64_t)divide_up(kept->height, 3U) * divide_up(kept->width, 3U) * rounds <= room->words &&
-           kept->pooled_height * kept->pooled_width <= room->positions;
+           (uint64_t)kept->pooled_height * kept->pooled_width * rounds + 1U <= room->positions;
 }
 
 static int fits(const struct spk_device *device, const struct network *network)

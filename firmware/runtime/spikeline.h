@@ -78,7 +78,7 @@ struct spk_geometry {
 /* What else there is room for in a core for convolutions. */
 struct spk_convolution {
     uint16_t words;     /* of membranes in each bank */
-    uint16_t positions; /* of a map that is handed on */
+    uint16_t positions; /* that it can hand on in a step, once for each time that it goes through the spikes, and one */
 };
 
 /* A device. The fields below the line may be read; all are written by the functions. */

@@ -17,7 +17,7 @@ from spikeline.measure.evaluate import commit
 from spikeline.model.geometry import Geometry
 from spikeline_rtl.synthesis.tools import synthesise, tool, version, write_report
 
-GEOMETRIES = ["tiny", "z020-256", "z020-512", "z020-1024", "z020-256-direct", "zu3-256", "k26-256"]
+GEOMETRIES = ["tiny", "z020-256", "z020-512", "z020-1024", "z020-256-direct", "tiny-conv", "z020-conv", "zu3-256", "k26-256"]
 
 
 @dataclass(frozen=True)

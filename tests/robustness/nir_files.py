@@ -29,7 +29,7 @@ class Nir(Kind):
 
     def __init__(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            self.seeds = [written(Path(folder) / "x.nir", n) for n in range(4)]
+            self.seeds = [written(Path(folder) / "x.nir", n) for n in range(5)]
 
     def make(self, rng: random.Random, folder: Path) -> None:
         path = folder / self.file
@@ -51,7 +51,7 @@ class Nir(Kind):
 
 
 def written(path: Path, kind: int) -> bytes:
-    """A network with one kind of neurons, or none that last."""
+    """A network with one kind of neurons, or none that last; the last one begins with a convolution."""
     rng = np.random.default_rng(kind)
     first, last = (rng.integers(-3, 4, shape).astype(np.float32) for shape in ((4, INPUTS), (CLASSES, 4)))
     neuron = (
@@ -59,10 +59,15 @@ def written(path: Path, kind: int) -> bytes:
         nir.LIF(ONES * 2e-4, ONES * 2, ZEROS, ONES, ZEROS),
         nir.Threshold(ONES),
         nir.LIF(ONES * 3e-4, ONES * 3, ZEROS, ONES, ZEROS),
+        nir.IF(ONES * 1e4, ONES, ZEROS),
     )[kind]
+    weights: Any = nir.Affine(first, ZEROS)
+    if kind == 4:  # 4 maps of 3×2
+        weights = nir.Conv2d((5, 4), first.reshape(4, 1, 5, 4)[:, :, :3, :3], 2, 1, 1, 1, ZEROS)
+        last = np.tile(last, 6)
     nodes = {
-        "input": nir.Input({"input": np.array([INPUTS])}),
-        "a": nir.Affine(first, ZEROS),
+        "input": nir.Input({"input": np.array([1, 5, 4] if kind == 4 else [INPUTS])}),
+        "a": weights,
         "b": neuron,
         "c": nir.Linear(last),
         "output": nir.Output({"output": np.array([CLASSES])}),

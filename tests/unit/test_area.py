@@ -63,6 +63,9 @@ def test_each_geometry_names_a_device_that_has_its_memories(path):
     banks = {kind: 0 for kind in (0, 1)}
     for x in geometry.layers:
         banks[x.ultra_ram] += x.neurons // geometry.lanes * max(1, x.spikes_per_cycle // 2) * (1 if x.ultra_ram else 2)
+    for x in geometry.convolutions:  # nine banks, of words of at most 72 bits for each block of 512
+        blocks = -(-x.rows // 512) * -(-x.maps * geometry.weight_bits // 72)
+        banks[0] += 9 * (blocks + (0 if x.distributed else -(-x.maps * geometry.membrane_bits // 72)))
     device = area.DEVICES[geometry.device]
     assert banks[0] <= device.ramb36
     assert banks[1] <= device.uram

@@ -5,6 +5,8 @@ exactly on its threshold.
 """
 
 import dataclasses
+import json
+import re
 
 import numpy as np
 import onnx
@@ -12,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spikeline import Accelerator
+from spikeline.cli import main
 from spikeline.errors import CompileError
-from spikeline.model import model_file
+from spikeline.model import golden, model_file
 from spikeline.model.encode import encode
 from spikeline.model.network import Window
 from spikeline.model.spec import Decode, Reset
@@ -28,6 +32,7 @@ from support.onnx_builders import (
     assert_equal_to_onnx,
     compiled,
     geometry,
+    spikeline,
     spikes_for,
 )
 from support.onnx_steps import Step
@@ -421,3 +426,40 @@ def test_a_geometry_without_room_says_what_it_lacks(tmp_path):
     lacks = r"1 convolution, the accelerator has 0 \(tiny-conv, z020-conv have as many\).*larger geometry"
     with pytest.raises(CompileError, match=lacks):
         compile_onnx(path, geometry(size=64))
+
+
+# -- commands ----------------------------------------------------------------------------------------------------------
+
+
+def test_commands_show_windows_and_the_golden_model_classifies(tmp_path, capsys):
+    path, out = ended(example().pool()).save(tmp_path), tmp_path / "m.img"
+    spikeline(path, "--out", out, "--geometry", "tiny-conv", "--verify", 20)
+    shown = capsys.readouterr().out
+    assert re.search(r"^ +0 +9 +90 +4 .*; convolution 3×3 over 1×6×5, padding 1, 2×2 pooling$", shown, re.M)
+    assert "720 spikes, all equal to the ONNX" in shown
+    main.main(["info", str(out)])
+    shown = capsys.readouterr().out
+    assert "m.img: 30-18-4, 4-bit weights" in shown
+    assert re.search(r"^ +0 +30 +90 .*; convolution 3×3 over 1×6×5, padding 1, 2×2 pooling, into 3×3×2$", shown, re.M)
+    main.main(["info", "--json", str(out)])
+    first, last = json.loads(capsys.readouterr().out)["memory"]
+    window = {"channels": 1, "height": 6, "width": 5, "kernel": 3, "stride": 1, "padding": 1, "pool": True}
+    assert (first["maps"], first["outputs"], first["window"], first["threshold_bytes"]) == (3, 18, window, 16)
+    assert "window" not in last
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 30)).astype(np.uint8)
+    with Accelerator(model=out, backend="golden", geometry="tiny-conv") as accelerator:
+        labels = accelerator.infer(pixels).labels
+        assert accelerator.infer(pixels[:0]).labels.shape == (0,)
+    network = model_file.load(out).network
+    np.testing.assert_array_equal(labels, golden.run(network, encode(pixels, "bernoulli", 2)).labels)
+
+
+def test_memory_files_of_convolutions_are_refused_and_the_model_before_keeps_its_proof(tmp_path):
+    path, out = ended(example().pool()).save(tmp_path), tmp_path / "m.img"
+    spikeline(path, "--out", out, "--geometry", "tiny-conv", "--verify", 2)
+    before = {x.name: x.read_bytes() for x in tmp_path.iterdir()}
+    with pytest.raises(
+        CompileError, match=r"of fully connected layers only, and tiny-conv has convolutions; leave out --mem-dir"
+    ):
+        spikeline(path, "--out", out, "--geometry", "tiny-conv", "--mem-dir", tmp_path / "mem")
+    assert {x.name: x.read_bytes() for x in tmp_path.iterdir()} == before

@@ -329,12 +329,12 @@ MISFITS = [
     ({"inputs": 35}, "36 inputs, the accelerator has 35"),
     ({"convolutions": (ConvolutionGeometry(16, 26, 64, 64),)}, "layer 0 would take 27 words of weights of 26"),
     ({"convolutions": (ConvolutionGeometry(16, 64, 11, 64),)}, "layer 0 would take 12 words of membranes of 11"),
-    ({"convolutions": (ConvolutionGeometry(16, 64, 64, 15),)}, "layer 0 would take 16 positions to hand on of 15"),
+    ({"convolutions": (ConvolutionGeometry(16, 64, 64, 48),)}, "layer 0 would take 49 places to hand spikes on of 48"),
     (
         {"convolutions": (ConvolutionGeometry(16, 16, 11, 15),)},
-        "layer 0 would take 27 words of weights of 16, 12 words of membranes of 11, 16 positions to hand on of 15",
+        "layer 0 would take 27 words of weights of 16, 12 words of membranes of 11, 49 places to hand spikes on of 15",
     ),
-    ({"convolutions": (ConvolutionGeometry(48, 16, 16, 16),)}, None),  # all maps at once: 9 and 4 words
+    ({"convolutions": (ConvolutionGeometry(48, 16, 16, 17),)}, None),  # all maps at once: 9 words and 4, 17 places
     ({"layers": tuple(replace(x, inputs=700, neurons=16) for x in ROOM.layers)}, None),
     ({"layers": tuple(replace(x, inputs=600, neurons=16) for x in ROOM.layers)}, "layer 1 is 656×2, .* has room for 600×16"),
 ]

@@ -310,4 +310,4 @@ def test_images_must_be_made_flat(tmp_path):
     x = b.node("MatMul", b.node("Flatten", x), WEIGHTS["int8"](b, np.ones((12, 4), int)))
     b.node("Identity", x, output="out")
     onnx.save(b.model(INPUT_FORMS["Flatten"][0]), tmp_path / "model.onnx")
-    assert "it takes images (batch, 1, 3, 4); make them flat" in refusal(tmp_path / "model.onnx")
+    assert "no Transpose; transpose constants only, and images before they become spikes" in refusal(tmp_path / "model.onnx")

@@ -1,5 +1,7 @@
 """Convolutions in NIR: the integers fire as torch and the framework's rule do, spike for spike, or are refused in one line."""
 
+import dataclasses
+
 import nir
 import numpy as np
 import pytest
@@ -10,10 +12,12 @@ from hypothesis import strategies as st
 
 from spikeline.errors import CompileError
 from spikeline.model import golden
+from spikeline.model.geometry import Geometry
 from spikeline.model.network import Window
 from spikeline.model.spec import Encoder
+from spikeline_compiler.lower import compile_onnx
 from spikeline_training.nir import reference
-from spikeline_training.nir.convert import _template, compare, convert, float_layers
+from spikeline_training.nir.convert import _template, compare, convert, float_layers, import_nir
 from spikeline_training.nir.read import layers as chain
 
 ONE, NONE = np.ones(1), np.zeros(1)
@@ -173,3 +177,25 @@ def test_refusal_names_the_node_the_reason_and_the_fix(case):
 def test_a_file_that_does_not_say_the_size_of_its_maps():
     with pytest.raises(CompileError, match=r"does not say the size of its maps; export it with its input_shape, \(H, W\)"):
         chain(*nodes(conv(np.ones((1, 1, 3, 3))), shape=(42,)))
+
+
+def test_file_to_onnx_to_integers(tmp_path, digits):
+    """The whole command, and the compiler gives back the network that was proved."""
+    rng = np.random.default_rng(1)
+    whole, edges = nodes(
+        conv(rng.integers(-3, 4, (2, 1, 3, 3)) / 4, padding=1, stride=2, sides=(28, 28)),
+        IF,
+        conv(rng.integers(-2, 3, (3, 2, 3, 3)) / 4, stride=2, sides=(14, 14)),
+        IF,
+        nir.Flatten(np.array([3, 6, 6]), 0),
+        nir.Linear(rng.integers(-2, 3, (10, 108)).astype(float)),
+        shape=(1, 28, 28),
+    )
+    nir.write(tmp_path / "net.nir", nir.NIRGraph(whole, edges, type_check=False))
+    proof = import_nir(tmp_path / "net.nir", tmp_path / "net.onnx", "mnist", "zero", time_steps=3, images=60)
+    assert (proof["onnx_mismatches"], proof["labels_differing"]) == (0, 0)
+    assert proof["spikes_compared"] == 60 * 3 * (2 * 14 * 14 + 3 * 6 * 6)
+    assert [x["exact"] for x in proof["layers"]] == [True] * 3
+    room = dataclasses.replace(Geometry.load("z020-conv"), membrane_bits=14)
+    network = compile_onnx(tmp_path / "net.onnx", room)
+    assert [x.window for x in network.layers] == [Window(1, 28, 28, 3, 2, 1), Window(2, 14, 14, 3, 2), None]

@@ -132,12 +132,13 @@ class Geometry:
     def smallest(network: Network) -> "Geometry":
         """The shipped geometry with the fewest weights that `network` fits. Raises DeviceError if it fits none.
 
-        Of two with as many, the one without direct input.
+        Of two with as many, the one without direct input. One with convolutions is for a network that has some, if another fits.
         """
 
-        def size(geometry: Geometry) -> tuple[int, bool]:
+        def size(geometry: Geometry) -> tuple[bool, int, bool]:
             convolved = sum(9 * x.maps * (x.rows + 2 * x.words) for x in geometry.convolutions)
-            return convolved + sum(x.inputs * x.neurons for x in geometry.layers), geometry.direct
+            weights = convolved + sum(x.inputs * x.neurons for x in geometry.layers)
+            return convolved > 0 and not network.convolutions, weights, geometry.direct
 
         for geometry in sorted((Geometry.load(p.stem) for p in FOLDER.glob("*.json")), key=size):
             if not geometry.misfits(network):

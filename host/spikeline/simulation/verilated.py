@@ -20,7 +20,7 @@ import numpy as np
 
 from spikeline.errors import DeviceError
 from spikeline.files import atomic, cache_dir, caching
-from spikeline.model.geometry import Geometry, LayerGeometry
+from spikeline.model.geometry import MAX_CONVOLUTIONS, Geometry, LayerGeometry
 from spikeline.model.spec import Register
 from spikeline.simulation import wrapper
 
@@ -61,12 +61,12 @@ def parameters(geometry: Geometry) -> dict[str, str]:
         "DIRECT": str(int(geometry.direct)),
         "GROUP": str(geometry.group),
         "CLASSES": str(geometry.classes),
+        "INPUTS": str(geometry.input_room),
+        "CONVOLUTIONS": str(len(geometry.convolutions)),
     }
-    if geometry.convolutions:
-        values |= {"INPUTS": str(geometry.input_room), "CONVOLUTIONS": str(len(geometry.convolutions))}
-        for key in ("maps", "rows", "words", "positions", "distributed"):
-            sizes = [getattr(x, key) for x in geometry.convolutions]
-            values[f"CONVOLUTION_{key.upper()}"] = packed(sizes + [0] * (4 - len(sizes)))
+    for key in ("maps", "rows", "words", "positions", "distributed"):
+        sizes = [getattr(x, key) for x in geometry.convolutions]
+        values[f"CONVOLUTION_{key.upper()}"] = packed(sizes + [0] * (MAX_CONVOLUTIONS - len(sizes)))
     digest = hashlib.sha256(repr(values).encode())
     for path in sources():
         digest.update(path.read_bytes())

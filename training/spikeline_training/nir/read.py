@@ -169,7 +169,7 @@ def _convolution(name: str, node: Any, before: Dense | None, given: Any) -> Dens
     if kernel[0] != kernel[1] or strides[0] != strides[1]:
         both = f"a kernel of {kernel[0]}×{kernel[1]} with strides of {strides[0]} and {strides[1]}"
         raise refusal(name, node, both, "use the same both ways: a kernel of 1 or 3, a stride of 1 or 2")
-    if dilations != (1, 1) or node.groups != 1:
+    if dilations != (1, 1) or np.ravel(node.groups).tolist() != [1]:
         reason = f"dilations of {dilations[0]} and {dilations[1]} and {node.groups} groups"
         raise refusal(name, node, reason, "train with a dilation of 1 and one group")
     if isinstance(node.padding, str):
@@ -184,7 +184,8 @@ def _convolution(name: str, node: Any, before: Dense | None, given: Any) -> Dens
             raise refusal(name, node, f"weights for {weights.shape[1]} channels behind {before.columns} maps", AGAIN)
     else:
         shape = given if node.input_shape is None else node.input_shape
-        sides = tuple(int(x) for x in np.ravel([] if shape is None else shape))[-2:]
+        said = np.ravel([] if shape is None else shape)
+        sides = tuple(int(x) for x in said[-2:]) if said.dtype.kind in "iuf" and np.isfinite(said).all() else ()
         if len(sides) < 2:
             raise refusal(name, node, "the file does not say the size of its maps", "export it with its input_shape, (H, W)")
     window = Window(weights.shape[1], sides[0], sides[1], int(kernel[0]), strides[0], paddings[0])
