@@ -18,10 +18,12 @@ from spikeline.simulation.verilated import SimDevice, Timing
 from support import networks
 from support.memory import change, send, start
 from support.packets import configuration
+from support.recipes import GEOMETRIES
 from support.runner import Runner
 from support.traces import same_inside
 
 ROOM = Geometry.load("tiny-conv")
+FOUR = GEOMETRIES[1]  # has three convolutions, and large queues
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +122,22 @@ def test_queues_that_are_nearly_full(driver, stall):
     driver.load(model_file.build(net))
     driver.device.timing(Timing(stall_write=stall))
     same(driver, net, np.zeros((4, 20, 63), np.uint8))
+
+
+def test_early_exit_with_hundreds_of_images_under_way():
+    """Silent steps take one place of a queue each, so more images wait there than 8 bits tell apart."""
+    room = Geometry.load(FOUR)
+    device = SimDevice(room)
+    device.timing(Timing(stall_write=0.98))
+    rng = np.random.default_rng(0)
+    relay = Layer(np.full((1, 1), 5, np.int8), np.array([3], np.int32), window=Window(1, 1, 2, 1))
+    last = Layer(rng.integers(-8, 8, (2, 4)).astype(np.int8), np.arange(4, dtype=np.int32))
+    net = Network((relay, relay, relay, last), 8, 2, Encoder.EVENTS, exit_margin=0)
+    spikes = (rng.random((700, 2, 2)) < 0.05).astype(np.uint8)
+    driver = Runner(device, room.name, room.clock_mhz, timeout=20)
+    driver.load(model_file.build(net))
+    np.testing.assert_array_equal(driver.run(spikes, scores=True)[2], golden.run(net, spikes).values)
+    device.close()
 
 
 @pytest.mark.parametrize("seed", range(4))
