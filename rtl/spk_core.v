@@ -62,7 +62,8 @@ module spk_core #(
     output wire [ CORES*4-1:0] count_row_reads
 );
 
-localparam TAG_BITS = 8;
+// Images that are under way differ in their tags. The queue of a convolution holds the ends of thousands of empty steps.
+localparam TAG_BITS = CONVOLUTIONS > 0 ? 16 : 8;
 localparam USER_BITS = TAG_BITS + 4;
 localparam WINDOWS = CONVOLUTIONS > 0 ? CONVOLUTIONS : 1;
 localparam FIRST_INPUTS = {16'd0, LAYER_INPUTS[15:0]};
