@@ -1,13 +1,15 @@
 """Random networks for the `tiny` geometry, and what goes into them; also for tests/rtl."""
 
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from spikeline.device.packets import Batch, Events, Pixels, Spikes
+from spikeline.errors import ModelError
 from spikeline.model.geometry import Geometry
-from spikeline.model.network import Layer, Network
+from spikeline.model.network import Layer, Network, Window
 from spikeline.model.spec import Decode, Encoder, Reset
 
 TINY = Geometry.load("tiny")
@@ -100,3 +102,40 @@ def batch(rng: np.random.Generator, net: Network, images: int, kind: type | None
     if kind is Pixels:
         return Pixels(pictures(rng, net, images), int(rng.integers(1 << 32)), int(rng.integers(100)))
     return kind(trains(rng, net, images))
+
+
+def convolutional(rng: np.random.Generator, room: Geometry, lasts: bool = False, planes: int = 0, time_steps: int = 0) -> Network:
+    """A network that begins with convolutions and fits `room`, of 4-bit weights; of direct input with `planes`."""
+    while True:
+        shape = tuple(int(rng.integers(low, high)) for low, high in ((1, 4), (3, 14), (3, 14)))  # (channels, height, width)
+        layers: list[Layer] = []
+        for _ in range(int(rng.integers(1, len(room.convolutions) + 1))):
+            kernel = int(rng.choice([1, 3]))
+            padding = kernel // 2 if rng.integers(2) else 0
+            window = Window(*shape, kernel, int(rng.integers(1, 3)), padding, bool(rng.integers(2)))
+            if window.fault():
+                break
+            layers.append(_seldom(rng, window.fan_in, int(rng.integers(1, 40)), room, lasts, window))
+            shape = (layers[-1].columns, *window.pooled)
+        else:
+            sizes = [layers[-1].outputs, *([int(rng.integers(2, 49))] if rng.integers(2) else []), int(rng.integers(2, 11))]
+            layers += [_seldom(rng, a, b, room) for a, b in pairwise(sizes)]
+            steps = planes or time_steps or int(rng.integers(1, 6))
+            encoder = Encoder.DIRECT if planes else Encoder.THRESHOLD if steps == 1 else Encoder.EVENTS
+            with suppress(ModelError):  # membranes that could overflow
+                made = Network(tuple(layers), room.weight_bits, steps, encoder)
+                if not room.misfits(made):
+                    return made
+
+
+def _seldom(
+    rng: np.random.Generator, rows: int, columns: int, room: Geometry, lasts: bool = False, window: Window | None = None
+) -> Layer:
+    """A layer whose neurons fire at a part of what their weights can add up to."""
+    weights = rng.integers(-7, 8, (rows, columns)).astype(np.int8)
+    thresholds = rng.integers(1, max(2, int(rows * rng.choice([0.3, 1, 3]))), columns).astype(np.int32)
+    if not lasts:
+        return Layer(weights, thresholds, window=window)
+    biases = rng.integers(-4, 5, columns).astype(np.int32) if rng.integers(2) else None
+    leak, reset = int(rng.integers(room.max_leak + 1)), Reset(int(rng.integers(2)))
+    return Layer(weights, thresholds, room.membrane_bits - 1, biases, leak, reset, window)

@@ -9,11 +9,12 @@ import pytest
 
 from spikeline.cli.demo import SHIPPED
 from spikeline.data import mnist
+from spikeline.errors import ModelError
 from spikeline.measure import cycles
 from spikeline.model import golden, model_file
 from spikeline.model.encode import encode
 from spikeline.model.geometry import Geometry
-from spikeline.model.network import Layer, Network
+from spikeline.model.network import Layer, Network, Window
 from spikeline.model.spec import Decode, Encoder
 from spikeline.simulation.verilated import SimDevice
 from support import networks
@@ -257,3 +258,50 @@ def test_demonstration_network_on_mnist(z020, packet):
         case = from_pixels(network, part)
         case = case if packet == "pixels" else replace(case, pixels=None)
         assert case.predicted(z020).cycles == case.counted(z020)
+
+
+# -- convolutions ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def convolutions():
+    geometry = Geometry.load("tiny-conv")
+    device = SimDevice(geometry)
+    yield Runner(device, geometry.name, geometry.clock_mhz)
+    device.close()
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("kind", ["spikes", "events", "lasting", "pixels", "planes"])
+def test_convolutions(convolutions, kind, seed):
+    """Any window, several rounds, maps that are silent or full, images whose work overlaps."""
+    rng = np.random.default_rng(seed)
+    planes = int(rng.integers(1, 9)) if kind == "planes" else 0
+    net = networks.convolutional(rng, convolutions.geometry, kind == "lasting", planes, int(kind == "pixels"))
+    batch = int(rng.integers(1, 8))
+    if kind in ("pixels", "planes"):
+        pixels = rng.integers(0, 256, (batch, net.sizes[0])) * (rng.random((batch, net.sizes[0])) < 0.3)
+        case = from_pixels(net, pixels.astype(np.uint8), scores=bool(seed % 2))
+    else:
+        density = rng.choice([0, 0.05, 0.3, 1])
+        spikes = (rng.random((batch, net.time_steps, net.sizes[0])) < density).astype(np.uint8)
+        case = Case(net, spikes, scores=bool(seed % 2), events=kind == "events")
+    assert case.predicted(convolutions).cycles == case.counted(convolutions)
+
+
+def test_convolutions_whose_queues_fill(convolutions):
+    """The fully connected layers are the slowest, and the cores before them wait for room in their queues."""
+    rng = np.random.default_rng(3)
+    first = Layer(np.ones((1, 2), np.int8), np.array([1, 1], np.int32), window=Window(1, 8, 7, 1))
+    net = Network((first, Layer(rng.integers(-7, 8, (112, 10)).astype(np.int8), np.full(10, 9, np.int32))), 4, 30, Encoder.EVENTS)
+    spikes = np.zeros((4, 30, 56), np.uint8)
+    spikes[:, ::3] = 1
+    for case in (Case(net, spikes), Case(net, 1 - spikes), Case(net, spikes, every_step=True)):
+        assert case.predicted(convolutions).cycles == case.counted(convolutions)
+
+
+def test_early_exit_behind_convolutions_is_refused(convolutions):
+    net = replace(networks.convolutional(np.random.default_rng(0), convolutions.geometry, time_steps=3), exit_margin=2)
+    case = Case(net, np.zeros((1, 3, net.sizes[0]), np.uint8))
+    with pytest.raises(ModelError, match="early exit behind convolutions"):
+        case.predicted(convolutions)
