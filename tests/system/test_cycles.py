@@ -290,11 +290,12 @@ def test_convolutions(convolutions, kind, seed):
 
 
 def test_convolutions_whose_queues_fill(convolutions):
-    """The fully connected layers are the slowest, and the cores before them wait for room in their queues."""
+    """What is handed on is gathered a spike a cycle, so a core waits for room in its queue."""
     rng = np.random.default_rng(3)
-    first = Layer(np.ones((1, 2), np.int8), np.array([1, 1], np.int32), window=Window(1, 8, 7, 1))
-    net = Network((first, Layer(rng.integers(-7, 8, (112, 10)).astype(np.int8), np.full(10, 9, np.int32))), 4, 30, Encoder.EVENTS)
-    spikes = np.zeros((4, 30, 56), np.uint8)
+    first = Layer(np.ones((1, 16), np.int8), np.ones(16, np.int32), window=Window(1, 6, 5, 1))  # 480 spikes of 30
+    last = Layer(rng.integers(-7, 8, (480, 10)).astype(np.int8), np.full(10, 9, np.int32))
+    net = Network((first, last), 4, 30, Encoder.EVENTS)
+    spikes = np.zeros((4, 30, 30), np.uint8)
     spikes[:, ::3] = 1
     for case in (Case(net, spikes), Case(net, 1 - spikes), Case(net, spikes, every_step=True)):
         assert case.predicted(convolutions).cycles == case.counted(convolutions)
