@@ -292,12 +292,15 @@ def test_convolutions(convolutions, kind, seed):
 def test_convolutions_whose_queues_fill(convolutions):
     """What is handed on is gathered a spike a cycle, so a core waits for room in its queue."""
     rng = np.random.default_rng(3)
-    first = Layer(np.ones((1, 16), np.int8), np.ones(16, np.int32), window=Window(1, 6, 5, 1))  # 480 spikes of 30
+    excites, inhibits = np.ones((1, 16), np.int8), np.full((1, 16), -1, np.int8)
+    first = Layer(np.concatenate([excites, inhibits]), np.ones(16, np.int32), window=Window(2, 6, 5, 1))  # 480 spikes of 30
     last = Layer(rng.integers(-7, 8, (480, 10)).astype(np.int8), np.full(10, 9, np.int32))
     net = Network((first, last), 4, 30, Encoder.EVENTS)
-    spikes = np.zeros((4, 30, 30), np.uint8)
-    spikes[:, ::3] = 1
-    for case in (Case(net, spikes), Case(net, 1 - spikes), Case(net, spikes, every_step=True)):
+    spikes = np.zeros((4, 30, 2, 30), np.uint8)
+    spikes[:, :10, 0] = 1  # much to gather
+    spikes[:, 10:, 1] = 1  # then nothing, but much to add up
+    spikes = spikes.reshape(4, 30, 60)
+    for case in (Case(net, spikes), Case(net, spikes, every_step=True)):
         assert case.predicted(convolutions).cycles == case.counted(convolutions)
 
 
