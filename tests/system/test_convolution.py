@@ -149,7 +149,7 @@ def test_networks_of_every_kind_one_after_the_other(driver, seed):
     nets = [
         network(rng, (16, wide), lasts=bool(seed % 2)),
         connected,
-        network(rng, (20, replace(wide, height=5)), (16, Window(20, 2, 5, 3, 2, 1, False))),
+        network(rng, (20, replace(wide, height=5)), (40, Window(20, 2, 5, 1))),  # rounds behind rounds
         network(rng, (5, Window(1, 4, 4, 3, 1, 0, False)), lasts=True),
         connected,
     ]
