@@ -295,13 +295,14 @@ always @* begin
             if (!window_fits[c]) new_valid = 1'b0;
             if (c == 0) begin
                 new_size = window_inputs[15:0];
-                if (new_inputs_reg[15:0] > 16'd8 || {16'd0, window_inputs[15:0]} > INPUTS) new_valid = 1'b0;
+                if (new_inputs_reg[15:0] > 16'd8) new_valid = 1'b0;
             end else if (new_inputs_reg[c*16 +: 16] != new_neurons_reg[(c > 0 ? c - 1 : 0)*16 +: 16]
                 || new_windows_reg[c*19+2 +: 14] != window_pooled[(c > 0 ? c - 1 : 0)*14 +: 14]) begin
                 new_valid = 1'b0;
             end
             if (new_last[c]) new_outputs = window_outputs[c*16 +: 16];
         end
+    if ({16'd0, new_size} > INPUTS) new_valid = 1'b0;
     for (c = 0; c < CORES; c = c + 1)
         if (new_used[c]) begin
             if (new_continuous_reg[c]) begin

@@ -127,6 +127,7 @@ MUTANTS = (
     Mutant("a padded kernel of one", "rtl/spk_window.v", "(three || (window[1:0] == 2'd1 && !window[17]));", "(three || window[1:0] == 2'd1);", REFUSED),
     Mutant("a last round of all maps is one of none", "rtl/spk_window.v", "maps[M_BITS-1:0] == 0 ? MAPS[M_BITS:0] :", "1'b0 ? MAPS[M_BITS:0] :", CONVOLVE),
     Mutant("maps of other sizes than the convolution before makes", "rtl/spk_loader.v", "|| new_windows_reg[c*19+2 +: 14] != window_pooled[(c > 0 ? c - 1 : 0)*14 +: 14]) begin", ") begin", REFUSED),
+    Mutant("more inputs than there are", "rtl/spk_loader.v", "    if ({16'd0, new_size} > INPUTS) new_valid = 1'b0;\n", "", REFUSED),
     Mutant("other inputs than the convolution before has outputs", "rtl/spk_loader.v", "new_convolutions != 0 && new_inputs_reg[c*16 +: 16] != new_outputs) begin", "1'b0) begin", REFUSED),
     Mutant("tags too few", "rtl/spk_core.v", "localparam TAG_BITS = CONVOLUTIONS > 0 ? 16 : 8;", "localparam TAG_BITS = 8;", ("tests/system/test_convolution.py::test_early_exit_with_hundreds_of_images_under_way",)),
     # ---- Verilog: input ----

@@ -1,4 +1,4 @@
-"""Random networks all the way: ONNX = compiler = golden model = Verilog, spike for spike; convolutions from the golden model on.
+"""Random networks all the way: ONNX = compiler = golden model = Verilog, spike for spike.
 
 random_networks.py --count 10000 --seed 1 --out docs/results/random-networks.json
 
@@ -56,14 +56,13 @@ class Bench:
     def check(self, recipe: Recipe, executor: bool) -> None:
         """Raise AssertionError, or whatever error there is, unless all of them agree. executor: run the ONNX file as well."""
         builder, meant = build(recipe)
+        path = builder.save(self.folder)
         driver = self.driver(recipe.geometry)
-        network, trains = meant, batch(recipe).trains(meant)
-        if builder is not None:
-            path = builder.save(self.folder)
-            network = compile_onnx(path, Geometry.load(GEOMETRIES[recipe.geometry]))
-            _same(golden.run(meant, trains, states=True), golden.run(network, trains, states=True))
-            if executor:
-                assert verify(path, model_file.build(network), trains)["onnx_mismatches"] == 0
+        network = compile_onnx(path, Geometry.load(GEOMETRIES[recipe.geometry]))
+        trains = batch(recipe).trains(network)
+        _same(golden.run(meant, trains, states=True), golden.run(network, trains, states=True))
+        if executor:
+            assert verify(path, model_file.build(network), trains)["onnx_mismatches"] == 0
         if recipe.exit_margin >= 0:
             network = replace(network, exit_margin=recipe.exit_margin)
         reference = golden.run(network, trains, states=True)

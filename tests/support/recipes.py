@@ -25,6 +25,7 @@ THRESHOLDS = ("low", "middle", "always", "never", "edge")
 SENT = ("spikes", "events", "threshold", "bernoulli", "latency", "direct")
 INPUTS = ("random", "zeros", "ones", "sparse", "alternating", "one map")
 LARGEST_MAPS = 96
+CONVOLUTION_FORMS = {"qcdq": "qcdq", "qcdq_float": "qcdq", "plain": "plain"}  # of a weight_form; of the others "quant"
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def recipes(draw, convolved: bool | None = None) -> Recipe:
         units = room.convolutions[: draw(st.integers(1, len(room.convolutions)))]
         shape, convolutions, sizes = _convolutions(draw, units, room)
     connected = draw(st.integers(1, len(room.layers)))
-    sizes = sizes or [draw(st.integers(1, room.layers[0].inputs))]
+    sizes = sizes or [draw(st.integers(1, min(room.input_room, room.layers[0].inputs)))]
     sizes += [draw(st.integers(1, room.layers[n].neurons)) for n in range(connected - 1)]
     sizes += [draw(st.integers(1, min(room.classes, room.layers[connected - 1].neurons)))]
     count = len(sizes) - 1
@@ -181,8 +182,8 @@ def batch(recipe: Recipe) -> Batch:
     return Pixels((images * levels).astype(np.uint8), recipe.seed, recipe.seed % 1000)
 
 
-def build(recipe: Recipe) -> tuple[Builder | None, Network]:
-    """The ONNX file's builder, if there are no convolutions, and the network that it means."""
+def build(recipe: Recipe) -> tuple[Builder, Network]:
+    """The ONNX file's builder, and the network that it means."""
     room = Geometry.load(GEOMETRIES[recipe.geometry])
     rng = np.random.default_rng([recipe.seed, 0])
     state_bits = room.membrane_bits - 1
@@ -190,12 +191,13 @@ def build(recipe: Recipe) -> tuple[Builder | None, Network]:
     count = len(windows)
     encoder = "bernoulli" if recipe.sent in ("spikes", "events") else recipe.sent
     metadata = {"time_steps": str(recipe.time_steps), "encoder": encoder}
+    inputs = recipe.shape if recipe.convolutions else recipe.sizes[0]
     if recipe.continuous:
         if count > 1:
             metadata |= {"leak": str(recipe.leak), "reset": recipe.reset}
-        builder: Builder = Step(recipe.sizes[0], state_bits, **metadata)
+        builder: Builder = Step(inputs, state_bits, **metadata)
     else:
-        builder = Builder(recipe.sizes[0], output="spike_count" if recipe.spike_count else "membrane", **metadata)
+        builder = Builder(inputs, output="spike_count" if recipe.spike_count else "membrane", **metadata)
     layers = []
     for n, window in enumerate(windows):
         last = n == count - 1
@@ -206,9 +208,13 @@ def build(recipe: Recipe) -> tuple[Builder | None, Network]:
             reads_membrane = last and not recipe.spike_count
             layer = _discontinuous(builder, recipe, n, weights, room.membrane_bits, reads_membrane, rng)
         layers.append(replace(layer, window=window))
+        if window and window.pool:
+            builder.pool()
+        if n + 1 == len(recipe.convolutions):
+            builder.then("Flatten")
     decode = Decode.SPIKE_COUNT if recipe.spike_count else Decode.MEMBRANE
     network = Network(tuple(layers), room.weight_bits, recipe.time_steps, Encoder[encoder.upper()], decode)
-    return None if recipe.convolutions else builder, network
+    return builder, network
 
 
 def _weights(recipe: Recipe, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -264,7 +270,11 @@ def _discontinuous(
     level = {"FLOOR": 1.0, "CEIL": 0.0, "HALF_UP": 0.5, "at or above": 1.0, "above": 2.5, "swapped": -1.0, "qcdq": 0.5}
     # x = scale · (u − θ + ½) + level is beyond the level just where u ≥ θ
     bias = scale * (0.5 - thresholds) + level.get(recipe.spike_form, 0.0)
-    builder.dense(weights, scale * unit, recipe.bits, recipe.weight_form, bias)
+    if window := recipe.windows[n]:
+        form = CONVOLUTION_FORMS.get(recipe.weight_form, "quant") if recipe.bits > 1 else "quant"
+        builder.conv(_kernels(window, weights), scale * unit, recipe.bits, form, bias, **_attributes(window))
+    else:
+        builder.dense(weights, scale * unit, recipe.bits, recipe.weight_form, bias)
     form = SPIKE_FORMS.get(recipe.spike_form, lambda b: b.spike(rounding_mode=recipe.spike_form))
     form(builder)
     return Layer(weights.astype(np.int8), thresholds.astype(np.int32))
@@ -282,10 +292,23 @@ def _continuous(
         builder.output(weights, 0.5, biases)
         return Layer(weights.astype(np.int8), (np.zeros(neurons) if biases is None else -biases).astype(np.int32))
     threshold = {"always": 1, "low": 2, "middle": 16, "edge": 32, "never": 64}[recipe.thresholds[n]]
-    builder.hidden(weights, 1.0 / threshold, biases, recipe.leak, recipe.reset)  # its spikes are 1
+    if window := recipe.windows[n]:
+        attributes = {"positions": window.positions, **_attributes(window)}
+        builder.hidden(_kernels(window, weights), 1.0 / threshold, biases, recipe.leak, recipe.reset, **attributes)
+    else:
+        builder.hidden(weights, 1.0 / threshold, biases, recipe.leak, recipe.reset)  # its spikes are 1
     more = {"state_bits": state_bits, "leak": recipe.leak, "reset": Reset[recipe.reset.upper()]}
     kept = biases.astype(np.int32) if biases is not None and biases.any() else None
     return Layer(weights.astype(np.int8), np.full(neurons, threshold, np.int32), biases=kept, **more)
+
+
+def _kernels(window: Window, weights: np.ndarray) -> np.ndarray:
+    """Weights of a Conv, (maps, channels, K, K)."""
+    return weights.T.reshape(-1, window.channels, window.kernel, window.kernel)
+
+
+def _attributes(window: Window) -> dict[str, list[int]]:
+    return {"strides": [window.stride] * 2, "pads": [window.padding] * 4}
 
 
 def _fitted(weights: np.ndarray, fits) -> np.ndarray:

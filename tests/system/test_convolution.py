@@ -149,7 +149,7 @@ def test_networks_of_every_kind_one_after_the_other(driver, seed):
     nets = [
         network(rng, (16, wide), lasts=bool(seed % 2)),
         connected,
-        network(rng, (20, replace(wide, height=5)), (16, Window(20, 2, 5, 3, 2, 1, False))),
+        network(rng, (20, replace(wide, height=5)), (40, Window(20, 2, 5, 1))),  # rounds behind rounds
         network(rng, (5, Window(1, 4, 4, 3, 1, 0, False)), lasts=True),
         connected,
     ]
@@ -231,6 +231,7 @@ REFUSED = {
     "more positions": [conv(channels=1, maps=1, height=10, width=9, kernel=1), dense(90)],
     "positions in all rounds": [conv(channels=1, maps=33, height=5, width=5, kernel=1), dense(825)],
     "more inputs": [conv(channels=3, maps=1, height=10, width=9, padded=1, pool=1), dense(20)],
+    "more inputs of a fully connected layer": [dense(257)],
     "nine channels": [conv(channels=9, maps=1, height=2, width=2, kernel=1), dense(4)],
     "no channels": [conv(channels=0), dense(0)],
     "no maps": [conv(maps=0), dense(0)],
@@ -274,6 +275,7 @@ def test_what_is_refused_is_refused_for_that_alone(driver):
     """The sizes around which the others are wrong are taken."""
     for sizes in (
         [SOUND, dense(320)],
+        [dense(256)],
         [SOUND, conv(20, 16, 3, 4, 4, padded=1), dense(256)],
         [conv(channels=8, maps=16, height=5, width=5, kernel=3), dense(144)],
         [conv(channels=1, maps=128, height=1, width=1, kernel=1), dense(128)],

@@ -212,7 +212,7 @@ class Geometry:
             problems.append(f"{first} {what}, the accelerator has {len(self.convolutions)}{which}")
         if len(network.layers) - first > len(self.layers):
             problems.append(f"{len(network.layers) - first} layers, the accelerator has {len(self.layers)}")
-        if first and network.sizes[0] > self.input_room:
+        if (first or self.inputs) and network.sizes[0] > self.input_room:
             problems.append(f"{network.sizes[0]} inputs, the accelerator has {self.input_room}")
         window = network.layers[0].window
         if window and window.channels > INPUT_CHANNELS:
