@@ -3,7 +3,8 @@
 python -m spikeline_rtl.spec.registers           write host/spikeline/energy/register_bits.py
 python -m spikeline_rtl.spec.registers --check   compare it instead; exit status 1 if it differs
 
-Only registers whose width no parameter changes are constants; the model knows how the others grow with a geometry.
+Only registers whose width no parameter changes are constants; the model knows how the others grow with a geometry. It knows
+nothing of convolutions.
 """
 
 import sys
@@ -105,7 +106,8 @@ def constants(geometries: list[Geometry]) -> str:
 
 
 def main() -> int:
-    made = constants([Geometry.load(path.stem) for path in sorted(FOLDER.glob("*.json"))])
+    geometries = [Geometry.load(path.stem) for path in sorted(FOLDER.glob("*.json"))]
+    made = constants([geometry for geometry in geometries if not geometry.convolutions])
     if "--check" not in sys.argv[1:]:
         TARGET.write_text(made)
     elif not TARGET.exists() or TARGET.read_text() != made:

@@ -8,7 +8,7 @@ from spikeline.energy import activity
 from spikeline.model.geometry import FOLDER, Geometry
 from spikeline_rtl.spec import registers
 
-SHIPPED = [Geometry.load(path.stem) for path in sorted(FOLDER.glob("*.json"))]
+SHIPPED = [x for path in sorted(FOLDER.glob("*.json")) if not (x := Geometry.load(path.stem)).convolutions]  # are priced
 TINY = Geometry.load("tiny")
 # Registers of a layer without an enable that the model counts; it leaves out some single bits, and `row_valid_reg`.
 ALWAYS = {
