@@ -7,8 +7,8 @@
 //           2  current + sum, or twice the current, or 0
 //           3  it is written
 //
-// What the two operations before have not written yet is taken from them, so that positions side by side may follow each
-// other. Distributed RAM is read and written in stage 2. A word holds all maps that are summed at once.
+// What the two operations before have not written yet is taken from them, so that positions side by side may follow
+// each other. Distributed RAM is read and written in stage 2. A word holds all maps that are summed at once.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none

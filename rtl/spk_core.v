@@ -62,7 +62,8 @@ module spk_core #(
     output wire [ CORES*4-1:0] count_row_reads
 );
 
-// Images that are under way differ in their tags. The queue of a convolution holds the ends of thousands of empty steps.
+// Images that are under way differ in their tags. The queue of a convolution holds the ends of thousands of empty
+// steps.
 localparam TAG_BITS = CONVOLUTIONS > 0 ? 16 : 8;
 localparam USER_BITS = TAG_BITS + 4;
 localparam WINDOWS = CONVOLUTIONS > 0 ? CONVOLUTIONS : 1;
