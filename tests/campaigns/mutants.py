@@ -28,9 +28,9 @@ MEMORY = (  # the AXI4 master by itself
 FIRE = ("tests/rtl/test_modules.py::test_module[fire-8-14-1-4]", "tests/rtl/test_modules.py::test_module[fire-32-4-1-1]")
 LAYER = ("tests/rtl/test_modules.py::test_module[layer-100-48-4-4-12-10-1-4-1-8]",)
 CONVOLVE = ("tests/rtl/test_modules.py::test_module[convolve-8-1-128-50-100-0-8-14-1-4-1]",)
-CONVOLUTION = ("tests/system/test_convolution.py",)
-REFUSED = ("tests/system/test_convolution.py::test_configurations_that_are_refused", *CONVOLUTION)
-CUT = ("tests/system/test_convolution.py::test_an_image_cut_short_leaves_nothing", *CONVOLUTION)
+CONVOLUTION = ("tests/system/test_convolution_cores.py",)
+REFUSED = ("tests/system/test_convolution_cores.py::test_configurations_that_are_refused", *CONVOLUTION)
+CUT = ("tests/system/test_convolution_cores.py::test_an_image_cut_short_leaves_nothing", *CONVOLUTION)
 CYCLES = ("tests/system/test_cycles.py::test_convolutions", "tests/system/test_cycles.py::test_convolutions_whose_queues_fill")
 EXITS = ("tests/campaigns/test_random_networks.py::test_all_convolutions_agree",)
 GOLDEN = ("tests/unit/test_golden.py", "tests/unit/test_encode.py", "tests/unit/test_early_exit.py")
@@ -129,7 +129,7 @@ MUTANTS = (
     Mutant("maps of other sizes than the convolution before makes", "rtl/spk_loader.v", "|| new_windows_reg[c*19+2 +: 14] != window_pooled[(c > 0 ? c - 1 : 0)*14 +: 14]) begin", ") begin", REFUSED),
     Mutant("more inputs than there are", "rtl/spk_loader.v", "    if ({16'd0, new_size} > INPUTS) new_valid = 1'b0;\n", "", REFUSED),
     Mutant("other inputs than the convolution before has outputs", "rtl/spk_loader.v", "new_convolutions != 0 && new_inputs_reg[c*16 +: 16] != new_outputs) begin", "1'b0) begin", REFUSED),
-    Mutant("tags too few", "rtl/spk_core.v", "localparam TAG_BITS = CONVOLUTIONS > 0 ? 16 : 8;", "localparam TAG_BITS = 8;", ("tests/system/test_convolution.py::test_early_exit_with_hundreds_of_images_under_way",)),
+    Mutant("tags too few", "rtl/spk_core.v", "localparam TAG_BITS = CONVOLUTIONS > 0 ? 16 : 8;", "localparam TAG_BITS = 8;", ("tests/system/test_convolution_cores.py::test_early_exit_with_hundreds_of_images_under_way",)),
     # ---- Verilog: input ----
     Mutant("inputs beyond the last are not masked", "rtl/spk_input.v", "(word_end ? last_mask_reg : ~64'd0)", "~64'd0", ENCODE),
     Mutant("one step too few", "rtl/spk_input.v", "image_end ? one_step_reg : steps_left == 16'd2;", "image_end ? one_step_reg : steps_left == 16'd3;"),

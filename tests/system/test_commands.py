@@ -160,7 +160,7 @@ def test_run_on_a_board(model, capsys, monkeypatch):
         (["power", "{text}", "--csv", "x.csv"], "is no benchmark of a board"),
         (["info", "missing.img"], "make it with `spikeline compile`"),
         (["run", "{model}", "--backend", "fpga"], "no backend fpga; there are board, sim, golden"),
-        (["run", "{model}", "--geometry", "huge"], "no geometry huge; there are k26-256, tiny, z020-1024, z020-256"),
+        (["run", "{model}", "--geometry", "huge"], "no geometry huge; there are k26-256, tiny, tiny-conv, z020-1024, z020-256"),
         (["run", "{model}", "--geometry", "tiny", "--backend", "sim"], "room for 100×48"),
         (["run", "{model}", "--images", "20000"], "mnist-test has 10000"),
         (["run", "{text}"], "not a model"),

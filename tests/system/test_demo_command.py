@@ -25,7 +25,7 @@ def test_it_runs_the_commands_of_make_demo(mode, monkeypatch):
     planned = subprocess.run(["make", "-n", "-B", "demo", f"MODE={mode}"], capture_output=True, text=True, check=True).stdout
     lines = [shlex.split(line)[1:] for line in planned.splitlines() if line.startswith(".venv/bin/spikeline ")]
     out = Path(demo.FOLDERS[mode])
-    own = demo.commands(demo.PRESETS[mode], out / "model.img", out, "z020-256")
+    own = demo.commands(demo.PRESETS[mode], out / "model.img", out, demo.GEOMETRIES[mode])
     parse = main._parser().parse_args
     assert [vars(parse(words)) for words in own] == [vars(parse(words)) for words in lines]
     assert [words[0] for words in own] == ["train", "export", "compile", "report"]

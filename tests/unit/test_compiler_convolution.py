@@ -423,7 +423,7 @@ def test_refusal_names_the_node_the_reason_and_the_fix(tmp_path, case):
 
 def test_a_geometry_without_room_says_what_it_lacks(tmp_path):
     path = ended(example().pool()).save(tmp_path)
-    lacks = r"1 convolution, the accelerator has 0 \(tiny-conv, z020-conv have as many\).*larger geometry"
+    lacks = r"1 convolution, the accelerator has 0 \(tiny-conv, z020-conv, zu3-conv have as many\).*larger geometry"
     with pytest.raises(CompileError, match=lacks):
         compile_onnx(path, geometry(size=64))
 

@@ -325,7 +325,7 @@ def test_smallest_geometry():
 
 
 MISFITS = [
-    ({"convolutions": ()}, r"1 convolution, the accelerator has 0 \(tiny-conv, z020-conv have as many\)"),
+    ({"convolutions": ()}, r"1 convolution, the accelerator has 0 \(tiny-conv, z020-conv, zu3-conv have as many\)"),
     ({"inputs": 35}, "36 inputs, the accelerator has 35"),
     ({"convolutions": (ConvolutionGeometry(16, 26, 64, 64),)}, "layer 0 would take 27 words of weights of 26"),
     ({"convolutions": (ConvolutionGeometry(16, 64, 11, 64),)}, "layer 0 would take 12 words of membranes of 11"),
@@ -354,7 +354,7 @@ def test_a_second_convolution_needs_a_second_core_and_fully_connected_layers_com
     assert ROOM.misfits(net) == []
     one = replace(ROOM, convolutions=ROOM.convolutions[:1])
     assert one.misfits(net)[0].startswith("2 convolutions, the accelerator has 1")
-    assert ROOM.misfits(Network(tuple(dense(x, y) for x, y in ((512, 48), (48, 10))), 4, 1)) == []  # none at all
+    assert ROOM.misfits(Network(tuple(dense(x, y) for x, y in ((256, 48), (48, 10))), 4, 1)) == []  # none at all
 
 
 @pytest.mark.parametrize(

@@ -132,11 +132,14 @@ TINY = json.loads((FOLDER / "tiny.json").read_text())
 def test_every_geometry_is_sound_and_takes_a_network_of_its_size(path):
     geometry = Geometry.load(path.stem)
     assert geometry == Geometry.load(path)
-    layers = [Layer(np.zeros((x.inputs, x.neurons), np.int8), np.zeros(x.neurons, np.int32)) for x in geometry.layers]
+    rooms = [geometry.input_room if n == 0 else x.inputs for n, x in enumerate(geometry.layers)]
+    rooms[0] = min(rooms[0], geometry.layers[0].inputs)
+    pairs = zip(rooms, geometry.layers, strict=True)
+    layers = [Layer(np.zeros((inputs, x.neurons), np.int8), np.zeros(x.neurons, np.int32)) for inputs, x in pairs]
     layers[-1] = Layer(layers[-1].weights[:, : geometry.classes], layers[-1].thresholds[: geometry.classes])
     network = Network(tuple(layers), geometry.weight_bits, 1)
     assert geometry.misfits(network) == []
-    width = geometry.layers[0].inputs
+    width = rooms[0]
     first = Layer(np.zeros((1, width), np.int8), np.zeros(width, np.int32))
     deeper = dataclasses.replace(network, layers=(first, *layers))
     assert any("layers, the accelerator has" in x for x in geometry.misfits(deeper))

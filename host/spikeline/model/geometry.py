@@ -135,10 +135,10 @@ class Geometry:
         Of two with as many, the one without direct input. One with convolutions is for a network that has some, if another fits.
         """
 
-        def size(geometry: Geometry) -> tuple[bool, int, bool]:
+        def size(geometry: Geometry) -> tuple[bool, int, bool, str]:
             convolved = sum(9 * x.maps * (x.rows + 2 * x.words) for x in geometry.convolutions)
             weights = convolved + sum(x.inputs * x.neurons for x in geometry.layers)
-            return convolved > 0 and not network.convolutions, weights, geometry.direct
+            return convolved > 0 and not network.convolutions, weights, geometry.direct, geometry.name
 
         for geometry in sorted((Geometry.load(p.stem) for p in FOLDER.glob("*.json")), key=size):
             if not geometry.misfits(network):

@@ -381,8 +381,8 @@ class SimDevice:
 
     def recorded_decisions(self, core: int) -> np.ndarray:
         """v of all maps at the positions that a convolution core decided, in its order, int32 (decisions, maps of the core)."""
-        maps = self.geometry.convolutions[core].maps
-        return self._integers(self._recorded(core, 2), maps, self.geometry.membrane_bits - 1)
+        words = self._recorded(core, 2)
+        return self._integers(words, self.geometry.convolutions[core].maps, self.geometry.membrane_bits - 1)
 
     def _connected(self, core: int) -> LayerGeometry:
         return self.geometry.layers[core - len(self.geometry.convolutions)]

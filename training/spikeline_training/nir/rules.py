@@ -130,7 +130,7 @@ def _each(layer: Dense, values: Any) -> np.ndarray:
     flat = np.asarray(values, np.float64).reshape(-1)
     if flat.size == layer.outputs:
         maps = flat.reshape(layer.columns, layer.positions)
-        if (maps != maps[:, :1]).any():
+        if not np.array_equal(maps, np.broadcast_to(maps[:, :1], maps.shape), equal_nan=True):
             reason = "its neurons differ from position to position of a map"
             raise refusal(layer.neuron_name, layer.neuron, reason, "train with one threshold and time constant for each map")
         flat = maps[:, 0]
