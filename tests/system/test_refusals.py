@@ -200,7 +200,7 @@ RECURRENT = nir.NIRGraph(
 NETWORKS = {
     "a cycle": (network(edges=LOOP), "", "an edge leads to 'n0', a node that is before it"),
     "no start": (network(start=False), "", "the graph has 0 inputs"),
-    "convolution": (chain(nir.Conv1d(10, np.ones((1, 1, 3)), 1, 0, 1, 1, np.zeros(1)), IF), "", "it has one axis, and maps here have two"),
+    "convolution": (chain(nir.Conv1d(10, np.ones((1, 1, 3)), 1, 0, 1, 1, np.zeros(1)), IF), "", "maps here have two"),
     "currents": (network(neuron=nir.CubaLIF(ONES, ONES, ONES, ZEROS, ONES, ZEROS)), "", "its synaptic current is a second state"),
     "recurrent neurons": (network(neuron=RECURRENT), "", "a graph within the graph, as of recurrent neurons"),
     "text for weights": (network(np.full((4, 100), b"a")), "", "weight is |S1, and must be real numbers; export"),

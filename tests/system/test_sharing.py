@@ -438,7 +438,8 @@ def test_every_call_of_a_closed_simulator(tiny):
     device.close()
     arguments = {"read": (0,), "write": (0, 0), "run": (1,), "idle": (1,), "timing": (Timing(),), "fail": (0, 0)}
     arguments |= {"activity": (None,), "record": (True,)}
-    arguments |= dict.fromkeys(("recorded_spikes", "recorded_membranes", "recorded_states", "recorded_decisions"), (0,))
+    recorded = ("spikes", "membranes", "states", "positions", "decisions")
+    arguments |= {f"recorded_{what}": (0,) for what in recorded}
     harmless = {"close", "geometry", "memory", "buffer", "allocate", "at", "address", "flush", "invalidate"}
     for name in {name for name in dir(SimDevice) if not name.startswith("_")} - harmless:
         with pytest.raises(DeviceError, match=CLOSED):
