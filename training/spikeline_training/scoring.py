@@ -6,7 +6,8 @@ from spikeline.data.samples import Samples
 from spikeline.model import golden
 from spikeline.model.network import Network
 
-BATCH = 500  # samples in the golden model at a time
+BATCH = 500  # samples that rates are averaged over first
+CHUNK = 100  # samples in the golden model at a time: those of convolutions stay in the cache
 
 
 def execute(network: Network, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
@@ -14,7 +15,7 @@ def execute(network: Network, samples: Samples) -> tuple[np.ndarray, np.ndarray]
 
     Row reads, int64 (B, T, layers), are the spikes that enter each layer at each step.
     """
-    traces = (golden.run(network, spikes) for spikes, _ in samples.batches(BATCH))
+    traces = (golden.run(network, spikes) for spikes, _ in samples.batches(CHUNK))
     counted, row_reads = zip(*((trace.counted, trace.row_reads) for trace in traces), strict=True)
     return np.concatenate(counted), np.concatenate(row_reads)
 

@@ -111,10 +111,10 @@ def from_planes(planes: np.ndarray) -> np.ndarray:
 
     Of sums of weights, one for each plane, what layer 0 makes of them by doubling.
     """
-    steps = planes.shape[1]
-    return (planes.astype(np.int32) << np.arange(steps - 1, -1, -1).reshape(-1, *[1] * (planes.ndim - 2))).sum(
-        1, dtype=np.int32, keepdims=True
-    )
+    whole = np.zeros_like(planes[:, :1], np.int32)
+    for step in range(planes.shape[1]):
+        whole = (whole << 1) + planes[:, step : step + 1]
+    return whole
 
 
 def to_pixels(planes: np.ndarray) -> np.ndarray:

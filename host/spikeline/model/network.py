@@ -88,7 +88,8 @@ class Window:
         height, width = self.pooled
         columns = fired.shape[-1] // math.prod(self.positions)
         maps = fired.reshape(*fired.shape[:-1], columns, *self.positions)[..., : 2 * height, : 2 * width]
-        over = maps.reshape(*maps.shape[:-2], height, 2, width, 2).any((-3, -1))
+        over = maps[..., ::2, :] | maps[..., 1::2, :]
+        over = over[..., ::2] | over[..., 1::2]
         return over.reshape(*fired.shape[:-1], columns * height * width)
 
 
