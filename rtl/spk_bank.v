@@ -7,8 +7,9 @@
 //           2  current + sum, or twice the current, or 0
 //           3  it is written
 //
-// What the two operations before have not written yet is taken from them, so that positions side by side may follow
-// each other. Distributed RAM is read and written in stage 2. A word holds all maps that are summed at once.
+// What the operations before have not written yet is taken from them, so that positions side by side may follow each
+// other; the currents that go out do without it, for they are decided long after they were written. Distributed RAM is
+// read in stage 2. A word holds all maps that are summed at once.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -41,7 +42,7 @@ module spk_bank #(
     input  wire                          update,
     input  wire                          clear,
     input  wire                          twice,
-    // Stage 2: what the currents were
+    // Stage 2: what the currents were, without the two operations before
     output wire [MAPS*MEMBRANE_BITS-1:0] currents,
     // Loading: 64 bits of a word of weights
     input  wire [             PARTS-1:0] weight_write,
@@ -54,8 +55,14 @@ reg  [MAPS*SUM_BITS-1:0]      sums_reg;    // stage 2
 reg  [ADDRESS_BITS-1:0]       address_reg;
 reg                           update_reg;
 reg                           clear_reg;
-reg                           twice_reg;
-wire [MAPS*MEMBRANE_BITS-1:0] next;
+reg  [1:0]                    from_reg;    // 0: memory, 1: the operation before, 2: the one before that, 3: memory, twice
+reg  [MAPS*MEMBRANE_BITS-1:0] write_reg;   // stage 3
+reg  [ADDRESS_BITS-1:0]       write_address_reg;
+reg                           write_valid_reg;
+wire [MAPS*MEMBRANE_BITS-1:0] wrote;       // a stage later
+wire                          doubles = DIRECT != 0 && twice;
+wire                          newest = update_reg && address_reg == address;
+wire                          newer = DISTRIBUTED == 0 && write_valid_reg && write_address_reg == address;
 
 genvar p;
 generate
@@ -69,31 +76,21 @@ generate
 endgenerate
 
 generate
-    if (DISTRIBUTED != 0) begin : at_once // it is read and written in the same cycle
+    if (DISTRIBUTED != 0) begin : at_once // read in stage 2, where one operation before is not written yet
         (* ram_style = "distributed" *) reg [MAPS*MEMBRANE_BITS-1:0] words [0:WORDS-1];
         assign currents = words[address_reg];
-        always @(posedge aclk) if (update_reg) words[address_reg] <= next;
-    end else begin : in_turn
+        assign wrote = 0;
+        always @(posedge aclk) if (write_valid_reg) words[write_address_reg] <= write_reg;
+    end else begin : in_turn // read in stage 1, where two are not
         (* ram_style = "block" *) reg [MAPS*MEMBRANE_BITS-1:0] words [0:WORDS-1];
         reg [MAPS*MEMBRANE_BITS-1:0] read_reg;
-        reg [MAPS*MEMBRANE_BITS-1:0] write_reg; // stage 3
-        reg [ADDRESS_BITS-1:0]       write_address_reg;
-        reg                          write_valid_reg;
-        reg [MAPS*MEMBRANE_BITS-1:0] wrote_reg; // a stage later
-        reg [ADDRESS_BITS-1:0]       wrote_address_reg;
-        reg                          wrote_valid_reg;
-        wire newest = write_valid_reg && write_address_reg == address_reg;
-        wire newer = wrote_valid_reg && wrote_address_reg == address_reg;
-        assign currents = newest ? write_reg : newer ? wrote_reg : read_reg;
+        reg [MAPS*MEMBRANE_BITS-1:0] wrote_reg;
+        assign currents = read_reg;
+        assign wrote = wrote_reg;
         always @(posedge aclk) begin
             if (write_valid_reg) words[write_address_reg] <= write_reg;
             read_reg <= words[address];
-            write_reg <= next;
-            write_address_reg <= address_reg;
-            write_valid_reg <= update_reg;
             wrote_reg <= write_reg;
-            wrote_address_reg <= write_address_reg;
-            wrote_valid_reg <= write_valid_reg;
         end
     end
 endgenerate
@@ -103,14 +100,23 @@ generate
     for (m = 0; m < MAPS; m = m + 1) begin : map
         wire [WEIGHT_BITS-1:0]   weight = weights_reg[m*WEIGHT_BITS +: WEIGHT_BITS];
         wire [SUM_BITS-1:0]      sum = sums_reg[m*SUM_BITS +: SUM_BITS];
-        wire [MEMBRANE_BITS-1:0] current = currents[m*MEMBRANE_BITS +: MEMBRANE_BITS];
-        wire [MEMBRANE_BITS-1:0] more = DIRECT != 0 && twice_reg ? current
-            : {{(MEMBRANE_BITS-SUM_BITS){sum[SUM_BITS-1]}}, sum};
+        wire [MEMBRANE_BITS-1:0] read = currents[m*MEMBRANE_BITS +: MEMBRANE_BITS];
+        reg  [MEMBRANE_BITS-1:0] current;
+        wire [MEMBRANE_BITS-1:0] more = {{(MEMBRANE_BITS-SUM_BITS){sum[SUM_BITS-1]}}, sum};
+        always @*
+            case (from_reg)
+                2'd0: current = read;
+                2'd1: current = write_reg[m*MEMBRANE_BITS +: MEMBRANE_BITS];
+                2'd2: current = wrote[m*MEMBRANE_BITS +: MEMBRANE_BITS];
+                2'd3: current = {read[MEMBRANE_BITS-2:0], 1'b0};
+            endcase
         always @(posedge aclk)
-            if (add)
+            if (doubles) sums_reg[m*SUM_BITS +: SUM_BITS] <= 0; // to add nothing
+            else if (add)
                 sums_reg[m*SUM_BITS +: SUM_BITS] <= (first ? {SUM_BITS{1'b0}} : sum)
                     + {{(SUM_BITS-WEIGHT_BITS){weight[WEIGHT_BITS-1]}}, weight};
-        assign next[m*MEMBRANE_BITS +: MEMBRANE_BITS] = clear_reg ? {MEMBRANE_BITS{1'b0}} : current + more;
+        always @(posedge aclk)
+            write_reg[m*MEMBRANE_BITS +: MEMBRANE_BITS] <= clear_reg ? {MEMBRANE_BITS{1'b0}} : current + more;
     end
 endgenerate
 
@@ -118,7 +124,9 @@ always @(posedge aclk) begin
     address_reg <= address;
     update_reg <= update;
     clear_reg <= clear;
-    twice_reg <= twice;
+    from_reg <= doubles ? 2'd3 : newest ? 2'd1 : newer ? 2'd2 : 2'd0;
+    write_address_reg <= address_reg;
+    write_valid_reg <= update_reg;
 end
 
 endmodule

@@ -338,11 +338,13 @@ end
 // ---- what the banks do in the next cycle: add a spike; go over all words, to clear or to double them; decide ----
 reg                    half_reg;    // in which the currents of the step add up
 reg                    dirty_reg;   // it holds planes of an image whose last has not come
-reg                    pass_reg;    // all words of a half, or of both, one after another
+reg                    pass_reg;    // all words of a half, or of both, one after another, but for the first cycle,
+reg                    passing_reg; // in which the last spike's words are on their way to memory
 reg                    pass_twice_reg;
 reg [ADDRESS_BITS-1:0] pass_word_reg;
 reg [ADDRESS_BITS-1:0] pass_last_reg;
 reg                    doubled_reg; // the pass after this plane is done
+reg                    begin_reg;   // likewise
 reg                    firing_reg;  // neurons are still to be decided
 reg                    busy_reg;    // from the first decision until the end of the step is handed on
 wire                   room;     // for what a step hands on
@@ -356,15 +358,16 @@ wire plane_end = direct && place_valid_reg && place_end_reg && !place_user_reg[1
 wire stale = direct && place_valid_reg && place_anew_reg && dirty_reg;
 wire begin_firing = step_end && !stale && !pass_reg && !busy_reg && room;
 wire update = add && place_last_reg;
-wire fire = firing_reg && !update && !pass_reg;
+wire fire = firing_reg && !update && !passing_reg;
 wire [15:0] last_word = {{(15-ROUND_BITS){1'b0}}, rounds} * {6'd0, words} - 16'd1; // of a half
-wire pass_end = pass_reg && pass_word_reg == pass_last_reg;
+wire pass_end = passing_reg && pass_word_reg == pass_last_reg;
 
 assign advance = !pass_reg && !stale && !(plane_end && !doubled_reg) && (!step_end || begin_firing);
 
 always @(posedge aclk) begin
     doubled_reg <= pass_end && pass_twice_reg;
-    pass_word_reg <= pass_word_reg + 1'b1;
+    passing_reg <= pass_reg && !pass_end;
+    if (passing_reg) pass_word_reg <= pass_word_reg + 1'b1;
     if (pass_end) pass_reg <= 1'b0;
     if (!pass_reg && (stale || (plane_end && !doubled_reg))) begin
         pass_reg <= 1'b1;
@@ -380,12 +383,14 @@ always @(posedge aclk) begin
     end
     if (clear) begin
         pass_reg <= 1'b1;
+        passing_reg <= 1'b0;
         pass_twice_reg <= 1'b0;
         pass_word_reg <= 0;
         pass_last_reg <= BANK_WORDS - 1;
     end
     if (reset) begin
         pass_reg <= 1'b0;
+        passing_reg <= 1'b0;
         doubled_reg <= 1'b0;
         dirty_reg <= 1'b0;
         half_reg <= 1'b0;
@@ -457,7 +462,8 @@ always @(posedge aclk) begin
             fire_y_left_reg <= fire_y_left_reg - 1'b1;
         end
     end
-    firing_reg <= begin_firing || (firing_reg && !(fire && fire_last));
+    begin_reg <= begin_firing;
+    firing_reg <= begin_reg || (firing_reg && !(fire && fire_last));
     if (begin_firing) begin
         fire_user_reg <= place_user_reg;
         fire_half_reg <= half_reg;
@@ -466,7 +472,7 @@ always @(posedge aclk) begin
         {fire_y_bank_reg, fire_y_word_reg, fire_x_bank_reg, fire_x_word_reg} <= 0;
         {fire_round_reg, fire_round_word_reg, fire_lower_reg, fire_right_reg, fire_state_reg} <= 0;
     end
-    if (reset) firing_reg <= 1'b0;
+    if (reset) {begin_reg, firing_reg} <= 0;
 end
 
 // ---- banks: stage 0, from registers, and what goes along with it to stage 1 and 2 ----
@@ -493,8 +499,8 @@ integer w;
 always @(posedge aclk) begin
     add_reg <= add && !reset;
     first_reg <= place_first_reg;
-    clear_reg <= fire || (pass_reg && !pass_twice_reg);
-    twice_reg <= pass_reg;
+    clear_reg <= fire || (passing_reg && !pass_twice_reg);
+    twice_reg <= passing_reg && pass_twice_reg;
     add_1_reg <= add_reg;
     first_1_reg <= first_reg;
     clear_1_reg <= clear_reg;
@@ -523,8 +529,8 @@ generate
 
         always @(posedge aclk) begin
             row_reg <= place_y_row_reg[b/3*ROW_BITS +: ROW_BITS] + place_x_row_reg[b%3*ROW_BITS +: ROW_BITS];
-            address_reg <= pass_reg ? pass_word_reg : update ? {half_reg, word} : fire_address;
-            update_reg <= !reset && (pass_reg || (update && hit) || (fire && fire_bank[b]));
+            address_reg <= passing_reg ? pass_word_reg : update ? {half_reg, word} : fire_address;
+            update_reg <= !reset && (passing_reg || (update && hit) || (fire && fire_bank[b]));
             address_1_reg <= address_reg;
             update_1_reg <= update_reg;
         end

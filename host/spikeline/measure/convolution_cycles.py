@@ -16,7 +16,7 @@ the queue has room for half of what it holds:
 
 The end of a plane of direct input waits until all words of a bank have been doubled, which needs the banks.
 
-**Decisions**. From the cycle after ended(n) a position is decided in each cycle in which no spike of step n + 1 needs the banks.
+**Decisions**. From two cycles after ended(n) on a position is decided in each cycle in which no spike of step n + 1 needs the banks.
 What it hands on is visible in the queue, spk_queue.v, DECIDE cycles later, the end of the step one cycle after that of the last
 position; it stands at the queue's output one cycle after that, or after the word before has been taken.
 
@@ -38,6 +38,7 @@ from spikeline.model.network import Layer, Network
 
 SHOWN = 2  # cycles in which a spike moves on between those in which it is shown and stands at the output
 PLACE = 3  # from spk_unpack to the banks: locate, window, place
+BANKS = 2  # from the end of a step, or of a plane, to the first decision, or to the first word that is doubled
 DECIDE = 8  # decision → visible in the queue: stages 0 to 5, push_reg, write_reg
 DECIDED = 9  # last decision → busy_reg is clear
 
@@ -141,12 +142,12 @@ class Core:
     def double(self) -> None:
         """A plane ends."""
         place = self.place()
-        self.needed = np.concatenate([self.needed, place + 1 + np.arange(self.words)])
-        self.clock.halt(self.last + PLACE, self.words + 1)
+        self.needed = np.concatenate([self.needed, place + BANKS + np.arange(self.words)])
+        self.clock.halt(self.last + PLACE, self.words + BANKS)
 
     def decide(self, counts: np.ndarray) -> Arrivals:
         """The oldest step that has ended; counts (positions · rounds,): spikes that are handed on. The next has gone in."""
-        begin = self.ended.popleft() + 1
+        begin = self.ended.popleft() + BANKS
         needed = self.needed[self.needed >= begin]
         free = needed - begin - np.arange(len(needed))  # cycles before it that were free
         decisions = np.arange(len(counts)) * self.pooled + self.pooled - 1
