@@ -33,7 +33,8 @@ module spk_bank #(
     parameter integer ADDRESS_BITS = $clog2(WORDS)
 ) (
     input  wire                          aclk,
-    // Stage 0: weights
+    // Stage 0: weights, which are read
+    input  wire                          read,
     input  wire [          ROW_BITS-1:0] row,
     // Stage 1: they are added to the sum, which begins with them; currents, and what happens to them
     input  wire                          add,
@@ -70,7 +71,7 @@ generate
         (* ram_style = "block" *) reg [63:0] weights [0:ROWS-1];
         always @(posedge aclk) begin
             if (weight_write[p]) weights[write_row] <= write_data;
-            weights_reg[p*64 +: 64] <= weights[row];
+            if (read) weights_reg[p*64 +: 64] <= weights[row];
         end
     end
 endgenerate
@@ -89,8 +90,8 @@ generate
         assign wrote = wrote_reg;
         always @(posedge aclk) begin
             if (write_valid_reg) words[write_address_reg] <= write_reg;
-            read_reg <= words[address];
-            wrote_reg <= write_reg;
+            if (update) read_reg <= words[address];
+            if (write_valid_reg) wrote_reg <= write_reg;
         end
     end
 endgenerate
@@ -100,15 +101,15 @@ generate
     for (m = 0; m < MAPS; m = m + 1) begin : map
         wire [WEIGHT_BITS-1:0]   weight = weights_reg[m*WEIGHT_BITS +: WEIGHT_BITS];
         wire [SUM_BITS-1:0]      sum = sums_reg[m*SUM_BITS +: SUM_BITS];
-        wire [MEMBRANE_BITS-1:0] read = currents[m*MEMBRANE_BITS +: MEMBRANE_BITS];
+        wire [MEMBRANE_BITS-1:0] stored = currents[m*MEMBRANE_BITS +: MEMBRANE_BITS];
         reg  [MEMBRANE_BITS-1:0] current;
         wire [MEMBRANE_BITS-1:0] more = {{(MEMBRANE_BITS-SUM_BITS){sum[SUM_BITS-1]}}, sum};
         always @*
             case (from_reg)
-                2'd0: current = read;
+                2'd0: current = stored;
                 2'd1: current = write_reg[m*MEMBRANE_BITS +: MEMBRANE_BITS];
                 2'd2: current = wrote[m*MEMBRANE_BITS +: MEMBRANE_BITS];
-                2'd3: current = {read[MEMBRANE_BITS-2:0], 1'b0};
+                2'd3: current = {stored[MEMBRANE_BITS-2:0], 1'b0};
             endcase
         always @(posedge aclk)
             if (doubles) sums_reg[m*SUM_BITS +: SUM_BITS] <= 0; // to add nothing
@@ -116,7 +117,7 @@ generate
                 sums_reg[m*SUM_BITS +: SUM_BITS] <= (first ? {SUM_BITS{1'b0}} : sum)
                     + {{(SUM_BITS-WEIGHT_BITS){weight[WEIGHT_BITS-1]}}, weight};
         always @(posedge aclk)
-            write_reg[m*MEMBRANE_BITS +: MEMBRANE_BITS] <= clear_reg ? {MEMBRANE_BITS{1'b0}} : current + more;
+            if (update_reg) write_reg[m*MEMBRANE_BITS +: MEMBRANE_BITS] <= clear_reg ? {MEMBRANE_BITS{1'b0}} : current + more;
     end
 endgenerate
 

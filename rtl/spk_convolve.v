@@ -476,12 +476,10 @@ always @(posedge aclk) begin
 end
 
 // ---- banks: stage 0, from registers, and what goes along with it to stage 1 and 2 ----
-reg                          add_reg;   // stage 0
-reg                          first_reg;
+reg                          first_reg; // stage 0
 reg                          clear_reg;
 reg                          twice_reg;
-reg                          add_1_reg; // stage 1
-reg                          first_1_reg;
+reg                          first_1_reg; // stage 1
 reg                          clear_1_reg;
 reg                          twice_1_reg;
 reg [BANKS-1:0]              fire_bank_0_reg;
@@ -497,11 +495,9 @@ wire [15:0] write_word = write_row * {{(15-ROUND_BITS){1'b0}}, rounds} + write_r
 
 integer w;
 always @(posedge aclk) begin
-    add_reg <= add && !reset;
     first_reg <= place_first_reg;
     clear_reg <= fire || (passing_reg && !pass_twice_reg);
     twice_reg <= passing_reg && pass_twice_reg;
-    add_1_reg <= add_reg;
     first_1_reg <= first_reg;
     clear_1_reg <= clear_reg;
     twice_1_reg <= twice_reg;
@@ -521,6 +517,8 @@ generate
         reg [ROW_BITS-1:0]     row_reg;
         reg [ADDRESS_BITS-1:0] address_reg;
         reg [ADDRESS_BITS-1:0] address_1_reg;
+        reg                    add_reg;
+        reg                    add_1_reg;
         reg                    update_reg;
         reg                    update_1_reg;
         wire                   hit = place_y_valid_reg[b/3] && place_x_valid_reg[b%3];
@@ -530,6 +528,8 @@ generate
         always @(posedge aclk) begin
             row_reg <= place_y_row_reg[b/3*ROW_BITS +: ROW_BITS] + place_x_row_reg[b%3*ROW_BITS +: ROW_BITS];
             address_reg <= passing_reg ? pass_word_reg : update ? {half_reg, word} : fire_address;
+            add_reg <= !reset && add && hit;
+            add_1_reg <= add_reg;
             update_reg <= !reset && (passing_reg || (update && hit) || (fire && fire_bank[b]));
             address_1_reg <= address_reg;
             update_1_reg <= update_reg;
@@ -546,6 +546,7 @@ generate
             .DIRECT(DIRECT)
         ) words_of_bank (
             .aclk(aclk),
+            .read(add_reg),
             .row(row_reg),
             .add(add_1_reg),
             .first(first_1_reg),
@@ -573,7 +574,7 @@ always @* begin
             & {(MAPS*MEMBRANE_BITS){fire_bank_2_reg[k]}});
 end
 
-always @(posedge aclk) picked_reg <= picked;
+always @(posedge aclk) if (stage_reg[2]) picked_reg <= picked;
 
 // ---- decide ----
 localparam STAGES = 6;
@@ -653,8 +654,8 @@ generate
             address_reg <= {address_reg[(STAGES-2)*STATE_BITS-1:0], fire_state_reg};
             write_address_reg <= address_reg[(STAGES-2)*STATE_BITS +: STATE_BITS];
             restart_reg <= fire_user_reg[0] || !continuous;
-            read_reg <= memory[address_reg[STATE_BITS-1:0]];
-            if (decided) memory[write_address_reg] <= states;
+            if (stage_reg[0] && continuous) read_reg <= memory[address_reg[STATE_BITS-1:0]];
+            if (decided && continuous) memory[write_address_reg] <= states;
         end
     end else begin : fleeting
         assign kept = 0;

@@ -20,6 +20,7 @@ from spikeline.model.geometry import Geometry
 from spikeline.model.network import Layer, Network
 from spikeline.model.spec import Decode, Encoder, Reset
 from spikeline.simulation.verilated import SimDevice
+from support.networks import convolutional, trains
 
 SIZES = [100, 48, 32, 10]
 PIXELS = np.random.default_rng(5).integers(0, 256, (12, 100)).astype(np.uint8) // 2
@@ -203,3 +204,35 @@ def test_the_shipped_geometry(tmp_path):
     pixels = np.random.default_rng(2).integers(0, 60, (7, 784)).astype(np.uint8)
     spikes = encode(pixels, "bernoulli", 2)
     three_ways(geometry, net, spikes, Pixels(pixels), "pixels", tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("lasts", "planes"), [(False, 0), (True, 0), (False, 3)], ids=["discontinuous", "continuous", "direct"])
+def test_convolutions(tmp_path, lasts, planes):
+    """The golden model's counts of convolution cores against the switching activity of tiny-conv."""
+    geometry, rng = Geometry.load("tiny-conv"), np.random.default_rng(7 + 2 * lasts + planes)
+    net = convolutional(rng, geometry, lasts, planes)
+    while net.convolutions < 2 or min(x.mean() for x in golden.run(net, trains(rng, net, 2)).spikes[:2]) < 0.02:
+        net = convolutional(rng, geometry, lasts, planes)
+    spikes = trains(rng, net, 6)
+    counts, _ = activity.count(geometry, net, spikes, golden.run(net, spikes), "spikes")
+    counters, file = measured(geometry, net, Spikes(spikes), tmp_path)
+    assert counters.cycles == counts.cycles
+    assert list(counters.row_reads[: len(net.layers)]) == [x["row_reads"] for x in counts.layers]
+    for k, room in enumerate(geometry.convolutions):
+        core, layer = f"core/convolve/core[{k}]/convolution", counts.layers[k]
+        banks = [f"{core}/bank[{b}]/words_of_bank" for b in range(9)]
+        assert (
+            layer["bank_reads"] == sum(file.high(f"{bank}/read") for bank in banks) == sum(file.high(f"{b}/add") for b in banks)
+        )
+        # A new network clears all words of both halves first.
+        cleared = 9 * 2 * room.words
+        assert layer["current_words"] + cleared == sum(file.high(f"{bank}/update") for bank in banks)
+        assert layer["compares"] == file.high(f"{core}/decided") * room.maps
+        assert layer["queue_write_bits"] == file.high(f"{core}/push_reg") * (32 + room.maps)
+        fetched = file.high("core/convolve/locate/scan/take") if k == 0 else 0
+        assert layer["fetches"] == fetched
+        if lasts:
+            assert layer["state_words"] == file.high(f"{core}/decided")
+    registers = sum(net.bits for path, net in file.registers())
+    assert registers == pytest.approx(activity.hardware(geometry).register_bits, rel=0.2)

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeline.device.driver import Driver
-from spikeline.energy import activity
 from spikeline.errors import DeviceError, ModelError
 from spikeline.model import golden, model_file, network
 from spikeline.model.encode import to_pixels
@@ -219,11 +218,6 @@ def test_sizes_are_of_what_is_handed_on():
     net = Network((convolution(replace(SEEN, pool=True), 3), convolution(Window(3, 2, 2, 3, padding=1), 5), dense(20, 4)), 4, 1)
     assert (net.sizes, net.convolutions) == ([36, 12, 20, 4], 2)
     assert [(x.inputs, x.columns, x.neurons, x.outputs) for x in net.layers] == [(36, 3, 48, 12), (12, 5, 20, 20), (20, 4, 4, 4)]
-
-
-def test_energy_of_convolutions_is_refused():
-    with pytest.raises(ModelError, match="fully connected layers only; name a model without convolutions"):
-        activity.built_for(Network((convolution(SEEN), dense(32)), 4, 1))
 
 
 # -- model file --------------------------------------------------------------------------------------------------------

@@ -279,7 +279,7 @@ def test_registers_and_memory_are_what_yosys_found(name):
     loading = ("spk_memory", "spk_reader", "spk_writer", "spk_bursts", "spk_crc")
     left_out = sum(area["modules"][module]["ff"] for module in loading if "modules" in area)
     assert built.register_bits == pytest.approx(area["ff"] - left_out, rel=0.02)
-    assert built.weight_bits == sum(x.inputs * x.neurons * geometry.weight_bits for x in geometry.layers)
+    assert built.memory_bits == sum(x.inputs * x.neurons * geometry.weight_bits for x in geometry.layers)
 
 
 def test_hardware_without_an_encoder_is_smaller():

@@ -44,6 +44,7 @@ from functools import cache
 
 import numpy as np
 
+from spikeline.energy import convolution_activity
 from spikeline.energy.register_bits import (
     COUNTER_BITS,
     DRAW_BITS,
@@ -57,10 +58,10 @@ from spikeline.energy.register_bits import (
     SERIAL_BITS,
     TAG_BITS,
 )
-from spikeline.errors import ModelError
 from spikeline.measure import cycles
 from spikeline.model import golden
 from spikeline.model.geometry import Geometry, LayerGeometry
+from spikeline.model.model_file import row_order
 from spikeline.model.network import VALUE_BITS, Network
 from spikeline.model.spec import Encoder
 
@@ -118,14 +119,14 @@ def built_for(network: Network, spikes_per_cycle: tuple[int, ...] = (4, 2), cloc
     """Hardware of the network's own sizes: no room that it does not use, weights of the bits that it needs.
 
     spikes_per_cycle: of the layers; the last number holds for the layers that follow. Not a geometry to be simulated.
-    Raises ModelError for convolutions, of which no activity is known.
     """
-    if network.convolutions:
-        raise ModelError("energy is estimated of fully connected layers only; name a model without convolutions")
-    lanes = [spikes_per_cycle[min(n, len(spikes_per_cycle) - 1)] for n in range(len(network.layers))]
+    convolutions, connected = network.layers[: network.convolutions], network.layers[network.convolutions :]
+    lanes = [spikes_per_cycle[min(n, len(spikes_per_cycle) - 1)] for n in range(len(connected))]
     return Geometry(
         name="built for the network",
-        layers=tuple(LayerGeometry(x.inputs, x.neurons, p) for x, p in zip(network.layers, lanes, strict=True)),
+        layers=tuple(LayerGeometry(x.inputs, x.neurons, p) for x, p in zip(connected, lanes, strict=True)),
+        convolutions=tuple(convolution_activity.room_of(x) for x in convolutions),
+        inputs=network.layers[0].inputs,
         weight_bits=needed_weight_bits(network),
         membrane_bits=max(network.membrane_bits, *(x.state_bits + 1 for x in network.layers)),
         classes=network.layers[-1].neurons + network.layers[-1].neurons % 2,
@@ -146,23 +147,28 @@ def count(
     """
     predicted = cycles.predict(geometry, network, spikes, trace, input=input)
     layers = []
-    for k in range(len(network.layers)):
+    for k, layer in enumerate(network.layers):
         entering = spikes if k == 0 else trace.spikes[k - 1]
-        layers.append(_layer(geometry, network, k, entering, trace, predicted))
+        if layer.window:
+            layers.append(convolution_activity.count(geometry, network, k, entering, trace, predicted))
+        else:
+            layers.append(_layer(geometry, network, k, entering, predicted))
     return Activity(
         len(spikes), predicted.cycles, tuple(layers), _core(geometry, network, spikes, trace, predicted, input)
     ), predicted
 
 
-def _layer(
-    geometry: Geometry, network: Network, k: int, entering: np.ndarray, trace: golden.Trace, predicted: cycles.Prediction
-) -> Counts:
-    room, layer, taken = geometry.layers[k], network.layers[k], predicted.taken[k]
+def _layer(geometry: Geometry, network: Network, number: int, entering: np.ndarray, predicted: cycles.Prediction) -> Counts:
+    layer, taken = network.layers[number], predicted.taken[number]
+    k = number - network.convolutions
+    if k == 0 and number:  # a convolution's spikes, position by position
+        entering = entering[..., row_order(layer, network.layers[number - 1])]
+    room = geometry.layers[k]
     P, N, w, V = room.spikes_per_cycle, room.neurons, geometry.weight_bits, geometry.membrane_bits
     S, A = int(taken.sum()), predicted.work[f"layer {k}"]
     R = int(entering.sum(-1, dtype=np.int64)[taken[:, -entering.shape[1] :]].sum())
     fetches = int(cycles.scan(entering, P).fetches.reshape(entering.shape[:2])[taken[:, -entering.shape[1] :]].sum())
-    D, direct = S, network.direct and k == 0
+    D, direct = S, network.direct and number == 0
     if direct:
         D = int(taken[:, -1].sum())
     additions = 3 + geometry.max_leak if layer.continuous else 1 if direct else 0
@@ -281,7 +287,7 @@ def _core(
     geometry: Geometry, network: Network, spikes: np.ndarray, trace: golden.Trace, predicted: cycles.Prediction, input: str
 ) -> Counts:
     images, steps = len(spikes), int(predicted.handed.sum())
-    inputs, classes = geometry.layers[0].inputs, geometry.classes
+    inputs, classes = geometry.input_room, geometry.classes
     added = int(trace.steps.astype(int).sum())  # steps that count for a class
     compared = images if network.exit_margin is None else added
     vector = -(-inputs // cycles.WORD)
@@ -290,9 +296,10 @@ def _core(
     rows = steps * -(-inputs // ROW_PIXELS) if pixels else 0
     bernoulli = pixels and network.encoder == Encoder.BERNOULLI
     value_bits = classes * VALUE_BITS
+    cores = len(geometry.layers) + len(geometry.convolutions)
     clocked = predicted.cycles * (
         LOADER_BITS
-        + COUNTER_BITS * (5 + len(geometry.layers))
+        + COUNTER_BITS * (5 + cores)
         + classes * geometry.membrane_bits
         + TAG_BITS
         + (ENCODE_BITS + PLANE_BITS * geometry.direct if pixels else 0)
@@ -320,9 +327,9 @@ def _core(
 
 @dataclass(frozen=True)
 class Hardware:
-    """What leaks: bits of memory, of queues and pixel buffer, of registers and of adders."""
+    """What leaks: bits of memory (weights, membranes of convolutions), of queues and pixel buffer, of registers and of adders."""
 
-    weight_bits: int
+    memory_bits: int
     buffer_bits: int
     register_bits: int
     adder_bits: int
@@ -330,7 +337,7 @@ class Hardware:
 
 def hardware(geometry: Geometry, encoder: bool = True) -> Hardware:
     """Count what a geometry is built of, with or without the encoder and its buffer of two images."""
-    weights = buffers = registers = adders = 0
+    weights, buffers, registers, adders = convolution_activity.built(geometry)
     for k, room in enumerate(geometry.layers):
         P, N, V = room.spikes_per_cycle, room.neurons, geometry.membrane_bits
         groups, index = _lane(room)
@@ -347,15 +354,11 @@ def hardware(geometry: Geometry, encoder: bool = True) -> Hardware:
             registers += N * V + groups_of_neurons * _decision_bits(geometry) + 2 * TAG_BITS
             registers += geometry.classes * V * (geometry.direct and k == 0)
             adders += groups_of_neurons * V * (2 + (2 + geometry.max_leak) * geometry.continuous)
-    classes, inputs = geometry.classes, geometry.layers[0].inputs
-    registers += (
-        LOADER_BITS
-        + CONFIG_BITS
-        + COUNTER_BITS * (5 + len(geometry.layers))
-        + classes * (geometry.membrane_bits + 2 * VALUE_BITS)
-    )
+    classes, inputs = geometry.classes, geometry.input_room
+    cores = len(geometry.layers) + len(geometry.convolutions)
+    registers += LOADER_BITS + CONFIG_BITS + COUNTER_BITS * (5 + cores) + classes * (geometry.membrane_bits + 2 * VALUE_BITS)
     registers += -(-inputs // cycles.WORD) * cycles.WORD + 2 * VALUE_BITS
-    adders += classes * VALUE_BITS + 3 * VALUE_BITS + COUNTER_BITS * (5 + len(geometry.layers))
+    adders += classes * VALUE_BITS + 3 * VALUE_BITS + COUNTER_BITS * (5 + cores)
     if encoder:
         buffers += 2 * 8 * inputs
         registers += ENCODE_BITS + PLANE_BITS * geometry.direct + DRAW_BITS + SEED_BITS + 60  # about: rows, steps and words left

@@ -5,6 +5,7 @@ constants low, and all high, together. Energies of single operations are in pJ, 
 
     weights     reads of rows: words of 64 bits, each in macros of `sram_macro_bytes`,
                 sram_read_pj · (macro / 8 KB)^exponent · (fixed share + (1 − fixed share) · bits / 64)
+    currents    and states of convolutions, read and written: words of the same kind of memory
     buffers     queues between layers and the pixel buffer, bit by bit
     wires       rows on their way to the adders
     lanes       sums over the scan lanes;    membranes   sums into membranes, and the signs that say what fires
@@ -62,7 +63,7 @@ UNITS = {
 EXACT = ("sram_size_exponent",)  # must be one value, or low could come out above high
 SHARES = ("sram_fixed_share",)  # at most 1
 
-MEMORY = ("weights", "buffers")
+MEMORY = ("weights", "currents", "buffers")
 LOGIC = ("wires", "lanes", "membranes", "scan", "encoder", "decoder", "clock", "registers")
 LEAKAGE = ("memory leakage", "logic leakage", "static")
 Interval = np.ndarray  # float (3,): low, typical, high
@@ -187,8 +188,15 @@ class Estimate:
 def estimate(profile: Profile, geometry: Geometry, activity: Activity, encoder: bool = True) -> Estimate:
     """Energy of an image of `activity` on hardware of `geometry`, with or without an encoder, in a technology."""
     layers = activity.layers
-    bits = geometry.weight_bits
-    rows = [n["row_reads"] * profile.row_pj(room.neurons * bits) for n, room in zip(layers, geometry.layers, strict=False)]
+    bits, V = geometry.weight_bits, geometry.membrane_bits
+    first = sum("bank_reads" in n for n in layers)  # convolutions
+    banks = list(zip(layers[:first], geometry.convolutions, strict=False))
+    rows = [n["bank_reads"] * profile.row_pj(room.maps * bits) for n, room in banks]
+    rows += [n["row_reads"] * profile.row_pj(x.neurons * bits) for n, x in zip(layers[first:], geometry.layers, strict=False)]
+    currents = [n["current_words"] * profile.row_pj(room.maps * V) for n, room in banks]
+    states = [n["state_words"] * profile.row_pj(room.maps * (V - 1)) for n, room in banks]
+    lasting: list[Interval] = [2 * (a + b) for a, b in zip(currents, states, strict=True)]  # read and written
+    lasting += [np.zeros(3)] * (len(layers) - first)
     add_bit, gate = profile.pj("add_8_pj") / 8, profile.pj("gate_pj")
     wire = profile.pj("wire_pj_per_mm") * profile["row_wire_mm"]
     wires = [n["weight_bits_read"] * wire for n in layers]
@@ -206,6 +214,7 @@ def estimate(profile: Profile, geometry: Geometry, activity: Activity, encoder: 
     nanoseconds = activity.cycles * profile["cycle_ns"]
     parts = {
         "weights": sum(rows),
+        "currents": sum(lasting),
         "buffers": (activity.total("queue_write_bits") + core["pixel_write_bits"]) * profile.pj("buffer_write_pj")
         + (activity.total("queue_read_bits") + core["pixel_read_bits"]) * profile.pj("buffer_read_pj"),
         "wires": sum(wires),
@@ -216,12 +225,12 @@ def estimate(profile: Profile, geometry: Geometry, activity: Activity, encoder: 
         "decoder": (core["decode_adds"] + 2 * core["decode_compares"]) * VALUE_BITS * add_bit,
         "clock": clocked * leaf * (1 + profile["clock_tree_share"]),
         "registers": clocked * profile["toggle_share"] * profile.pj("register_toggle_pj"),
-        "memory leakage": built.weight_bits * profile["memory_leak_nw"] * nanoseconds * 1e-6,  # nW · ns = 1e-6 pJ
+        "memory leakage": built.memory_bits * profile["memory_leak_nw"] * nanoseconds * 1e-6,  # nW · ns = 1e-6 pJ
         "logic leakage": gates * profile["gate_leak_nw"] * nanoseconds * 1e-6,
         "static": profile["static_mw"] * nanoseconds,  # mW · ns = pJ
     }
     per_image = 1e-3 / activity.images
     return Estimate(
         {name: np.asarray(pj, float) * per_image for name, pj in parts.items()},
-        tuple((a + b + c + d) * per_image for a, b, c, d in zip(rows, wires, lanes, membranes, strict=True)),
+        tuple(np.sum(pj, axis=0) * per_image for pj in zip(rows, lasting, wires, lanes, membranes, strict=True)),
     )

@@ -16,9 +16,9 @@ the queue has room for half of what it holds:
 
 The end of a plane of direct input waits until all words of a bank have been doubled, which needs the banks.
 
-**Decisions**. From two cycles after ended(n) on a position is decided in each cycle in which no spike of step n + 1 needs the banks.
-What it hands on is visible in the queue, spk_queue.v, DECIDE cycles later, the end of the step one cycle after that of the last
-position; it stands at the queue's output one cycle after that, or after the word before has been taken.
+**Decisions**. From two cycles after ended(n) on, a position is decided in each cycle in which no spike of step n + 1 needs the
+banks. What it hands on is visible in the queue, spk_queue.v, DECIDE cycles later, the end of the step one cycle after that of the
+last position; it stands at the queue's output one cycle after that, or after the word before has been taken.
 
 **Gathering** (spk_gather.v). Spikes go on one a cycle; the cycle after the end of a step the vector is offered, and the next
 spike goes on in the cycle after it is accepted.
