@@ -51,7 +51,7 @@ module spk_bank #(
     input  wire [                  63:0] write_data
 );
 
-reg  [MAPS*WEIGHT_BITS-1:0]   weights_reg; // stage 1
+reg  [MAPS*WEIGHT_BITS-1:0]   weights_word_reg; // stage 1
 reg  [MAPS*SUM_BITS-1:0]      sums_reg;    // stage 2
 reg  [ADDRESS_BITS-1:0]       address_reg;
 reg                           update_reg;
@@ -71,7 +71,7 @@ generate
         (* ram_style = "block" *) reg [63:0] weights [0:ROWS-1];
         always @(posedge aclk) begin
             if (weight_write[p]) weights[write_row] <= write_data;
-            if (read) weights_reg[p*64 +: 64] <= weights[row];
+            if (read) weights_word_reg[p*64 +: 64] <= weights[row];
         end
     end
 endgenerate
@@ -84,13 +84,13 @@ generate
         always @(posedge aclk) if (write_valid_reg) words[write_address_reg] <= write_reg;
     end else begin : in_turn // read in stage 1, where two are not
         (* ram_style = "block" *) reg [MAPS*MEMBRANE_BITS-1:0] words [0:WORDS-1];
-        reg [MAPS*MEMBRANE_BITS-1:0] read_reg;
+        reg [MAPS*MEMBRANE_BITS-1:0] current_word_reg;
         reg [MAPS*MEMBRANE_BITS-1:0] wrote_reg;
-        assign currents = read_reg;
+        assign currents = current_word_reg;
         assign wrote = wrote_reg;
         always @(posedge aclk) begin
             if (write_valid_reg) words[write_address_reg] <= write_reg;
-            if (update) read_reg <= words[address];
+            if (update) current_word_reg <= words[address];
             if (write_valid_reg) wrote_reg <= write_reg;
         end
     end
@@ -99,7 +99,7 @@ endgenerate
 genvar m;
 generate
     for (m = 0; m < MAPS; m = m + 1) begin : map
-        wire [WEIGHT_BITS-1:0]   weight = weights_reg[m*WEIGHT_BITS +: WEIGHT_BITS];
+        wire [WEIGHT_BITS-1:0]   weight = weights_word_reg[m*WEIGHT_BITS +: WEIGHT_BITS];
         wire [SUM_BITS-1:0]      sum = sums_reg[m*SUM_BITS +: SUM_BITS];
         wire [MEMBRANE_BITS-1:0] stored = currents[m*MEMBRANE_BITS +: MEMBRANE_BITS];
         reg  [MEMBRANE_BITS-1:0] current;

@@ -643,18 +643,18 @@ generate
     end
     if (CONTINUOUS != 0) begin : lasting
         reg [MAPS*(MEMBRANE_BITS-1)-1:0]  memory [0:STATES-1];
-        reg [MAPS*(MEMBRANE_BITS-1)-1:0]  read_reg;
+        reg [MAPS*(MEMBRANE_BITS-1)-1:0]  state_word_reg;
         reg                               restart_reg;
         reg [(STAGES-1)*STATE_BITS-1:0]   address_reg;
         reg [STATE_BITS-1:0]              write_address_reg;
 
-        assign kept = restart_reg ? 0 : read_reg;
+        assign kept = restart_reg ? 0 : state_word_reg;
 
         always @(posedge aclk) begin
             address_reg <= {address_reg[(STAGES-2)*STATE_BITS-1:0], fire_state_reg};
             write_address_reg <= address_reg[(STAGES-2)*STATE_BITS +: STATE_BITS];
             restart_reg <= fire_user_reg[0] || !continuous;
-            if (stage_reg[0] && continuous) read_reg <= memory[address_reg[STATE_BITS-1:0]];
+            if (stage_reg[0] && continuous) state_word_reg <= memory[address_reg[STATE_BITS-1:0]];
             if (decided && continuous) memory[write_address_reg] <= states;
         end
     end else begin : fleeting

@@ -5,7 +5,7 @@ python -m spikeline_training.seeds PRESET ... --data NAME       the same on othe
 
 Every network stays in OUT/PRESET/seedN: checkpoint, QONNX file and proof. Measured is the integer network, run by the golden
 model on all test samples with the spikes of the preset's `eval_seed`; cycles are those of the exact cycle model, in the smallest
-shipped geometry that it fits, from pixels (or events) in packets of 1,000.
+shipped geometry that it fits or in --geometry, from pixels (or events) in packets of 1,000.
 """
 
 import argparse
@@ -34,9 +34,19 @@ EXIT_LOSS = 0.0  # of their accuracy: steps are few enough without paying for it
 
 
 def record(
-    name: str, seeds: list[int], out: Path, resume: bool, threads: int, commit: str, data: str | None = None
+    name: str,
+    seeds: list[int],
+    out: Path,
+    resume: bool,
+    threads: int,
+    commit: str,
+    data: str | None = None,
+    geometry: str | None = None,
 ) -> dict[str, Any]:
-    """Train, export and measure one preset with each seed, on its own data or on `data`; returns its entry of the results."""
+    """Train, export and measure one preset with each seed, on its own data or on `data`; returns its entry of the results.
+
+    geometry: of the cycles, None for the smallest that the network fits.
+    """
     torch.set_num_threads(threads)
     source, runs = data_sets.find(data or preset.data_of(name)), []
     for seed in seeds:
@@ -44,7 +54,7 @@ def record(
         folder = out / entry(name, data) / f"seed{seed}"
         train(chosen, folder, source, resume, lambda m: print(name, m["epoch"], m["test_accuracy"], flush=True))
         export_checkpoint(folder / CHECKPOINT, folder / "model.onnx")
-        test, results = measure(folder / CHECKPOINT)
+        test, results = measure(folder / CHECKPOINT, geometry)
         runs.append({"seed": seed, **results})
         print(name, json.dumps(runs[-1]), flush=True)
     accuracies = [run["accuracy"] for run in runs]
@@ -71,7 +81,7 @@ def record(
     }
 
 
-def measure(checkpoint_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def measure(checkpoint_path: Path, name: str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
     """What one trained network is measured on, samples and geometry, and its results.
 
     `spikes_per_step` are those that enter each layer, a mean over images and steps.
@@ -82,7 +92,9 @@ def measure(checkpoint_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     test = samples.own(network, chosen.dataset, source, "test", chosen.eval_seed)
     counted, row_reads = execute(network, test)
     by_step = evaluate.accuracy_by_step(counted, test.truth)
-    geometry, sent = Geometry.smallest(network), "events" if test.pixels is None else "pixels"
+    geometry = Geometry.load(name) if name else Geometry.smallest(network)
+    geometry.require(network)
+    sent = "events" if test.pixels is None else "pixels"
     cycles = bench.predicted_cycles(geometry, model_file.build(network), test, sent)
     results: dict[str, Any] = {
         "accuracy": by_step[-1],
@@ -124,6 +136,7 @@ def main() -> None:
     parser.add_argument("presets", nargs="+", metavar="PRESET")
     parser.add_argument("--seeds", default="0,1,2", help="of the trainings (%(default)s)")
     parser.add_argument("--data", metavar="NAME", help="data set, by its name, to train and measure on (default: the preset's)")
+    parser.add_argument("--geometry", metavar="NAME", help="whose cycles are counted (default: the smallest that fits)")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FILE", help="JSON to add the entries to (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("build/seeds"), metavar="DIR", help="for the networks (%(default)s)")
     parser.add_argument("--resume", action="store_true", help="continue what an interrupted run left in --out, not afresh")
@@ -133,7 +146,9 @@ def main() -> None:
     commit = evaluate.commit()  # now: writing the results changes the working tree
     for name in args.presets:
         seeds = [int(seed) for seed in args.seeds.split(",")]
-        recorded = {entry(name, args.data): record(name, seeds, args.out, args.resume, args.threads, commit, args.data)}
+        recorded = {
+            entry(name, args.data): record(name, seeds, args.out, args.resume, args.threads, commit, args.data, args.geometry)
+        }
         results = json.loads(args.results.read_text()) if args.results.exists() else {}
         with atomic(args.results) as file:
             file.write_text(json.dumps(dict(sorted((results | recorded).items())), indent=1) + "\n")
