@@ -30,5 +30,24 @@ def accuracy(r: dict[str, Any]) -> str:
     return f"{r['accuracy']:.2%}" + (", one seed" if r["encoder"] == "bernoulli" else "")
 
 
+def shape(r: dict[str, Any]) -> str:
+    """Of a training with convolutions: `16 maps, stride 2; 32 maps, pooled; 128; 10`."""
+    maps = [
+        f"{x['maps']} maps"
+        + (", 1×1" if x["kernel"] == 1 else "")
+        + (", stride 2" if x["stride"] == 2 else "")
+        + (", pooled" if x["pool"] else "")
+        for x in r["convolutions"]
+    ]
+    return "; ".join([*maps, *map(str, r["layers"][1 + len(maps) :])])
+
+
+def over_seeds(r: dict[str, Any]) -> str:
+    """Accuracy of trainings: mean and standard deviation, or the only one."""
+    if len(r["seeds"]) == 1:
+        return f"{r['accuracy_mean']:.2%}, one seed"
+    return f"{100 * r['accuracy_mean']:.2f} ± {100 * r['accuracy_std']:.2f}%, {len(r['seeds'])} seeds"
+
+
 def size(r: dict[str, Any]) -> str:
     return f"{'-'.join(map(str, r['layers']))}, {r['weight_bits']}-bit weights"

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from tables import ROOT, SEEDS, accuracy, result
+from spikeline.model.geometry import Geometry
+from tables import ROOT, SEEDS, accuracy, over_seeds, result, shape
 
 
 def rivals() -> list[dict[str, Any]]:
@@ -32,6 +33,14 @@ def ours() -> list[str]:
             f"{spikes['latency_us']:.2f} µs from spikes, {pixels['latency_us']:.2f} µs from pixels | simulated | "
             "yes: any up to the sizes that are built | [bench.json](results/bench.json) | |"
         )
+    for name, r in result("convolutions").items():
+        if r["dataset"] == "mnist-test" and r["input"] == "pixels":
+            device = Geometry.load(r["geometry"]).device
+            rows.append(
+                f"| **Spikeline** `{name}`, {shape(r)}, T = {r['time_steps']} | {device}, {r['fclk_mhz']:g} MHz assumed | {over_seeds(r)} | "
+                f"{r['images_per_second']:,} from pixels | | simulated | yes: any up to the sizes that are built | "
+                "[convolutions.json](results/convolutions.json) | |"
+            )
     for spiking, title in ((True, "spiking"), (False, "not spiking")):
         rows.append(f"| *others, {title}* | | | | | | | | |")
         for r in rivals():
@@ -41,7 +50,12 @@ def ours() -> list[str]:
                     f"| {r['name']} | {r['built']} | {r['accuracy']:.2%} | {cell(r.get('images_per_second'))} | {latency} | "
                     f"{r['evidence']} | {r['loads']} | {r['source']} | {r['checked']} |"
                 )
-    return [*rows, "", f"Ours from [bench.json](results/bench.json), others from [rivals.json](rivals.json). {SEEDS}"]
+    return [
+        *rows,
+        "",
+        f"Ours from [bench.json](results/bench.json), convolutions from [convolutions.json](results/convolutions.json) by the exact cycle model, "
+        f"others from [rivals.json](rivals.json). {SEEDS}",
+    ]
 
 
 def ours_energy() -> list[str]:

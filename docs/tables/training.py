@@ -1,6 +1,6 @@
 """Tables of training/README.md: accuracy and spikes over the seeds of trainings; what direct input gains."""
 
-from tables import result
+from tables import over_seeds, result, shape
 
 
 def training() -> list[str]:
@@ -49,4 +49,32 @@ def direct_input() -> list[str]:
     ]
 
 
-TABLES = {"training": training, "direct-input": direct_input}
+def convolutions() -> list[str]:
+    """The presets with convolutions."""
+    lines = [
+        "| preset | convolutions and layers | input | geometry | accuracy | spikes per step | cycles an image | images/s | epochs, seconds of one core |",
+        "|---" * 9 + "|",
+    ]
+    for name, r in result("convolutions").items():
+        runs = r["seeds"]
+        spikes = [sum(n) / len(runs) for n in zip(*(run["spikes_per_step"] for run in runs), strict=True)]
+        row = (
+            f"`{name}`",
+            shape(r),
+            f"{r['encoder']}, T = {r['time_steps']}",
+            f"`{r['geometry']}`",
+            over_seeds(r),
+            ", ".join(f"{n:.0f}" for n in spikes),
+            f"{r['cycles_per_image']:.0f}",
+            f"{r['images_per_second']:,}",
+            f"{r['epochs']}, {min(run['seconds'] for run in runs):.0f}",
+        )
+        lines.append(f"| {' | '.join(row)} |")
+    return [
+        *[*lines, ""],
+        "From [convolutions.json](../docs/results/convolutions.json), which has the commits: weights of 4 bits, mean ± standard deviation "
+        "over seeds of training, 10,000 test images by the golden model; cycles from pixels (or events) by the exact cycle model, at 100 MHz.",
+    ]
+
+
+TABLES = {"training": training, "convolutions": convolutions, "direct-input": direct_input}

@@ -2,6 +2,7 @@
 
 python -m spikeline_training.seeds PRESET ... [--seeds 0,1,2]   train, export, measure; write docs/results/training.json
 python -m spikeline_training.seeds PRESET ... --data NAME       the same on other data, as an entry of its own
+python -m spikeline_training.seeds PRESET ... --geometry NAME   cycles in a geometry of choice
 
 Every network stays in OUT/PRESET/seedN: checkpoint, QONNX file and proof. Measured is the integer network, run by the golden
 model on all test samples with the spikes of the preset's `eval_seed`; cycles are those of the exact cycle model, in the smallest
@@ -10,6 +11,7 @@ shipped geometry that it fits or in --geometry, from pixels (or events) in packe
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from statistics import pstdev
 from typing import Any
@@ -62,6 +64,7 @@ def record(
     return {
         "preset": name,
         "layers": list(chosen.sizes),
+        **({"convolutions": [asdict(x) for x in chosen.convolutions]} if chosen.convolutions else {}),
         "weight_bits": chosen.weight_bits,
         "encoder": chosen.encoder,
         "time_steps": chosen.time_steps,
