@@ -51,6 +51,8 @@ module spk_bank #(
     input  wire [                  63:0] write_data
 );
 
+localparam STYLE = DISTRIBUTED != 0 ? "distributed" : "block";
+
 reg  [MAPS*WEIGHT_BITS-1:0]   weights_word_reg; // stage 1
 reg  [MAPS*SUM_BITS-1:0]      sums_reg;    // stage 2
 reg  [ADDRESS_BITS-1:0]       address_reg;
@@ -76,20 +78,19 @@ generate
     end
 endgenerate
 
+(* ram_style = STYLE *) reg [MAPS*MEMBRANE_BITS-1:0] words [0:WORDS-1];
+always @(posedge aclk) if (write_valid_reg) words[write_address_reg] <= write_reg;
+
 generate
     if (DISTRIBUTED != 0) begin : at_once // read in stage 2, where one operation before is not written yet
-        (* ram_style = "distributed" *) reg [MAPS*MEMBRANE_BITS-1:0] words [0:WORDS-1];
         assign currents = words[address_reg];
         assign wrote = 0;
-        always @(posedge aclk) if (write_valid_reg) words[write_address_reg] <= write_reg;
     end else begin : in_turn // read in stage 1, where two are not
-        (* ram_style = "block" *) reg [MAPS*MEMBRANE_BITS-1:0] words [0:WORDS-1];
         reg [MAPS*MEMBRANE_BITS-1:0] current_word_reg;
         reg [MAPS*MEMBRANE_BITS-1:0] wrote_reg;
         assign currents = current_word_reg;
         assign wrote = wrote_reg;
         always @(posedge aclk) begin
-            if (write_valid_reg) words[write_address_reg] <= write_reg;
             if (update) current_word_reg <= words[address];
             if (write_valid_reg) wrote_reg <= write_reg;
         end

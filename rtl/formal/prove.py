@@ -73,6 +73,9 @@ MODULES = {
     "reader": ["spk_reader", "spk_bursts", "spk_fifo"],
     "writer": ["spk_writer", "spk_bursts", "spk_fifo"],
     "memory": ["spk_memory", "spk_reader", "spk_writer", "spk_bursts", "spk_fifo"],
+    "bank": ["spk_bank"],
+    "queue": ["spk_queue"],
+    "unpack": ["spk_unpack"],
 }
 # Instances whose outputs may be anything: more than they can do, so a proof holds with them too
 CUT = {
@@ -87,6 +90,7 @@ CUT = {
 SCAN = "Each set bit of the lane is shown exactly once, lowest first, nothing else, and no cycle is wasted."
 EVENTS = "No input beyond the network's; T steps an image; events in order, none lost; silence after an invalid one."
 INPUT = "T vectors an image, each with the bits that came and no other; a vector stays until it is taken."
+BANK = "Each operation writes what all before it have made of a current, however close they follow; so it is decided, too."
 LAYER = "The queue never overflows; scanners start together, all ready; no address beyond a memory; rows go where spikes read."
 
 TABLE = [
@@ -263,6 +267,34 @@ TABLE = [
         "completes is counted; sizes and attributes of the bus are fixed.",
     ),
     Proof("memory-cover", "memory", "cover", 12, "A full queue, a command that does not fit, an error of the bus, counts."),
+    *(
+        Proof(name, "bank", "induction", 4, BANK, {"DISTRIBUTED": distributed, "DIRECT": direct})
+        for name, distributed, direct in (
+            ("bank", 0, 0),
+            ("bank-direct", 0, 1),
+            ("bank-distributed", 1, 0),
+            ("bank-distributed-direct", 1, 1),
+        )
+    ),
+    Proof("bank-cover", "bank", "cover", 12, "Operations one after another, and one apart, doubling, clearing.", {"DIRECT": 1}),
+    Proof(
+        "queue",
+        "queue",
+        "induction",
+        3,
+        "No word is lost, repeated or overtaken; half of it is free when it says so, and then that many words fit.",
+    ),
+    Proof("queue-cover", "queue", "cover", 24, "Filled to the last place, and drained while it is written."),
+    Proof(
+        "unpack",
+        "unpack",
+        "induction",
+        3,
+        "Each spike of a position is shown once a round, lowest map first, with its round; the next position follows at once.",
+    ),
+    Proof(
+        "unpack-cover", "unpack", "cover", 14, "Three spikes in three rounds, and the position that follows; an end of a step."
+    ),
 ]
 
 

@@ -41,6 +41,13 @@ FAULTS = [  # proof, module, its text, a fault in the place of that
     ("seed", "spk_seed", "count_reg <= 4'd9}", "count_reg <= 4'd8}"),
     ("encode", "spk_encode", "pixels_reg && !s_image_end ? word_reg", "pixels_reg ? word_reg"),
     ("encode", "spk_encode", "last_step_reg <= steps_left_reg == 16'd2;", "last_step_reg <= steps_left_reg == 16'd3;"),
+    ("bank", "spk_bank", "newest ? 2'd1 : newer ? 2'd2 : 2'd0;", "newer ? 2'd2 : newest ? 2'd1 : 2'd0;"),
+    ("bank-distributed", "spk_bank", "newest ? 2'd1 : newer ?", "newer ?"),
+    ("bank-direct", "spk_bank", "if (doubles) sums_reg[m*SUM_BITS +: SUM_BITS] <= 0; // to add nothing", "if (1'b0) ;"),
+    ("queue", "spk_queue", "waiting} <= DEPTH / 2;", "waiting} <= DEPTH;"),
+    ("queue", "spk_queue", "write_reg != read_reg && (!valid_reg || m_ready);", "write_reg != read_reg;"),
+    ("unpack", "spk_unpack", "left_reg <= last ? spikes_reg : rest;", "left_reg <= rest;"),
+    ("unpack", "spk_unpack", "(m_ready && done);", "(m_ready && (done || last));"),
 ]
 
 
