@@ -73,17 +73,34 @@ class Clock:
         self.shift = 0  # of all halts that are forgotten
         self.halts: deque[tuple[int, int]] = deque()  # (when, in moves; for how many cycles)
 
-    def cycle(self, moves: np.ndarray | int) -> np.ndarray:
+    def cycle(self, moves: int) -> int:
         """The cycle in which so many moves are done."""
-        moves = np.asarray(moves, np.int64)
+        total = moves + self.shift
+        for at, length in self.halts:
+            if moves < at:
+                break
+            total += length
+        return total
+
+    def move(self, cycle: int) -> int:
+        """The first move in a cycle, or after it."""
+        move = cycle - self.shift
+        for at, length in self.halts:
+            if move < at:
+                break
+            move = max(move - length, at)
+        return move
+
+    def cycles(self, moves: np.ndarray) -> np.ndarray:
+        """`cycle` of many."""
         total = moves + self.shift
         for at, length in self.halts:
             total = total + length * (moves >= at)
         return total
 
-    def moves(self, cycle: np.ndarray | int) -> np.ndarray:
-        """The first move in a cycle, or after it."""
-        moves = np.asarray(cycle, np.int64) - self.shift
+    def moves(self, cycles: np.ndarray) -> np.ndarray:
+        """`move` of many."""
+        moves = cycles - self.shift
         for at, length in self.halts:
             moves = np.where(moves >= at, np.maximum(moves - length, at), moves)
         return moves
@@ -125,11 +142,11 @@ class Core:
         """The banks are needed for the last spike of each round of a position."""
         if self.rounds > 1:
             lasts = (lasts[:, None] - spikes[:, None] * np.arange(self.rounds - 1, -1, -1)).reshape(-1)
-        self.needed = np.concatenate([self.needed, self.clock.cycle(lasts + PLACE)])
+        self.needed = np.concatenate([self.needed, self.clock.cycles(lasts + PLACE)])
 
     def place(self) -> int:
         """The cycle from which the end of the step is at the banks."""
-        return int(self.clock.cycle(self.last + PLACE - 1)) + 1
+        return self.clock.cycle(self.last + PLACE - 1) + 1
 
     def end(self) -> int:
         """The step ends; when."""
@@ -170,7 +187,7 @@ def taken(step: Arrivals, queue: Queue, clock: Clock, last: int, rounds: int) ->
     total = times.cumsum()
     before = total - times
     lasts = total + np.maximum.accumulate(np.maximum(clock.moves(step.visible + 2) - 1, last) - before)
-    out = clock.cycle(np.append(last, lasts[:-1]))  # of the position before
+    out = clock.cycles(np.append(last, lasts[:-1]))  # of the position before
     into = np.maximum(step.visible + 1, out)
     queue.fetched = np.concatenate([queue.fetched, np.maximum(step.visible, np.append(queue.taken, into[:-1]))])
     queue.taken = int(into[-1])
@@ -233,9 +250,9 @@ class Places:
         for _ in range(SHOWN):
             cycle = self.moving(cycle + 1)
         there, core = cycle + 1, self.core
-        into = max(there, int(core.clock.cycle(core.last)))
+        into = max(there, core.clock.cycle(core.last))
         self.halts.append((there, into))
-        core.last = max(int(core.clock.moves(into + 1)), core.last + 1) + (0 if end else core.rounds - 1)
+        core.last = max(core.clock.move(into + 1), core.last + 1) + (0 if end else core.rounds - 1)
         return core.last
 
 
@@ -249,11 +266,11 @@ class Gather:
     def spikes(self, step: Arrivals, queue: Queue) -> int:
         """The vector of a step: from which cycle it is offered."""
         _, self.last = taken(step, queue, self.clock, self.last, 1)
-        return int(self.clock.cycle(self.last)) + 1
+        return self.clock.cycle(self.last) + 1
 
     def accepted(self, cycle: int) -> None:
         """It was accepted."""
-        self.clock.halt(self.last + 1, cycle - int(self.clock.cycle(self.last)))
+        self.clock.halt(self.last + 1, cycle - self.clock.cycle(self.last))
 
 
 def handed_on(core: Core, spikes: np.ndarray) -> np.ndarray:
