@@ -6,7 +6,12 @@ from typing import Any
 from spikeline.cli import target
 from tables import SEEDS, accuracy, origin, result, size
 
-MODES = {"demo": "`make demo`", "demo-continuous": "`make demo MODE=continuous`", "demo-events": "`make demo MODE=events`"}
+MODES = {
+    "demo": "`make demo`",
+    "demo-continuous": "`make demo MODE=continuous`",
+    "demo-events": "`make demo MODE=events`",
+    "demo-convolution": "`make demo MODE=convolution`",
+}
 
 
 SENT = {"pixels": "encoded on chip", "events": "three saccades, as address events"}
