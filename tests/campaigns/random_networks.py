@@ -1,6 +1,7 @@
 """Random networks all the way: ONNX = compiler = golden model = Verilog, spike for spike.
 
 random_networks.py --count 10000 --seed 1 --out docs/results/random-networks.json
+random_networks.py --count 5000 --convolutions --out docs/results/random-convolutions.json
 
 A network that fails is shrunk and kept in tests/campaigns/regressions/, which the test suite runs again for ever.
 """
@@ -175,13 +176,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--convolutions", action="store_true", help="all of them with convolutions (default: half of them)")
     parser.add_argument("--out", type=file_to_write, metavar="FILE")
     args = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         for start in range(0, args.count, 500):  # hypothesis keeps a tree of all that it has tried
-            search(bench, min(500, args.count - start), args.seed + start)
+            search(bench, min(500, args.count - start), args.seed + start, args.convolutions or None)
             print(f"{min(start + 500, args.count)} networks agree, {time.monotonic() - began:.0f} s", flush=True)
         bench.close()
     spikes = bench.seen.pop("spikes")
