@@ -4,7 +4,6 @@ from typing import Any
 
 from tables import result
 
-
 CONVOLUTIONS = {
     "1 convolutions": "with one convolution",
     "2 convolutions": "with two",
