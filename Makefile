@@ -36,7 +36,7 @@ TESTS := PYTHONPATH=tests $(BIN)/python -m
 PRESETS := training/spikeline_training/presets
 MODELS := build/models
 BENCH := $(foreach name,mnist-dc-threshold mnist-dc-256 mnist-dc-256-best width-64 width-128 mnist-dc-512 mnist-dc-1024 \
-	mnist-cc-latency mnist-cc-events,\
+	mnist-cc-latency mnist-cc-events mnist-conv-fast,\
 	$(MODELS)/$(name)/model.img) $(MODELS)/mnist-dc-256-best/early-exit.img
 # What `make test` trains: the networks of the three modes, for a few epochs. That of the demo also comes trained.
 TESTED := $(foreach name,mnist-cc-latency+epochs~3 mnist-cc-events+epochs~2 mnist-dc-256+epochs~6,$(MODELS)/$(name)/model.img)
@@ -232,7 +232,8 @@ comma := ,
 
 $(MODELS)/mnist-dc-512/model.img: GEOMETRY = z020-512
 $(MODELS)/mnist-dc-1024/model.img: GEOMETRY = z020-1024
-$(foreach name,mnist-conv-fast mnist-conv-best mnist-conv-events fashion-conv,$(MODELS)/$(name)/model.img): GEOMETRY = z020-conv
+$(MODELS)/mnist-conv-fast/model.img: GEOMETRY = z020-conv
+$(foreach name,mnist-conv-best mnist-conv-events fashion-conv,$(MODELS)/$(name)/model.img): GEOMETRY = zu3-conv
 
 %/model.onnx: %/.trained
 	$(SPIKELINE) export --checkpoint $(@D)/checkpoint.pt --out $@ --verify 1000

@@ -29,10 +29,9 @@ from spikeline.energy.register_bits import TAG_BITS
 from spikeline.measure import cycles
 from spikeline.measure.convolution_cycles import Core, handed_on
 from spikeline.model import golden
-from spikeline.model.geometry import ROUNDS, ConvolutionGeometry, Geometry
+from spikeline.model.geometry import BANKS, ROUNDS, ConvolutionGeometry, Geometry
 from spikeline.model.network import Layer, Network, Window
 
-BANKS = 9
 CONTROL_BITS = 800  # about: a core's stages from spikes to banks, and what counts the decisions
 DATA_BITS = 32  # of a position in a queue, and whether it is the end of a step
 
@@ -76,7 +75,7 @@ def count(
         "bank_reads": bank_reads,
         "weight_bits_read": bank_reads * M * w,
         "lane_adds": bank_reads * M,
-        "lane_add_bits": bank_reads * M * sum_bits(geometry, k),
+        "lane_add_bits": bank_reads * M * geometry.sum_bits(k),
         "current_words": updates + doubled + decided,
         "current_adds": updates * M,
         "membrane_adds": decided * M * additions,
@@ -95,18 +94,13 @@ def count(
     }
     counts["clocked_bits"] = (
         predicted.cycles * _always(geometry, k)
-        + bank_reads * M * sum_bits(geometry, k)
+        + bank_reads * M * geometry.sum_bits(k)
         + counts["current_bits"] * (1 if room.distributed else 2)  # what is written, and the stage behind it
         + decided * M * _decision_bits(geometry)
         + handed * (M + DATA_BITS)
         + (S * geometry.input_room if k == 0 else 0)
     )
     return counts
-
-
-def sum_bits(geometry: Geometry, k: int) -> int:
-    """Bits of the sum over the spikes of a position."""
-    return min(geometry.weight_bits + (geometry.convolutions[k - 1].maps - 1).bit_length() * (k > 0), geometry.membrane_bits)
 
 
 def _always(geometry: Geometry, k: int) -> int:
@@ -132,8 +126,8 @@ def built(geometry: Geometry) -> tuple[int, int, int, int]:
         memory += BANKS * M * (room.rows * geometry.weight_bits + 2 * words * V + room.words * (V - 1) * lasting)
         buffers += (2 << (room.positions - 1).bit_length()) * (DATA_BITS + M) + M * ROUNDS * V * (1 + lasting)
         registers += _always(geometry, k) + M * _decision_bits(geometry)
-        registers += BANKS * M * (sum_bits(geometry, k) + V * (1 if room.distributed else 2))
-        adders += BANKS * M * (sum_bits(geometry, k) + V) + M * V * (1 + (2 + geometry.max_leak) * lasting)
+        registers += BANKS * M * (geometry.sum_bits(k) + V * (1 if room.distributed else 2))
+        adders += BANKS * M * (geometry.sum_bits(k) + V) + M * V * (1 + (2 + geometry.max_leak) * lasting)
     if geometry.convolutions:
         registers += geometry.input_room + geometry.layers[0].inputs  # what is scanned, and what is gathered
     return memory, buffers, registers, adders

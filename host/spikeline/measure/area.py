@@ -8,8 +8,7 @@ weights are in UltraRAM.
 
 from dataclasses import dataclass
 
-from spikeline.energy.convolution_activity import BANKS, sum_bits
-from spikeline.model.geometry import Geometry, LayerGeometry
+from spikeline.model.geometry import BANKS, Geometry, LayerGeometry
 
 FLAT, ONCE = 0.988, 470  # mapped together: the share that is left of the modules mapped one by one, and what is shared
 ALWAYS = 37 + 198 + 394 + 221 + 100 + 18 + 77 + 344  # spikeline, spk_bursts, _crc, _events, _memory, _reader, _writer, _seed
@@ -83,7 +82,7 @@ def _convolutions(geometry: Geometry) -> float:
     for k, room in enumerate(geometry.convolutions):
         M, direct = room.maps, geometry.direct and k == 0
         words = 2 << (room.words - 1).bit_length()
-        bank: float = 8 + M * (sum_bits(geometry, k) + V * (1 + direct))
+        bank: float = 8 + M * (geometry.sum_bits(k) + V * (1 + direct))
         if room.distributed:
             bank += distributed(M * V, words)
         lut += BANKS * bank + 370 + 97 * M + M * _decide(geometry) + 2 * 98 + 181 + 20

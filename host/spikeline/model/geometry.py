@@ -11,6 +11,7 @@ from spikeline.model.network import MAX_LAYERS, Layer, Network
 
 FOLDER = Path(__file__).parent / "geometries"
 MAX_CONVOLUTIONS = 4  # that registers have room for
+BANKS = 9  # of a convolution core, one for each place of a kernel
 ROUNDS = 8  # that a convolution core can go through the spikes
 CHANNELS = 511  # that can enter one
 INPUT_CHANNELS = 8  # that can enter the first
@@ -89,6 +90,11 @@ class Geometry:
     def input_room(self) -> int:
         """Inputs that the first layer of a network may have."""
         return self.inputs or self.layers[0].inputs
+
+    def sum_bits(self, core: int) -> int:
+        """Bits of the sum over the spikes of a position in a convolution core: of those of all maps of the core before."""
+        together = self.convolutions[core - 1].maps if core else 1
+        return min(self.weight_bits + (together - 1).bit_length(), self.membrane_bits)
 
     def cores(self, network: Network) -> list[int]:
         """Which core each layer of `network` takes; those of convolutions are counted first."""
