@@ -19,11 +19,7 @@ CONVOLUTIONS = {
 def random_networks() -> list[str]:
     """The long runs of random networks."""
     r = result("random-networks")
-    return [
-        *_kinds(r, f"`make random COUNT={r['networks']} SEED={r['seed']}`"),
-        "",
-        *_convolutions(result("random-convolutions")),
-    ]
+    return _kinds(r, f"`make random COUNT={r['networks']} SEED={r['seed']}`")
 
 
 def _convolutions(r: dict[str, Any]) -> list[str]:
