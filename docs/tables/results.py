@@ -11,6 +11,7 @@ MODES = {
     "demo-continuous": "`make demo MODE=continuous`",
     "demo-events": "`make demo MODE=events`",
     "demo-convolution": "`make demo MODE=convolution`",
+    "demo-convolution-best": "… `PRESET=mnist-conv-best GEOMETRY=zu3-conv`",
 }
 
 
