@@ -471,5 +471,6 @@ def test_shipped_presets_fit_the_geometry_with_convolutions(name):
     """In all but the bits of membranes, which training decides. Only events have more inputs than z020-conv."""
     torch.manual_seed(0)
     chosen = preset.load(name)
-    misfits = Geometry.load("zu3-conv" if chosen.encoder == "events" else "z020-conv").misfits(integers(SpikingNetwork(chosen).eval()))
+    geometry = Geometry.load("zu3-conv" if chosen.encoder == "events" else "z020-conv")
+    misfits = geometry.misfits(integers(SpikingNetwork(chosen).eval()))
     assert [x for x in misfits if not x.startswith("membranes")] == []
