@@ -58,7 +58,7 @@ reg  [MAPS*SUM_BITS-1:0]      sums_reg;    // stage 2
 reg  [ADDRESS_BITS-1:0]       address_reg;
 reg                           update_reg;
 reg                           clear_reg;
-reg  [1:0]                    from_reg;    // 0: memory, 1: the operation before, 2: the one before that, 3: memory, twice
+reg  [1:0]                    from_reg;    // 0: memory, 1: the operation before, 2: that before it, 3: memory, twice
 reg  [MAPS*MEMBRANE_BITS-1:0] write_reg;   // stage 3
 reg  [ADDRESS_BITS-1:0]       write_address_reg;
 reg                           write_valid_reg;
@@ -110,7 +110,7 @@ generate
                 2'd0: current = stored;
                 2'd1: current = write_reg[m*MEMBRANE_BITS +: MEMBRANE_BITS];
                 2'd2: current = wrote[m*MEMBRANE_BITS +: MEMBRANE_BITS];
-                2'd3: current = {stored[MEMBRANE_BITS-2:0], 1'b0};
+                default: current = {stored[MEMBRANE_BITS-2:0], 1'b0};
             endcase
         always @(posedge aclk)
             if (doubles) sums_reg[m*SUM_BITS +: SUM_BITS] <= 0; // to add nothing
@@ -118,7 +118,8 @@ generate
                 sums_reg[m*SUM_BITS +: SUM_BITS] <= (first ? {SUM_BITS{1'b0}} : sum)
                     + {{(SUM_BITS-WEIGHT_BITS){weight[WEIGHT_BITS-1]}}, weight};
         always @(posedge aclk)
-            if (update_reg) write_reg[m*MEMBRANE_BITS +: MEMBRANE_BITS] <= clear_reg ? {MEMBRANE_BITS{1'b0}} : current + more;
+            if (update_reg)
+                write_reg[m*MEMBRANE_BITS +: MEMBRANE_BITS] <= clear_reg ? {MEMBRANE_BITS{1'b0}} : current + more;
     end
 endgenerate
 

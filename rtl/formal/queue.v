@@ -13,6 +13,7 @@ module formal_queue (
 
 localparam WIDTH = 4; // the queue does not look at its words
 localparam DEPTH = 8;
+localparam [2:0] HALF = DEPTH / 2;
 
 (* anyseq *) wire             reset;
 (* anyseq *) wire [WIDTH-1:0] s_data;
@@ -58,7 +59,7 @@ wire [2:0]      place = \queue.read_reg [2:0] + ahead[2:0] - {2'd0, m_valid};
 always @(posedge aclk) begin
     begun <= 1'b1;
     count <= count + s_valid - take;
-    left <= begins ? DEPTH / 2 : left - s_valid;
+    left <= begins ? HALF : left - s_valid;
     if (s_valid && pick && !picked) begin
         picked <= 1'b1;
         word <= s_data;

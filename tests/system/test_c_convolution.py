@@ -57,7 +57,7 @@ def test_what_the_registers_tell(library):
     status, built = load(library, geometry, b"")
     assert (status, built.layers, built.convolutions) != (OK, 0, 0)
     assert (built.layers, built.convolutions, built.weight_bits) == (4, 2, 4)
-    assert list(built.layer[:8]) == [64, 16, 1024, 16, 1568, 128, 128, 16]
+    assert list(built.layer[:8]) == [64, 16, 512, 32, 1568, 128, 128, 16]
 
 
 @pytest.mark.parametrize("convolutions", [5, 7])

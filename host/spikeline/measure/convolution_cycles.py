@@ -82,7 +82,7 @@ class Clock:
             total += length
         return total
 
-    def move(self, cycle: int) -> int:
+    def move_in(self, cycle: int) -> int:
         """The first move in a cycle, or after it."""
         move = cycle - self.shift
         for at, length in self.halts:
@@ -99,7 +99,7 @@ class Clock:
         return total
 
     def moves(self, cycles: np.ndarray) -> np.ndarray:
-        """`move` of many."""
+        """`move_in` of many."""
         moves = cycles - self.shift
         for at, length in self.halts:
             moves = np.where(moves >= at, np.maximum(moves - length, at), moves)
@@ -252,7 +252,7 @@ class Places:
         there, core = cycle + 1, self.core
         into = max(there, core.clock.cycle(core.last))
         self.halts.append((there, into))
-        core.last = max(core.clock.move(into + 1), core.last + 1) + (0 if end else core.rounds - 1)
+        core.last = max(core.clock.move_in(into + 1), core.last + 1) + (0 if end else core.rounds - 1)
         return core.last
 
 
