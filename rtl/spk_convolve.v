@@ -563,6 +563,9 @@ generate
 endgenerate
 
 // ---- pick: the currents of the position that is decided ----
+localparam STAGES = 6;
+
+reg [STAGES-1:0]             stage_reg; // of spk_decide
 reg [MAPS*MEMBRANE_BITS-1:0] picked;
 reg [MAPS*MEMBRANE_BITS-1:0] picked_reg;
 
@@ -577,9 +580,6 @@ end
 always @(posedge aclk) if (stage_reg[2]) picked_reg <= picked;
 
 // ---- decide ----
-localparam STAGES = 6;
-
-reg [STAGES-1:0]            stage_reg; // of spk_decide
 reg [STAGES-1:0]            pool_first_reg; // of the positions that are pooled
 reg [STAGES-1:0]            pool_last_reg;
 reg [STAGES-1:0]            last_reg;  // of the step
