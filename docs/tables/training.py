@@ -1,6 +1,13 @@
 """Tables of training/README.md: accuracy and spikes over the seeds of trainings; what direct input gains."""
 
+from typing import Any
+
 from tables import over_seeds, result, shape
+
+
+def _spikes(runs: list[dict[str, Any]]) -> str:
+    """Spikes that enter each layer at a step, means over the seeds."""
+    return ", ".join(f"{sum(n) / len(runs):.0f}" for n in zip(*(run["spikes_per_step"] for run in runs), strict=True))
 
 
 def training() -> list[str]:
@@ -14,7 +21,6 @@ def training() -> list[str]:
         accuracy = f"{r['accuracy_mean']:.2%}, one seed"
         if len(runs) > 1:
             accuracy = f"{r['accuracy_mean']:.2%} ({r['accuracy_min']:.2%} … {r['accuracy_max']:.2%}), {len(runs)} seeds"
-        spikes = [sum(n) / len(runs) for n in zip(*(run["spikes_per_step"] for run in runs), strict=True)]
         early = "one step"
         if "early_exit" in runs[0]:
             exits = [run["early_exit"] for run in runs]
@@ -22,7 +28,7 @@ def training() -> list[str]:
             early = f"{sum(e['accuracy'] for e in exits) / len(runs):.2%} at {mean_steps:.2f} steps"
         network = f"{'-'.join(map(str, r['layers']))}, {r['weight_bits']} bits, {r['encoder']}, T = {r['time_steps']}"
         cost = f"{r['epochs']}, {min(run['seconds'] for run in runs):.0f}"
-        lines.append(f"| `{name}` | {network} | {accuracy} | {', '.join(f'{n:.0f}' for n in spikes)} | {early} | {cost} |")
+        lines.append(f"| `{name}` | {network} | {accuracy} | {_spikes(runs)} | {early} | {cost} |")
     return lines
 
 
@@ -57,14 +63,13 @@ def convolutions() -> list[str]:
     ]
     for name, r in result("convolutions").items():
         runs = r["seeds"]
-        spikes = [sum(n) / len(runs) for n in zip(*(run["spikes_per_step"] for run in runs), strict=True)]
         row = (
             f"`{name}`",
             shape(r),
             f"{r['encoder']}, T = {r['time_steps']}",
             f"`{r['geometry']}`",
             over_seeds(r),
-            ", ".join(f"{n:.0f}" for n in spikes),
+            _spikes(runs),
             f"{r['cycles_per_image']:.0f}",
             f"{r['images_per_second']:,}",
             f"{r['epochs']}, {min(run['seconds'] for run in runs):.0f}",

@@ -4,33 +4,12 @@ from typing import Any
 
 from tables import result
 
-CONVOLUTIONS = {
-    "1 convolutions": "with one convolution",
-    "2 convolutions": "with two",
-    "3 convolutions": "with three",
-    "kernel 1×1": "with a kernel of 1×1",
-    "stride 2": "with a stride of 2",
-    "padded": "with padding",
-    "pooled": "with pooling",
-    "several rounds": "with more maps than a core sums at once",
-}
-
 
 def random_networks() -> list[str]:
-    """The long runs of random networks."""
+    """The long run of random networks."""
     r = result("random-networks")
-    return _kinds(r, f"`make random COUNT={r['networks']} SEED={r['seed']}`")
-
-
-def _convolutions(r: dict[str, Any]) -> list[str]:
-    command = f"`python -m campaigns.random_networks --convolutions --count {r['networks']} --seed {r['seed']}`"
-    told = ", ".join(f"{r['kinds'][kind]:,} {words}" for kind, words in CONVOLUTIONS.items() if kind in r["kinds"])
-    return [*_kinds(r, command), f"Of them {told}."]
-
-
-def _kinds(r: dict[str, Any], command: str) -> list[str]:
     return [
-        f"{command}: {r['networks']:,} networks from ONNX to Verilog, **{r['mismatches']} that "
+        f"`make random COUNT={r['networks']} SEED={r['seed']}`: {r['networks']:,} networks from ONNX to Verilog, **{r['mismatches']} that "
         f"differ**, in {r['seconds'] / 60:.0f} minutes; commit {r['commit'][:7]}. Among them "
         + "; ".join(
             ", ".join(f"{count:,} of {kind}" for kind, count in r["kinds"].items() if kind.endswith(x))

@@ -1,7 +1,7 @@
 """Random networks all the way: ONNX = compiler = golden model = Verilog, spike for spike.
 
 random_networks.py --count 10000 --seed 1 --out docs/results/random-networks.json
-random_networks.py --count 5000 --convolutions --out docs/results/random-convolutions.json
+random_networks.py --count 5000 --convolutions --out build/random-convolutions.json
 
 A network that fails is shrunk and kept in tests/campaigns/regressions/, which the test suite runs again for ever.
 """

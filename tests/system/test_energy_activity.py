@@ -14,6 +14,7 @@ from spikeline.device.driver import Counters, Driver
 from spikeline.device.packets import Batch, Events, Pixels, Spikes
 from spikeline.energy import activity, saif
 from spikeline.energy.activity import DECISION_STAGES, Activity
+from spikeline.energy.convolution_activity import tag_bits
 from spikeline.model import golden, model_file
 from spikeline.model.encode import encode
 from spikeline.model.geometry import Geometry
@@ -62,7 +63,7 @@ def measured(geometry: Geometry, net: Network, batch: Batch, folder: Path) -> tu
 
 def agree(geometry: Geometry, net: Network, golden_counts: Activity, counters: Counters, file: saif.Saif) -> None:
     """Hold the three to each other."""
-    built = range(len(net.layers))
+    first = net.convolutions  # whose cores are counted apart
     assert counters.images == golden_counts.images == file.high("core/count_image")
     assert counters.cycles == golden_counts.cycles == file.high("core/count_cycle")
     assert counters.steps == golden_counts.core["steps"] == file.high("core/count_step")
@@ -70,18 +71,19 @@ def agree(geometry: Geometry, net: Network, golden_counts: Activity, counters: C
     assert list(counters.row_reads[: len(net.layers)]) == reads
     decode = golden_counts.core["decode_adds"] // geometry.classes
     assert decode == file.high("core/decode/take")
-    for k in built:
-        layer, room = golden_counts.layers[k], geometry.layers[k]
+    for n in range(first, len(net.layers)):
+        k = n - first
+        layer, room = golden_counts.layers[n], geometry.layers[k]
         core = f"core/layer[{k}]/core"
         slices = room.neurons // geometry.lanes
-        continuous = net.layers[k].continuous
-        assert reads[k] == file.high(f"{core}/read_reg") == file.high(f"{core}/row_valid_reg")
-        assert reads[k] == sum(file.high(f"{core}/lane[{p}]/scan/valid") for p in range(room.spikes_per_cycle))
+        continuous = net.layers[n].continuous
+        assert reads[n] == file.high(f"{core}/read_reg") == file.high(f"{core}/row_valid_reg")
+        assert reads[n] == sum(file.high(f"{core}/lane[{p}]/scan/valid") for p in range(room.spikes_per_cycle))
         assert layer["fetches"] == sum(file.high(f"{core}/lane[{p}]/scan/take") for p in range(room.spikes_per_cycle))
         assert layer["cycles"] == file.high(f"{core}/running_reg")
         lanes = sums = compares = bits = 0
-        for n in range(slices):  # each of which is 64 bits of memory and the neurons that they feed
-            inside = f"{core}/slice[{n}]/slice"
+        for s in range(slices):  # each of which is 64 bits of memory and the neurons that they feed
+            inside = f"{core}/slice[{s}]/slice"
             lanes += file.high(f"{inside}/row_valid") * geometry.lanes
             sums += file.high(f"{inside}/sum_active") * geometry.lanes
             compares += file.high(f"{inside}/step_end") * geometry.lanes
@@ -90,7 +92,7 @@ def agree(geometry: Geometry, net: Network, golden_counts: Activity, counters: C
                 bits += 64 * (file.high(f"{ram}/a_read") + file.high(f"{ram}/b_read"))
                 assert file.high(f"{ram}/a_write") == 0
         assert lanes == layer["lane_adds"]
-        direct = net.direct and k == 0
+        direct = net.direct and n == 0
         if continuous or direct:  # one neuron of each group after another
             groups = room.neurons // geometry.group
             assert compares == 0
@@ -103,7 +105,7 @@ def agree(geometry: Geometry, net: Network, golden_counts: Activity, counters: C
         assert layer["start_read_bits"] == compares * V
         queue = file.high(f"{core}/queue/s_valid")
         assert layer["steps"] == queue * (net.time_steps if direct else 1)
-        assert layer["queue_write_bits"] == queue * (12 + room.neurons + geometry.classes * V)
+        assert layer["queue_write_bits"] == queue * (tag_bits(geometry) + room.neurons + geometry.classes * V)
 
 
 def three_ways(geometry: Geometry, net: Network, spikes: np.ndarray, batch: Batch, input: str, folder: Path) -> saif.Saif:
@@ -217,8 +219,7 @@ def test_convolutions(tmp_path, lasts, planes):
     spikes = trains(rng, net, 6)
     counts, _ = activity.count(geometry, net, spikes, golden.run(net, spikes), "spikes")
     counters, file = measured(geometry, net, Spikes(spikes), tmp_path)
-    assert counters.cycles == counts.cycles
-    assert list(counters.row_reads[: len(net.layers)]) == [x["row_reads"] for x in counts.layers]
+    agree(geometry, net, counts, counters, file)
     for k, room in enumerate(geometry.convolutions):
         core, layer = f"core/convolve/core[{k}]/convolution", counts.layers[k]
         banks = [f"{core}/bank[{b}]/words_of_bank" for b in range(9)]
@@ -233,4 +234,4 @@ def test_convolutions(tmp_path, lasts, planes):
         if lasts:
             assert layer["state_words"] == file.high(f"{core}/decided")
     registers = sum(net.bits for path, net in file.registers())
-    assert registers == pytest.approx(activity.hardware(geometry).register_bits, rel=0.2)
+    assert registers == pytest.approx(activity.hardware(geometry).register_bits, rel=0.03)

@@ -78,7 +78,7 @@ class Layer(nn.Module):
             return F.linear(spikes, weights, bias)
         window, samples = self.window, spikes.shape[: self.axes]
         maps = spikes.reshape(-1, window.channels, window.height, window.width)
-        maps, weights = (x.to(memory_format=torch.channels_last) for x in (maps, weights))  # on a CPU 1.7 times faster
+        maps, weights = (x.to(memory_format=torch.channels_last) for x in (maps, weights))  # faster on a CPU
         return F.conv2d(maps, weights, bias, window.stride, window.padding).unflatten(0, samples)
 
     def pooled(self, maps: Tensor) -> Tensor:

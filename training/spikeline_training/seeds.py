@@ -84,7 +84,7 @@ def record(
     }
 
 
-def measure(checkpoint_path: Path, name: str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+def measure(checkpoint_path: Path, geometry_name: str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
     """What one trained network is measured on, samples and geometry, and its results.
 
     `spikes_per_step` are those that enter each layer, a mean over images and steps.
@@ -95,7 +95,7 @@ def measure(checkpoint_path: Path, name: str | None = None) -> tuple[dict[str, A
     test = samples.own(network, chosen.dataset, source, "test", chosen.eval_seed)
     counted, row_reads = execute(network, test)
     by_step = evaluate.accuracy_by_step(counted, test.truth)
-    geometry = Geometry.load(name) if name else Geometry.smallest(network)
+    geometry = Geometry.load(geometry_name) if geometry_name else Geometry.smallest(network)
     geometry.require(network)
     sent = "events" if test.pixels is None else "pixels"
     cycles = bench.predicted_cycles(geometry, model_file.build(network), test, sent)

@@ -45,6 +45,7 @@ from functools import cache
 import numpy as np
 
 from spikeline.energy import convolution_activity
+from spikeline.energy.convolution_activity import tag_bits
 from spikeline.energy.register_bits import (
     COUNTER_BITS,
     DRAW_BITS,
@@ -56,7 +57,6 @@ from spikeline.energy.register_bits import (
     SCAN_BITS,
     SEED_BITS,
     SERIAL_BITS,
-    TAG_BITS,
 )
 from spikeline.measure import cycles
 from spikeline.model import golden
@@ -203,7 +203,7 @@ def sum_bits(geometry: Geometry, k: int) -> int:
 
 def queue_bits(geometry: Geometry, k: int) -> int:
     """Bits of a step in the queue behind a layer."""
-    return TAG_BITS + geometry.layers[k].neurons + geometry.classes * geometry.membrane_bits
+    return tag_bits(geometry) + geometry.layers[k].neurons + geometry.classes * geometry.membrane_bits
 
 
 def _bits(count: int) -> int:
@@ -250,9 +250,9 @@ def _clocked(geometry: Geometry, k: int, counts: Counts, packet_cycles: int, ser
     P, N, S = room.spikes_per_cycle, room.neurons, counts["steps"]
     groups, index = _lane(room)
     V = geometry.membrane_bits
-    accepted = room.inputs + P * (groups + TAG_BITS)
+    accepted = room.inputs + P * (groups + tag_bits(geometry))
     fetched = FETCH_BITS + index + groups
-    finished = N + geometry.classes * V + QUEUE_BITS + TAG_BITS  # fired, final, queue pointers, user
+    finished = N + geometry.classes * V + QUEUE_BITS + tag_bits(geometry)  # fired, final, queue pointers, user
     if serial:  # currents that are held, what a decision passes, spikes that are shifted in
         finished += N * (V + _decision_bits(geometry) + geometry.group - 1)
         finished += (geometry.group - 1) * geometry.classes * V * (geometry.direct and k == 0)
@@ -301,12 +301,12 @@ def _core(
         LOADER_BITS
         + COUNTER_BITS * (5 + cores)
         + classes * geometry.membrane_bits
-        + TAG_BITS
+        + tag_bits(geometry)
         + (ENCODE_BITS + PLANE_BITS * geometry.direct if pixels else 0)
     )
     clocked += (
         rows * (64 + 30)
-        + steps * ((2 * vector - 1) * cycles.WORD + TAG_BITS)
+        + steps * ((2 * vector - 1) * cycles.WORD + tag_bits(geometry))
         + gathered * (cycles.WORD if input == "events" else 60)
     )
     clocked += (images * cycles.SEED * SEED_BITS) if bernoulli else 0
@@ -338,20 +338,19 @@ class Hardware:
 def hardware(geometry: Geometry, encoder: bool = True) -> Hardware:
     """Count what a geometry is built of, with or without the encoder and its buffer of two images."""
     weights, buffers, registers, adders = convolution_activity.built(geometry)
+    tag = tag_bits(geometry)
     for k, room in enumerate(geometry.layers):
         P, N, V = room.spikes_per_cycle, room.neurons, geometry.membrane_bits
         groups, index = _lane(room)
         groups_of_neurons = -(-N // geometry.group) if _shared(geometry, k) else 0
         weights += room.inputs * N * geometry.weight_bits
         buffers += 16 * queue_bits(geometry, k)
-        registers += (
-            _always(geometry, k) + room.inputs + P * (2 * groups + TAG_BITS + 2 * index + FETCH_BITS + 1) + TAG_BITS + QUEUE_BITS
-        )
+        registers += _always(geometry, k) + room.inputs + P * (2 * groups + tag + 2 * index + FETCH_BITS + 1) + tag + QUEUE_BITS
         registers += N * (2 * V + sum_bits(geometry, k) + 1) + geometry.classes * V  # current, −θ, sum over the lanes, spike
         adders += N * ((P - 1) * sum_bits(geometry, k) + V)
         if groups_of_neurons:  # and a current that is held; −θ, state and bias are in memory
             buffers += N * (V + (2 * V - 1) * geometry.continuous)
-            registers += N * V + groups_of_neurons * _decision_bits(geometry) + 2 * TAG_BITS
+            registers += N * V + groups_of_neurons * _decision_bits(geometry) + 2 * tag
             registers += geometry.classes * V * (geometry.direct and k == 0)
             adders += groups_of_neurons * V * (2 + (2 + geometry.max_leak) * geometry.continuous)
     classes, inputs = geometry.classes, geometry.input_room

@@ -29,11 +29,13 @@ from spikeline.energy.register_bits import TAG_BITS
 from spikeline.measure import cycles
 from spikeline.measure.convolution_cycles import Core, handed_on
 from spikeline.model import golden
-from spikeline.model.geometry import BANKS, ROUNDS, ConvolutionGeometry, Geometry
+from spikeline.model.geometry import BANKS, POSITION_BITS, ROUNDS, ConvolutionGeometry, Geometry
 from spikeline.model.network import Layer, Network, Window
 
-CONTROL_BITS = 800  # about: a core's stages from spikes to banks, and what counts the decisions
-DATA_BITS = 32  # of a position in a queue, and whether it is the end of a step
+CONTROL_BITS = (
+    1150  # about: a core's stages from spikes to banks, what counts the decisions, and sizes that follow from its layer
+)
+ENDS_BITS = 350  # about: before the first core and behind the last, spk_locate.v and what spk_gather.v takes apart
 
 
 def reached(window: Window) -> np.ndarray:
@@ -86,8 +88,8 @@ def count(
         "state_bits": decided * M * (V - 1) * layer.continuous,
         "start_read_bits": decided * M * V,
         "bias_read_bits": decided * M * V * layer.biased,
-        "queue_write_bits": handed * (DATA_BITS + M),
-        "queue_read_bits": handed * (DATA_BITS + M),
+        "queue_write_bits": handed * (POSITION_BITS + M),
+        "queue_read_bits": handed * (POSITION_BITS + M),
         "scan_bits": S * window.channels * window.height * window.width + (R + S + fetches) * cycles.GROUP
         if k == 0
         else R * rounds * geometry.convolutions[k - 1].maps,
@@ -97,10 +99,15 @@ def count(
         + bank_reads * M * geometry.sum_bits(k)
         + counts["current_bits"] * (1 if room.distributed else 2)  # what is written, and the stage behind it
         + decided * M * _decision_bits(geometry)
-        + handed * (M + DATA_BITS)
+        + handed * (M + POSITION_BITS)
         + (S * geometry.input_room if k == 0 else 0)
     )
     return counts
+
+
+def tag_bits(geometry: Geometry) -> int:
+    """Bits that travel with a time step: with convolutions thousands of images can be under way, and tags are 8 bits longer."""
+    return TAG_BITS + 8 * bool(geometry.convolutions)
 
 
 def _always(geometry: Geometry, k: int) -> int:
@@ -108,7 +115,8 @@ def _always(geometry: Geometry, k: int) -> int:
     room = geometry.convolutions[k]
     before = geometry.convolutions[k - 1].maps if k else 1
     address = 1 + (room.words - 1).bit_length()
-    return CONTROL_BITS + BANKS * ((room.rows - 1).bit_length() + 4 * address + 10) + 2 * before + 4 * room.maps + TAG_BITS
+    in_banks = BANKS * ((room.rows - 1).bit_length() + 4 * address + 10)
+    return CONTROL_BITS + in_banks + 2 * before + 4 * room.maps + tag_bits(geometry)
 
 
 def _decision_bits(geometry: Geometry) -> int:
@@ -124,12 +132,12 @@ def built(geometry: Geometry) -> tuple[int, int, int, int]:
         M, V, lasting = room.maps, geometry.membrane_bits, geometry.continuous
         words = 1 << (room.words - 1).bit_length()
         memory += BANKS * M * (room.rows * geometry.weight_bits + 2 * words * V + room.words * (V - 1) * lasting)
-        buffers += (2 << (room.positions - 1).bit_length()) * (DATA_BITS + M) + M * ROUNDS * V * (1 + lasting)
+        buffers += (2 << (room.positions - 1).bit_length()) * (POSITION_BITS + M) + M * ROUNDS * V * (1 + lasting)
         registers += _always(geometry, k) + M * _decision_bits(geometry)
         registers += BANKS * M * (geometry.sum_bits(k) + V * (1 if room.distributed else 2))
         adders += BANKS * M * (geometry.sum_bits(k) + V) + M * V * (1 + (2 + geometry.max_leak) * lasting)
     if geometry.convolutions:
-        registers += geometry.input_room + geometry.layers[0].inputs  # what is scanned, and what is gathered
+        registers += ENDS_BITS + geometry.input_room + geometry.layers[0].inputs  # what is scanned, and what is gathered
     return memory, buffers, registers, adders
 
 

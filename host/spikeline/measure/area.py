@@ -8,7 +8,7 @@ weights are in UltraRAM.
 
 from dataclasses import dataclass
 
-from spikeline.model.geometry import BANKS, Geometry, LayerGeometry
+from spikeline.model.geometry import BANKS, POSITION_BITS, Geometry, LayerGeometry
 
 FLAT, ONCE = 0.988, 470  # mapped together: the share that is left of the modules mapped one by one, and what is shared
 ALWAYS = 37 + 198 + 394 + 221 + 100 + 18 + 77 + 344  # spikeline, spk_bursts, _crc, _events, _memory, _reader, _writer, _seed
@@ -127,7 +127,7 @@ def _blocks(geometry: Geometry) -> float:
             total += BANKS * block(M * V, words)
         if geometry.continuous:
             total += block(M * (V - 1), BANKS * core.words)
-        total += block(1 + 31 + M, 2 << (core.positions - 1).bit_length())
+        total += block(POSITION_BITS + M, 2 << (core.positions - 1).bit_length())
     return total
 
 

@@ -12,6 +12,7 @@ from spikeline.model.network import MAX_LAYERS, Layer, Network
 FOLDER = Path(__file__).parent / "geometries"
 MAX_CONVOLUTIONS = 4  # that registers have room for
 BANKS = 9  # of a convolution core, one for each place of a kernel
+POSITION_BITS = 32  # of a position in the queue behind one, beside its maps
 ROUNDS = 8  # that a convolution core can go through the spikes
 CHANNELS = 511  # that can enter one
 INPUT_CHANNELS = 8  # that can enter the first
