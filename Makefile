@@ -49,7 +49,7 @@ COMPILER := $(wildcard firmware/spikeline_compiler/*.py) $(addprefix host/spikel
 
 .DELETE_ON_ERROR:
 .PHONY: help setup data train export compile sim demo test lint gen gen-check area timing bench energy bit firmware fuzz clean \
-	verify long cocotb formal front-door coverage mutate random peers stranger soak models $(MODES:%=compile-%) $(SIMULATORS:%=sim-%)
+	FORCE verify long cocotb formal front-door coverage mutate random peers stranger soak models $(MODES:%=compile-%) $(SIMULATORS:%=sim-%)
 
 ##@ Use
 
@@ -217,8 +217,13 @@ define train
 	@touch $@
 endef
 
-$(OUT)/.trained: $(PRESETS)/$(PRESET).toml $(TRAINING) | .venv/.ready
+$(OUT)/.trained: $(PRESETS)/$(PRESET).toml $(OUT)/.preset $(TRAINING) | .venv/.ready
 	$(call train,--preset $(PRESET))
+
+# Changes only when OUT is to hold another preset, whose training starts anew.
+$(OUT)/.preset: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PRESET)' | cmp -s - $@ || { if [ -e $@ ]; then rm -f $(@D)/checkpoint.pt; fi; echo '$(PRESET)' >$@; }
 
 $(MODELS)/width-%/.trained: $(PRESETS)/mnist-dc-256.toml $(TRAINING) | .venv/.ready
 	$(call train,--preset mnist-dc-256 --hidden $*$(comma)$*)

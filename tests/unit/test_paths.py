@@ -331,3 +331,25 @@ def test_numpy_2_below_pynq_3_is_named():
         numpy_for_pynq.check(type("PynqBuffer", (Array2,), {}), Array2)
     numpy_for_pynq.check(type("PynqBuffer", (Array1,), {}), Array1)
     numpy_for_pynq.check(type("AnotherPynqsBuffer", (Array2,), {"device": None}), Array2)
+
+
+# What make keeps in OUT
+
+
+def test_another_preset_in_the_same_folder_is_trained(tmp_path):
+    """And the same one is not: what is there of it stays."""
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    presets, models = tmp_path / "training/spikeline_training/presets", tmp_path / "host/spikeline/model"
+    for file in (presets / "one.toml", presets / "two.toml", models / "encode.py", models / "golden.py"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    program = tmp_path / ".venv/bin/spikeline"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\necho "$@" >>trained\n')
+    program.chmod(0o755)
+    (tmp_path / ".venv/.ready").touch()
+    for preset in ("one", "one", "two", "two"):
+        subprocess.run(["make", "-s", "train", f"PRESET={preset}", "OUT=out"], cwd=tmp_path, check=True)
+    trained = (tmp_path / "trained").read_text().splitlines()
+    assert [line.split()[-1] for line in trained] == ["one", "two"]
