@@ -292,6 +292,24 @@ async def neighbours_one_after_the_other(dut, seed):
 
 
 @cocotb.test()
+async def the_last_spike_of_a_step_is_in_time(dut):
+    """Its word is the first to be decided, or to be doubled, as soon as the end of the step or of the plane allows: it counts."""
+    rng = np.random.default_rng(4)
+    bench = Bench(dut, rng)
+    await bench.begin()
+    bench.source.share = bench.sink.share = 0
+    window = Window(1, 3, 3, 3, 1, 1, False)
+    corner = np.arange(9) == 0
+    for planes in (1, *[2] * bench.direct):
+        fires_by_it = np.full(2, planes, np.int32)
+        layer = Layer(np.ones((9, 2), np.int8), fires_by_it, window=window)
+        await bench.load(layer, direct=planes > 1)
+        spikes = np.zeros((3, 2, 9), bool)
+        spikes[:, 0] = corner
+        await classify(bench, layer, spikes, planes > 1)
+
+
+@cocotb.test()
 async def reset_in_the_middle(dut):
     """Wherever a reset comes, nothing comes of what was sent before, and the next network finds its memory clear."""
     rng = np.random.default_rng(2)
